@@ -1,0 +1,48 @@
+//! What a job runs in. [`crate::docker`] is the implementation; [`crate::host`] knows this only.
+
+use async_trait::async_trait;
+use codecrafter_shared::job::{Job, Outcome, Stage, Stream};
+use codecrafter_shared::language::AnnouncedLanguage;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Something that happens while a job runs, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A stage begins.
+    Stage(Stage),
+    /// The compiler or the program wrote these bytes, within the job's output limit.
+    Output(Stream, Vec<u8>),
+}
+
+/// The host could not run the job. Never the program's fault, and never shown as if it were.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct HostFault {
+    /// What failed, for the operator's log.
+    pub what: String,
+    /// Whether another attempt, later or elsewhere, may succeed.
+    pub retry: bool,
+}
+
+/// Runs jobs, each behind a wall of its own.
+#[async_trait]
+pub trait Sandbox: Send + Sync + 'static {
+    /// What this host can run, with versions probed from the runtimes themselves.
+    async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault>;
+
+    /// Runs the job to its end: compiles once, then starts the program once per
+    /// [`Job::runs`], stopping after the first run that is not accepted.
+    ///
+    /// Progress is sent as it happens; a receiver that was dropped does not matter, one that is
+    /// slow does not slow the program beyond a bounded buffer. When `cancel` fires, everything
+    /// that the job started is dead before this returns a `cancelled` outcome.
+    ///
+    /// When it returns, nothing of the job is left on the host, whatever happened.
+    async fn run(
+        &self,
+        job: &Job,
+        progress: mpsc::Sender<Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Outcome, HostFault>;
+}

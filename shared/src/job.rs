@@ -1,0 +1,476 @@
+//! Edge ⇄ link: how a job is handed out, and how events and results come back (X1–X6).
+//!
+//! A link dials out. It enrols once with the deployment's join token and a key pair of its own;
+//! every later request is signed with that key ([`LinkClaims`]). Then it repeats: ask for leases,
+//! put each job into its queue, acknowledge the leases, and report what happens.
+//!
+//! ```text
+//! link                                   edge
+//!  │ POST /internal/executors  Enrol ───▶ │ → Enrolled
+//!  │ POST /internal/leases  LeaseRequest▶ │ → Leases           held open while there is nothing
+//!  │ POST /internal/leases/ack  Ack ────▶ │ → Acknowledged     only after the queue has confirmed
+//!  │ POST /internal/reports  Reports ───▶ │ → ReportsTaken     harmless to repeat
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::Encoding;
+use crate::id::{AttemptId, ExecutionId, ExecutorId, LeaseId, SessionId};
+use crate::language::AnnouncedLanguage;
+use crate::limits;
+use crate::time::Timestamp;
+
+/// The version of everything in this file. A link announces the versions that it speaks, the edge
+/// answers with the highest that both do.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// The oldest version that is still spoken.
+pub const PROTOCOL_VERSION_MIN: u16 = 1;
+
+// ---- Enrolment and signatures ----
+
+/// `POST /internal/executors`, with `Authorization: Bearer <join token>` → 201 [`Enrolled`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Enrol {
+    /// What operators see, such as the host's name; 1–100 characters.
+    pub name: String,
+    /// The host's Ed25519 public key, base64url without padding.
+    pub public_key: String,
+}
+
+/// The host is known from now on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Enrolled {
+    /// The host's name in every later request.
+    pub executor_id: ExecutorId,
+}
+
+/// What a link signs for each request: an EdDSA JSON Web Token in `Authorization: Bearer`, with
+/// `iss` the executor id, `aud` [`LINK_AUDIENCE`] and a life of at most
+/// [`limits::LINK_TOKEN_MS`]. It fits one path and one body, so a copy is good for nothing else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LinkClaims {
+    /// The path that is called, such as `/internal/leases`.
+    pub path: String,
+    /// [`crate::keys::body_hash`] of the body.
+    pub body: String,
+}
+
+/// `aud` of a link's tokens.
+pub const LINK_AUDIENCE: &str = "codecrafter-link";
+
+// ---- Leases ----
+
+/// `POST /internal/leases` → 200 [`Leases`]; held open up to [`limits::LEASE_WAIT_MS_MAX`] while
+/// there is nothing to hand out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseRequest {
+    /// The highest protocol version that the link speaks.
+    pub protocol: u16,
+    /// The lowest.
+    pub protocol_min: u16,
+    /// Jobs that the host can take now; 0 announces the host without taking any.
+    pub slots: u32,
+    /// What it can run.
+    pub languages: Vec<AnnouncedLanguage>,
+    /// How long to hold the request open, in milliseconds.
+    pub wait_ms: i64,
+}
+
+/// What was handed out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leases {
+    /// The protocol version of the jobs.
+    pub protocol: u16,
+    /// At most `slots` of them, oldest execution first.
+    pub leases: Vec<Lease>,
+}
+
+/// A job handed to a link. Unless it is acknowledged by `expires_at`, it goes to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// To acknowledge it by.
+    pub id: LeaseId,
+    /// When it returns.
+    pub expires_at: Timestamp,
+    /// The job.
+    pub job: Job,
+}
+
+/// `POST /internal/leases/ack` → 200 [`Acknowledged`]: these jobs are in the link's queue.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Acknowledge {
+    /// The leases.
+    pub leases: Vec<LeaseId>,
+}
+
+/// Which leases still held. A job whose lease had expired may run twice; the edge keeps the first
+/// final result, so nothing needs to be done about it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Acknowledged {
+    /// The leases that were acknowledged in time.
+    pub leases: Vec<LeaseId>,
+}
+
+// ---- The job ----
+
+/// An execution as the queue carries it. It needs nothing but itself to be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// [`PROTOCOL_VERSION`] of the edge that made it.
+    pub schema: u16,
+    /// The execution that it carries; stays the same however often it is delivered.
+    pub execution_id: ExecutionId,
+    /// The session whose room shows the output, if any.
+    pub session_id: Option<SessionId>,
+    /// The deployment's tenant.
+    pub tenant: String,
+    /// The language id.
+    pub language: String,
+    /// The main file's text.
+    pub code: String,
+    /// Further files.
+    pub files: Vec<SourceFile>,
+    /// One run of the program for each, in this order.
+    pub runs: Vec<RunSpec>,
+    /// What holds for each run.
+    pub limits: RunLimits,
+    /// Allows reports on this execution and on no other (X3).
+    pub report_token: String,
+    /// A job that has not started by then is not started any more.
+    pub deadline: Timestamp,
+}
+
+/// A file of an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SourceFile {
+    /// Relative, of parts from `[A-Za-z0-9._-]`, none of them `.` or `..`; at most 120 bytes.
+    pub path: String,
+    /// The text.
+    pub content: String,
+}
+
+/// Input of one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSpec {
+    /// Standard input.
+    pub stdin: String,
+    /// The program's arguments.
+    pub args: Vec<String>,
+}
+
+/// What a run may use. A language's floor may raise memory; nothing raises the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunLimits {
+    /// CPU time of all its processes together.
+    pub cpu_ms: u32,
+    /// Wall time.
+    pub wall_ms: u32,
+    /// Memory of all its processes and its files together.
+    pub memory_bytes: u64,
+    /// Bytes kept of each of stdout and stderr. Writing more ends the run.
+    pub output_bytes: u32,
+    /// Processes and threads at a time.
+    pub processes: u32,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            cpu_ms: limits::CPU_MS_DEFAULT,
+            wall_ms: limits::WALL_MS_DEFAULT,
+            memory_bytes: limits::MEMORY_BYTES_DEFAULT,
+            output_bytes: limits::OUTPUT_BYTES_DEFAULT,
+            processes: limits::PROCESSES_DEFAULT,
+        }
+    }
+}
+
+// ---- Events and outcome ----
+
+/// `POST /internal/reports` → 200 [`ReportsTaken`]. In order; harmless to repeat.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reports {
+    /// At most [`limits::REPORTS_MAX`].
+    pub reports: Vec<Report>,
+}
+
+/// What happened to one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// The session from the job, if any.
+    pub session_id: Option<SessionId>,
+    /// [`Job::report_token`].
+    pub report_token: String,
+    /// The attempt.
+    pub attempt_id: AttemptId,
+    /// Numbers the reports of one attempt from 0 without a gap.
+    pub seq: u32,
+    /// When it happened, by the host's clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Something that happened to an attempt, in the order in which it can happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum Event {
+    /// A worker has taken the job. Always `seq` 0.
+    Started,
+    /// A stage of the attempt begins.
+    #[serde(rename_all = "camelCase")]
+    Stage {
+        /// Which.
+        stage: Stage,
+    },
+    /// The compiler or the program wrote something. May be lost under pressure; the outcome
+    /// always holds the whole of what is kept.
+    #[serde(rename_all = "camelCase")]
+    Output {
+        /// Where it was written to.
+        stream: Stream,
+        /// What was written; bytes that are not UTF-8 are replaced, as this is for showing.
+        text: String,
+    },
+    /// The attempt has ended. Final: nothing follows.
+    #[serde(rename_all = "camelCase")]
+    Finished {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A stage of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The compiler works.
+    Compile,
+    /// The program runs.
+    Run,
+}
+
+/// Where something was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How an attempt, or one of its runs, ended. Closed: a client may match on all of them.
+///
+/// Where several hold, the first of this order is the verdict: internal error, cancelled,
+/// expired, compile error, memory limit, output limit, time limit, runtime error, accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Exited with code 0 within its limits.
+    Accepted,
+    /// Exited with another code, or was ended by a signal of its own making.
+    RuntimeError,
+    /// Used more CPU or wall time than allowed.
+    TimeLimit,
+    /// Wrote more than allowed.
+    OutputLimit,
+    /// Used more memory than allowed.
+    MemoryLimit,
+    /// The compiler refused the source.
+    CompileError,
+    /// No executor answered before its deadline.
+    Expired,
+    /// Ended by its owner.
+    Cancelled,
+    /// The host failed; not the program's fault.
+    InternalError,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: &[Self] = &[
+        Self::Accepted,
+        Self::RuntimeError,
+        Self::TimeLimit,
+        Self::OutputLimit,
+        Self::MemoryLimit,
+        Self::CompileError,
+        Self::Expired,
+        Self::Cancelled,
+        Self::InternalError,
+    ];
+
+    /// The verdict's name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::RuntimeError => "runtime_error",
+            Self::TimeLimit => "time_limit",
+            Self::OutputLimit => "output_limit",
+            Self::MemoryLimit => "memory_limit",
+            Self::CompileError => "compile_error",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::InternalError => "internal_error",
+        }
+    }
+
+    /// The verdict of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|verdict| verdict.as_str() == name)
+    }
+}
+
+/// The final result of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The verdict of the whole: the first run that was not accepted gives it.
+    pub verdict: Verdict,
+    /// A sentence for a person, where there is more to say.
+    pub message: Option<String>,
+    /// The compiler's run, for languages with a compiler.
+    pub compile: Option<RunOutcome>,
+    /// One for each run that was started, in order.
+    pub runs: Vec<RunOutcome>,
+}
+
+impl Outcome {
+    /// An attempt that ended without a run.
+    #[must_use]
+    pub fn without_run(verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { verdict, message: Some(message.into()), compile: None, runs: Vec::new() }
+    }
+}
+
+/// How one run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunOutcome {
+    /// How.
+    pub verdict: Verdict,
+    /// The exit code, if the program exited.
+    pub exit_code: Option<i32>,
+    /// The signal's name, if one ended it.
+    pub signal: Option<String>,
+    /// Standard output.
+    pub stdout: Captured,
+    /// Standard error.
+    pub stderr: Captured,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// What was kept of a stream: its first bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Captured {
+    /// The bytes, written as `encoding` says.
+    pub data: String,
+    /// UTF-8 if they are, else base64.
+    pub encoding: Encoding,
+    /// Bytes that were seen, kept or not.
+    pub total_bytes: u64,
+    /// Whether not all of them were kept.
+    pub truncated: bool,
+}
+
+impl Captured {
+    /// `kept`, of a stream on which `total_bytes` were seen.
+    #[must_use]
+    pub fn new(kept: Vec<u8>, total_bytes: u64) -> Self {
+        use base64::Engine as _;
+        let truncated = u64::try_from(kept.len()).unwrap_or(u64::MAX) < total_bytes;
+        let (data, encoding) = match String::from_utf8(kept) {
+            Ok(text) => (text, Encoding::Utf8),
+            Err(error) => (
+                base64::engine::general_purpose::STANDARD.encode(error.as_bytes()),
+                Encoding::Base64,
+            ),
+        };
+        Self { data, encoding, total_bytes, truncated }
+    }
+}
+
+/// What a run used, and who measured it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// CPU time.
+    pub cpu_ms: u64,
+    /// Wall time.
+    pub wall_ms: u64,
+    /// The most memory held at once.
+    pub peak_bytes: u64,
+    /// Where CPU time and memory come from.
+    pub source: UsageSource,
+}
+
+/// Who measured a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UsageSource {
+    /// The host's cgroup counters of the container.
+    Cgroup,
+    /// `wait4` in the container; misses processes that were not waited for.
+    #[default]
+    Rusage,
+}
+
+/// The reports that were taken, and those that never will be.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportsTaken {
+    /// Final results that were not the first of their execution.
+    pub duplicates: u32,
+    /// Reports that were refused, because their token does not fit or the execution is unknown;
+    /// sending them again is useless.
+    pub refused: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_is_not_utf8_is_kept_byte_for_byte() {
+        let captured = Captured::new(vec![0xff, 0x00, b'a'], 3);
+        assert_eq!(captured.encoding, Encoding::Base64);
+        assert_eq!(captured.data, "/wBh");
+        assert!(!captured.truncated);
+        assert!(Captured::new(b"ab".to_vec(), 3).truncated);
+    }
+
+    #[test]
+    fn every_verdict_is_found_by_its_name() {
+        for verdict in Verdict::ALL {
+            assert_eq!(Verdict::from_name(verdict.as_str()), Some(*verdict));
+            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
+        }
+    }
+
+    #[test]
+    fn an_event_says_its_type_in_camel_case() {
+        let event = Event::Output { stream: Stream::Stdout, text: "hi".into() };
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(json, r#"{"type":"output","stream":"stdout","text":"hi"}"#);
+    }
+}

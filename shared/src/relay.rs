@@ -1,0 +1,151 @@
+//! Client ⇄ room: our own frames and the close codes. The rest of the wire is y-protocols.
+//!
+//! A frame of ours is `varUint(110) varUint8Array(json)`, with the JSON of an [`AppFrame`]. It
+//! goes only to clients that asked for it with `?caps=app1`: a stock provider logs an error for
+//! every message type that it does not know.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AttemptId, ExecutionId};
+use crate::job::{Stage, Stream, Verdict};
+use crate::role::Role;
+use crate::time::Timestamp;
+
+/// y-protocols: sync messages.
+pub const MESSAGE_SYNC: u8 = 0;
+/// y-protocols: awareness.
+pub const MESSAGE_AWARENESS: u8 = 1;
+/// y-protocols: permission denied.
+pub const MESSAGE_AUTH: u8 = 2;
+/// y-protocols: a wish for everybody's awareness.
+pub const MESSAGE_QUERY_AWARENESS: u8 = 3;
+/// Ours. Far from the ids in use elsewhere.
+pub const MESSAGE_APP: u8 = 110;
+
+/// What a client puts into `?caps=` to get our frames.
+pub const CAPABILITY_APP: &str = "app1";
+
+/// The subprotocol that the room selects if a client offers it, and the prefix of the one that
+/// carries a room token: `new WebSocket(url, ["yjs", "token.<roomToken>"])`.
+pub const SUBPROTOCOL: &str = "yjs";
+/// See [`SUBPROTOCOL`].
+pub const SUBPROTOCOL_TOKEN_PREFIX: &str = "token.";
+
+/// From the room to clients that asked for our frames.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum AppFrame {
+    /// The first frame of a connection: who the client is here.
+    #[serde(rename_all = "camelCase")]
+    Welcome {
+        /// The client's role.
+        role: Role,
+        /// Whether edits are refused from everybody but the owner.
+        locked: bool,
+    },
+    /// The role or the lock has changed.
+    #[serde(rename_all = "camelCase")]
+    Access {
+        /// The client's role.
+        role: Role,
+        /// Whether edits are refused from everybody but the owner.
+        locked: bool,
+    },
+    /// An attempt has started: what was shown of an earlier one is to be cleared.
+    #[serde(rename_all = "camelCase")]
+    RunStarted {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The attempt.
+        attempt_id: AttemptId,
+        /// The language id.
+        language: Option<String>,
+        /// When, by the executor's clock.
+        at: Timestamp,
+    },
+    /// A stage begins.
+    #[serde(rename_all = "camelCase")]
+    RunStage {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The attempt.
+        attempt_id: AttemptId,
+        /// Which stage.
+        stage: Stage,
+    },
+    /// The program wrote something.
+    #[serde(rename_all = "camelCase")]
+    RunOutput {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The attempt.
+        attempt_id: AttemptId,
+        /// Number of the report; a gap means that output was dropped on the way.
+        seq: u32,
+        /// Where it was written to.
+        stream: Stream,
+        /// What was written.
+        text: String,
+    },
+    /// The execution has ended; `GET /executions/{id}` has the whole.
+    #[serde(rename_all = "camelCase")]
+    RunFinished {
+        /// The execution.
+        execution_id: ExecutionId,
+        /// The attempt.
+        attempt_id: AttemptId,
+        /// How.
+        verdict: Verdict,
+        /// The exit code, if the program exited.
+        exit_code: Option<i32>,
+        /// CPU time.
+        cpu_ms: Option<u64>,
+        /// Wall time.
+        wall_ms: Option<u64>,
+        /// The most memory held at once.
+        peak_bytes: Option<u64>,
+    },
+}
+
+/// Why a room closes a socket. 4400–4499 are final for y-websocket 3.1 and later; all others make
+/// it connect again (`docs/realtime.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum CloseCode {
+    /// The frame is not of the protocol.
+    Malformed = 4400,
+    /// The token is missing, forged or expired: get another, then connect.
+    Unauthorized = 4401,
+    /// No access any more, or repeated edits without the right to.
+    Forbidden = 4403,
+    /// No such room, or it was deleted.
+    NotFound = 4404,
+    /// The client's history conflicts with the room's: make a new `Y.Doc`.
+    Conflict = 4409,
+    /// A frame or the document is over its quota.
+    TooLarge = 4413,
+    /// Too many sockets; connect later.
+    Overloaded = 4503,
+}
+
+impl CloseCode {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// A sentence for the close frame; at most 123 bytes (RFC 6455 §5.5).
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed frame",
+            Self::Unauthorized => "room token missing, invalid or expired",
+            Self::Forbidden => "no access",
+            Self::NotFound => "no such session",
+            Self::Conflict => "conflicting history; make a new document",
+            Self::TooLarge => "over quota",
+            Self::Overloaded => "too many connections; try again",
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Placeholder of the skeleton; replaced before the first landing.
+fn main() {}
