@@ -311,7 +311,9 @@ impl ExecutionStatus {
     /// The status of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Queued, Self::Running, Self::Finished].into_iter().find(|s| s.as_str() == name)
+        [Self::Queued, Self::Running, Self::Finished]
+            .into_iter()
+            .find(|s| s.as_str() == name)
     }
 }
 

@@ -335,7 +335,10 @@ impl Verdict {
     /// The verdict of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|verdict| verdict.as_str() == name)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|verdict| verdict.as_str() == name)
     }
 }
 
@@ -357,7 +360,12 @@ impl Outcome {
     /// An attempt that ended without a run.
     #[must_use]
     pub fn without_run(verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { verdict, message: Some(message.into()), compile: None, runs: Vec::new() }
+        Self {
+            verdict,
+            message: Some(message.into()),
+            compile: None,
+            runs: Vec::new(),
+        }
     }
 }
 
@@ -406,7 +414,12 @@ impl Captured {
                 Encoding::Base64,
             ),
         };
-        Self { data, encoding, total_bytes, truncated }
+        Self {
+            data,
+            encoding,
+            total_bytes,
+            truncated,
+        }
     }
 }
 
@@ -469,7 +482,10 @@ mod tests {
 
     #[test]
     fn an_event_says_its_type_in_camel_case() {
-        let event = Event::Output { stream: Stream::Stdout, text: "hi".into() };
+        let event = Event::Output {
+            stream: Stream::Stdout,
+            text: "hi".into(),
+        };
         let json = serde_json::to_string(&event).unwrap();
         assert_eq!(json, r#"{"type":"output","stream":"stdout","text":"hi"}"#);
     }

@@ -59,7 +59,10 @@ pub fn join_token(secret: &[u8]) -> String {
 #[must_use]
 pub fn report_token(secret: &[u8], execution: ExecutionId, executor: ExecutorId) -> String {
     let text = format!("{execution}:{executor}");
-    URL_SAFE_NO_PAD.encode(authenticate(&derive(secret, Purpose::ReportToken), text.as_bytes()))
+    URL_SAFE_NO_PAD.encode(authenticate(
+        &derive(secret, Purpose::ReportToken),
+        text.as_bytes(),
+    ))
 }
 
 /// HMAC-SHA-256 of `message` under `key`.
@@ -100,7 +103,10 @@ mod tests {
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), purposes.len());
-        assert_ne!(derive(&secret, Purpose::JoinToken), derive(&[2; 32], Purpose::JoinToken));
+        assert_ne!(
+            derive(&secret, Purpose::JoinToken),
+            derive(&[2; 32], Purpose::JoinToken)
+        );
     }
 
     #[test]

@@ -15,16 +15,46 @@ pub struct KnownLanguage {
 /// moment is a question to the live executors.
 pub const KNOWN: &[KnownLanguage] = &[
     KnownLanguage { id: "c", name: "C" },
-    KnownLanguage { id: "cpp", name: "C++" },
-    KnownLanguage { id: "csharp", name: "C#" },
-    KnownLanguage { id: "go", name: "Go" },
-    KnownLanguage { id: "java", name: "Java" },
-    KnownLanguage { id: "javascript", name: "JavaScript" },
-    KnownLanguage { id: "php", name: "PHP" },
-    KnownLanguage { id: "python", name: "Python" },
-    KnownLanguage { id: "ruby", name: "Ruby" },
-    KnownLanguage { id: "rust", name: "Rust" },
-    KnownLanguage { id: "typescript", name: "TypeScript" },
+    KnownLanguage {
+        id: "cpp",
+        name: "C++",
+    },
+    KnownLanguage {
+        id: "csharp",
+        name: "C#",
+    },
+    KnownLanguage {
+        id: "go",
+        name: "Go",
+    },
+    KnownLanguage {
+        id: "java",
+        name: "Java",
+    },
+    KnownLanguage {
+        id: "javascript",
+        name: "JavaScript",
+    },
+    KnownLanguage {
+        id: "php",
+        name: "PHP",
+    },
+    KnownLanguage {
+        id: "python",
+        name: "Python",
+    },
+    KnownLanguage {
+        id: "ruby",
+        name: "Ruby",
+    },
+    KnownLanguage {
+        id: "rust",
+        name: "Rust",
+    },
+    KnownLanguage {
+        id: "typescript",
+        name: "TypeScript",
+    },
 ];
 
 /// The known language with that id.

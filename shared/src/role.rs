@@ -39,7 +39,11 @@ impl Role {
     /// May change the document. In a locked session only the owner may (R7).
     #[must_use]
     pub fn may_edit(self, locked: bool) -> bool {
-        if locked { self == Self::Owner } else { self >= Self::Editor }
+        if locked {
+            self == Self::Owner
+        } else {
+            self >= Self::Editor
+        }
     }
 
     /// May run the session's code.

@@ -76,7 +76,9 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
         let millis = at.unix_timestamp_nanos().div_euclid(1_000_000);
-        i64::try_from(millis).map(Self::from_millis).map_err(|_| InvalidTimestamp)
+        i64::try_from(millis)
+            .map(Self::from_millis)
+            .map_err(|_| InvalidTimestamp)
     }
 }
 

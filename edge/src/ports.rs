@@ -1,0 +1,130 @@
+//! What the core may ask of the world: small traits, one per thing, and nothing else.
+//!
+//! Futures are `Send` on every platform, so that handlers are ordinary; the Cloudflare adapter
+//! wraps the ones that hold JavaScript values. Every promise in these comments is a test of
+//! [`contract`], which each adapter runs.
+
+pub mod contract;
+mod db;
+
+use async_trait::async_trait;
+use codecrafter_shared::id::SessionId;
+use codecrafter_shared::time::Timestamp;
+pub use db::{Db, DbError, FromValue, Row, Rows, Statements, TransactionBody, Tx, Value};
+use futures_util::future::BoxFuture;
+
+/// The time of day.
+pub trait Clock: Send + Sync {
+    /// Now. May stand still between two I/O operations (Cloudflare), never runs backwards by more
+    /// than the platform's clock does.
+    fn now(&self) -> Timestamp;
+}
+
+/// Randomness fit for secrets.
+pub trait Rng: Send + Sync {
+    /// Fills `bytes` from the platform's cryptographic source.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+impl dyn Rng + '_ {
+    /// `N` random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+}
+
+/// A cache and nothing else: taking it away changes no answer, only how long it takes (E3).
+#[async_trait]
+pub trait Cache: Send + Sync {
+    /// What was put under `key`, or `None`: never put, expired, evicted, or not yet visible here.
+    /// A platform without a cache, or one that fails, always answers `None`.
+    async fn get(&self, key: &str) -> Option<Vec<u8>>;
+
+    /// Puts `value` under `key` for about `seconds` (at least 60). May be lost.
+    async fn put(&self, key: &str, value: &[u8], seconds: u32);
+}
+
+/// A unit of strong consistency (E5). Nothing may assume that two of them share a database.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Shard {
+    /// Accounts, sessions and executions of one tenant.
+    Directory {
+        /// The tenant's name.
+        tenant: String,
+    },
+    /// The realtime side of one session.
+    Room {
+        /// The session.
+        session: SessionId,
+    },
+}
+
+/// An answer of a shard: an HTTP status, and JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardResponse {
+    /// 200, or the status of the problem document in `body`.
+    pub status: u16,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// The shard could not be reached; whether it did anything is unknown.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the shard did not answer: {0}")]
+pub struct ShardUnreachable(pub String);
+
+/// How the front reaches a shard: a Durable Object's stub, or a call in this process.
+/// Only typed calls go through it ([`crate::shard::call`]).
+#[async_trait]
+pub trait Shards: Send + Sync {
+    /// Posts JSON to the private route `path` of `shard`, and gives its answer.
+    async fn post(
+        &self,
+        shard: &Shard,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<ShardResponse, ShardUnreachable>;
+}
+
+/// Waking up what waits inside a shard.
+pub trait Signals: Send + Sync {
+    /// Wakes everybody who listens to `topic`. Where requests share no memory (Spin), this does
+    /// nothing, and waiting ends after a short time instead.
+    fn notify(&self, topic: &str);
+
+    /// Begins to listen. What is notified from now on ends the wait, even if it comes before
+    /// [`Listener::wait`] is called: listen first, then look, then wait.
+    fn listen(&self, topic: &str) -> Box<dyn Listener>;
+}
+
+/// Somebody who listens to a topic.
+pub trait Listener: Send {
+    /// Ends when the topic is notified, or after `at_most_ms`, or earlier for no reason: look
+    /// again, and decide by what you see.
+    fn wait(self: Box<Self>, at_most_ms: u32) -> BoxFuture<'static, ()>;
+}
+
+/// Password hashing, where the platform can afford it (E6).
+#[async_trait]
+pub trait Hasher: Send + Sync {
+    /// The password's hash under the present policy, as a PHC string with its parameters and the
+    /// given salt.
+    async fn hash(&self, password: &str, salt: [u8; 16]) -> Result<String, HasherFailure>;
+
+    /// Whether `password` is the one behind `phc`. A string that is no hash matches nothing.
+    async fn verify(&self, password: &str, phc: &str) -> Result<bool, HasherFailure>;
+}
+
+/// Hashing did not happen.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the password could not be hashed: {0}")]
+pub struct HasherFailure(pub String);
+
+/// The files of the page.
+#[async_trait]
+pub trait Assets: Send + Sync {
+    /// The file at `path` (no leading slash, never with `..`), if there is one.
+    async fn get(&self, path: &str) -> Option<Vec<u8>>;
+}
