@@ -1,0 +1,209 @@
+// Who may not, cannot: room tokens, roles, the lock, and the end of a session.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import * as Y from 'yjs'
+import { ApiError } from '../../web/src/api.js'
+import { edgeUrl, person, sharedSession } from './support/edge.mjs'
+import { carriesDocument, knock } from './support/raw.mjs'
+import { roomTokenMaker } from './support/room-token.mjs'
+import { Client, roomContent, roomsUrl } from './support/stock.mjs'
+import { until } from './support/wait.mjs'
+
+const SECRET_TEXT = 'nobody else may read this'
+let owner, guest
+const present = []
+
+before(async () => { [owner, guest] = await Promise.all([person('Olga'), person('Gus')]) })
+after(() => present.forEach((client) => client.leave()))
+
+async function enter (api, session, options) {
+  const client = await Client.join(api, session.id, options)
+  present.push(client)
+  return client
+}
+
+// ---- Room tokens ----
+
+/** A room with something in it, and how to knock at it. */
+async function guardedRoom () {
+  const session = await sharedSession(owner, { isPublic: false })
+  const joined = await owner.join(session.id)
+  const inside = await (await enter(owner, session)).synced()
+  inside.text.insert(0, SECRET_TEXT)
+  const url = `${roomsUrl(edgeUrl(), joined)}/${session.id}`
+  return { session, joined, url, byQuery: (token) => `${url}?caps=app1&token=${encodeURIComponent(token)}` }
+}
+
+async function refused (url, options) {
+  const { code, frames, upgraded } = await knock(url, options)
+  assert.ok(upgraded, 'refused after the upgrade, because a browser cannot see an HTTP status')
+  assert.equal(code, 4401)
+  assert.deepEqual(frames.filter(carriesDocument), [], 'no part of the document was sent')
+  const sent = Buffer.concat(frames.map((frame) => Buffer.from(frame)))
+  assert.ok(!sent.includes(SECRET_TEXT))
+  assert.ok(!sent.includes('Olga'), 'nor who is there')
+}
+
+test('without a room token, a socket is closed with 4401 and has learnt nothing', async () => {
+  const { url } = await guardedRoom()
+  await refused(url)
+  await refused(`${url}?token=`)
+  await refused(url, { protocols: ['yjs', 'token.'] })
+})
+
+test('a forged room token is refused with 4401', async () => {
+  const { joined, byQuery, url } = await guardedRoom()
+  const [header, claims, signature] = joined.roomToken.split('.')
+  const flipped = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`
+  const unsigned = Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')
+  await refused(byQuery([header, claims, flipped].join('.')))
+  await refused(byQuery([unsigned, claims, ''].join('.')))
+  await refused(byQuery([header, claims, ''].join('.')))
+  await refused(byQuery('not a token'))
+  await refused(url, { protocols: ['yjs', `token.${header}.${claims}.${flipped}`] })
+})
+
+test('an access token is no room token', async () => {
+  const { byQuery } = await guardedRoom()
+  await refused(byQuery(owner.accessToken))
+})
+
+test('a room token opens its own room and no other', async () => {
+  const one = await guardedRoom()
+  const other = await guardedRoom()
+  await refused(other.byQuery(one.joined.roomToken))
+})
+
+test('an expired room token is refused with 4401', async (t) => {
+  const { joined, byQuery, session } = await guardedRoom()
+  const make = roomTokenMaker(joined.roomToken)
+  if (make === null) return t.skip('needs CODECRAFTER_SECRET, the secret of the edge under test, to sign one')
+  // The same maker with a later end: what is refused is the end, and nothing else.
+  const good = new Client(edgeUrl(), session.id, { ...joined, roomToken: make({ endsInSeconds: 600 }) })
+  present.push(good)
+  await good.synced()
+  assert.equal(good.content, SECRET_TEXT)
+  await refused(byQuery(make({ endsInSeconds: -120 })))
+})
+
+test('a room token by subprotocol opens the room', async () => {
+  const { joined, url } = await guardedRoom()
+  const socket = new (await import('ws')).WebSocket(url, ['yjs', `token.${joined.roomToken}`])
+  try {
+    const frame = await new Promise((resolve, reject) => {
+      socket.once('message', resolve)
+      socket.once('error', reject)
+      socket.once('close', (code) => reject(new Error(`closed with ${code}`)))
+    })
+    assert.ok(frame.length > 0)
+    assert.equal(socket.protocol, 'yjs')
+  } finally {
+    socket.terminate()
+  }
+})
+
+// ---- Identity ----
+
+test('an identity header from outside does nothing', async () => {
+  const { session, url } = await guardedRoom()
+  const forged = {
+    'x-codecrafter-principal': JSON.stringify({ userId: owner.user.id, sessionId: session.id, role: 'owner', tenant: 'main' })
+  }
+  await refused(url, { headers: forged })
+
+  const anonymous = await fetch(`${edgeUrl()}/api/v1/auth/me`, { headers: forged })
+  assert.equal(anonymous.status, 401)
+  const authorization = `Bearer ${guest.accessToken}`
+  const me = await fetch(`${edgeUrl()}/api/v1/auth/me`, { headers: { ...forged, authorization } })
+  assert.equal((await me.json()).id, guest.user.id)
+  const theirs = await fetch(`${edgeUrl()}/api/v1/sessions/${session.id}`, { headers: { ...forged, authorization } })
+  assert.equal(theirs.status, 404)
+})
+
+// ---- Roles ----
+
+test('a viewer’s edits reach nobody, and who keeps trying is closed out with 4403', async () => {
+  const session = await sharedSession(owner, { joinRole: 'viewer', content: 'as it was' })
+  const editor = await (await enter(owner, session)).synced()
+  const viewer = await (await enter(guest, session)).synced()
+  const welcome = await viewer.frame('a welcome', ({ type }) => type === 'welcome')
+  assert.equal(welcome.role, 'viewer')
+  assert.equal(viewer.content, 'as it was')
+
+  viewer.text.insert(0, 'defaced ')
+  await viewer.decided(editor)
+  assert.equal(editor.content, 'as it was')
+  assert.equal(await roomContent(owner, session.id), 'as it was')
+
+  // The viewer goes on reading.
+  editor.text.insert(0, 'still ')
+  await until('the viewer gets an edit', () => viewer.content.includes('still '))
+
+  await until('the room has enough', () => {
+    viewer.text.insert(0, 'x')
+    return viewer.closeCodes.length > 0
+  }, 30_000)
+  assert.deepEqual(viewer.closeCodes, [4403])
+  assert.equal(editor.content, 'still as it was')
+  assert.equal(await roomContent(owner, session.id), 'still as it was')
+})
+
+test('what a viewer wrote offline does not enter by the handshake', async () => {
+  const session = await sharedSession(owner, { joinRole: 'viewer', content: 'as it was' })
+  const editor = await (await enter(owner, session)).synced()
+  const doc = new Y.Doc()
+  doc.getText('content').insert(0, 'smuggled ')
+  const viewer = await enter(guest, session, { doc })
+  await until('the viewer is decided about', () => viewer.provider.synced || viewer.closeCodes.length > 0)
+  if (viewer.closeCodes.length === 0) await viewer.decided(editor)
+  assert.equal(editor.content, 'as it was')
+  assert.equal(await roomContent(owner, session.id), 'as it was')
+})
+
+test('a viewer may not run the session’s code', async () => {
+  const session = await sharedSession(owner, { joinRole: 'viewer', content: 'print(1)' })
+  await guest.join(session.id)
+  await assert.rejects(guest.createExecution({ sessionId: session.id }), (error) => error instanceof ApiError && error.status === 403)
+})
+
+// ---- The lock ----
+
+test('a locked session takes edits from its owner and from nobody else, until it is unlocked', async () => {
+  const session = await sharedSession(owner, { content: 'base' })
+  const owning = await (await enter(owner, session)).synced()
+  const editing = await (await enter(guest, session)).synced()
+  assert.equal((await editing.frame('a welcome', ({ type }) => type === 'welcome')).locked, false)
+
+  await owner.updateSession(session.id, { isLocked: true })
+  await editing.frame('the lock is announced', ({ type, locked }) => type === 'access' && locked)
+  // Somebody else's client, so that the editor's refused letter does not stay in the way below.
+  const trying = await (await enter(guest, session)).synced()
+  assert.equal((await trying.frame('a welcome', ({ type }) => type === 'welcome')).locked, true)
+  trying.text.insert(0, 'no ')
+  await trying.decided(owning)
+  assert.equal(owning.content, 'base')
+  owning.text.insert(4, '!')
+  await editing.shows('base!')
+  assert.equal(await roomContent(owner, session.id), 'base!')
+
+  await owner.updateSession(session.id, { isLocked: false })
+  await editing.frame('the unlocking is announced', ({ type, locked }, i) => type === 'access' && !locked)
+  editing.text.insert(0, 'yes ')
+  await owning.shows('yes base!')
+})
+
+// ---- The end ----
+
+test('a deleted session closes its sockets with 4404 and cannot be joined again', async () => {
+  const session = await sharedSession(owner, { content: 'gone soon' })
+  const [a, b] = [await (await enter(owner, session)).synced(), await (await enter(guest, session)).synced()]
+  const { joined } = b
+  await owner.deleteSession(session.id)
+  await Promise.all([a.closedWith(4404), b.closedWith(4404)])
+  await assert.rejects(guest.join(session.id), (error) => error instanceof ApiError && error.code === 'session_not_found')
+
+  const { code, frames } = await knock(`${roomsUrl(edgeUrl(), joined)}/${session.id}?token=${joined.roomToken}`)
+  assert.ok(code === 4404 || code === 4401, `closed with ${code}`)
+  assert.deepEqual(frames.filter(carriesDocument), [])
+})

@@ -1,0 +1,74 @@
+// A document outlives its readers, the runtime's memory and the runtime.
+
+import assert from 'node:assert/strict'
+import { exec } from 'node:child_process'
+import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
+import { nonce, person, sharedSession } from './support/edge.mjs'
+import { Client, roomContent } from './support/stock.mjs'
+import { pause, until } from './support/wait.mjs'
+
+const RESTART = process.env.CODECRAFTER_RESTART
+const noRestart = RESTART ? false : 'needs CODECRAFTER_RESTART, a command that kills the edge and returns when it answers again'
+/** workerd drops an object from memory after 10 s without events; this is well beyond it. */
+const IDLE_MS = 20_000
+const RESTART_MS_MAX = 120_000
+
+let ada, bob
+const present = []
+
+before(async () => { [ada, bob] = await Promise.all([person('Ada'), person('Bob')]) })
+after(() => present.forEach((client) => client.leave()))
+
+async function enter (api, session) {
+  const client = await Client.join(api, session.id)
+  present.push(client)
+  return client.synced()
+}
+
+/** A session with text that two clients have seen: what the room hands on, it has stored. */
+async function written () {
+  const session = await sharedSession(ada)
+  const [a, b] = [await enter(ada, session), await enter(bob, session)]
+  const words = Array.from({ length: 50 }, () => nonce())
+  for (const word of words) a.text.insert(a.text.length, `${word}\n`)
+  a.text.delete(0, words[0].length + 1)
+  const content = words.slice(1).map((word) => `${word}\n`).join('')
+  await b.shows(content)
+  return { session, content, a, b }
+}
+
+test('a room that everybody left is found as it was, after its memory was given back', async () => {
+  const { session, content, a, b } = await written()
+  a.leave()
+  b.leave()
+  await pause(IDLE_MS)
+  assert.equal(await roomContent(bob, session.id), content)
+})
+
+test('a room whose clients are silent for a while goes on without a new connection', async () => {
+  const { content, a, b } = await written()
+  await pause(IDLE_MS)
+  b.text.insert(0, 'awake ')
+  await a.shows(`awake ${content}`)
+  assert.deepEqual(a.statuses, ['connecting', 'connected'])
+  assert.deepEqual(b.statuses, ['connecting', 'connected'])
+})
+
+test('a killed runtime loses nothing that anybody had received', { skip: noRestart, timeout: 2 * RESTART_MS_MAX }, async () => {
+  const { session, content, a, b } = await written()
+  // Nobody is left who could bring the text back.
+  a.leave()
+  b.leave()
+  await promisify(exec)(RESTART, { timeout: RESTART_MS_MAX })
+  assert.equal(await roomContent(bob, session.id), content)
+})
+
+test('clients that were connected when the runtime was killed go on by themselves', { skip: noRestart, timeout: 2 * RESTART_MS_MAX }, async () => {
+  const { session, content, a, b } = await written()
+  await promisify(exec)(RESTART, { timeout: RESTART_MS_MAX })
+  a.text.insert(0, 'after ')
+  await b.shows(`after ${content}`, 60_000)
+  await until('both are connected again', () => a.provider.synced && b.provider.synced, 60_000)
+  assert.equal(await roomContent(ada, session.id), `after ${content}`)
+})

@@ -1,0 +1,51 @@
+// A bare WebSocket: for who has no right to be in a room, and for what a stock client never sends.
+
+import * as decoding from 'lib0/decoding'
+import * as encoding from 'lib0/encoding'
+import WebSocket from 'ws'
+import * as syncProtocol from 'y-protocols/sync'
+import * as Y from 'yjs'
+
+const MESSAGE_SYNC = 0
+const LIMIT_MS = 10_000
+
+/**
+ * Opens a room's socket, asks for the document as a client does, and stays until it is closed.
+ *
+ * @param {string} url with everything in it
+ * @param {object} [options]
+ * @param {string[]} [options.protocols]
+ * @param {Record<string, string>} [options.headers]
+ * @returns {Promise<{ code: number, frames: Uint8Array[], upgraded: boolean }>}
+ */
+export function knock (url, { protocols = [], headers = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, protocols, { headers })
+    const frames = []
+    let upgraded = false
+    const limit = setTimeout(() => {
+      socket.terminate()
+      reject(new Error(`the room kept the socket open; it sent ${frames.length} frames`))
+    }, LIMIT_MS)
+    socket.on('open', () => {
+      upgraded = true
+      socket.send(askForDocument())
+    })
+    socket.on('message', (data) => frames.push(new Uint8Array(data)))
+    socket.on('error', (error) => { if (!upgraded) { clearTimeout(limit); reject(error) } })
+    socket.on('close', (code) => {
+      clearTimeout(limit)
+      resolve({ code, frames, upgraded })
+    })
+  })
+}
+
+/** Whether a frame carries any of the document. */
+export const carriesDocument = (frame) => decoding.readVarUint(decoding.createDecoder(frame)) === MESSAGE_SYNC
+
+function askForDocument () {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, MESSAGE_SYNC)
+  syncProtocol.writeSyncStep1(encoder, new Y.Doc())
+  return encoding.toUint8Array(encoder)
+}

@@ -1,0 +1,34 @@
+// Bundles the page into web/dist: index.html, app.js, app.css. The edge serves that folder at `/`.
+//
+//   node web/build.mjs            once, minified
+//   node web/build.mjs --watch    again on every change, with source maps
+
+import { cp, mkdir, rm } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import * as esbuild from 'esbuild'
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url))
+const watch = process.argv.includes('--watch')
+
+await rm(here('dist'), { recursive: true, force: true })
+await mkdir(here('dist'), { recursive: true })
+await cp(here('index.html'), here('dist/index.html'))
+
+const options = {
+  entryPoints: { app: here('src/main.js') },
+  outdir: here('dist'),
+  bundle: true,
+  format: 'esm',
+  target: ['es2022'],
+  minify: !watch,
+  sourcemap: watch,
+  legalComments: 'none',
+  logLevel: 'info'
+}
+const style = { ...options, entryPoints: { app: here('app.css') }, format: undefined }
+
+if (watch) {
+  for (const each of [options, style]) await (await esbuild.context(each)).watch()
+} else {
+  await Promise.all([esbuild.build(options), esbuild.build(style)])
+}

@@ -1,0 +1,169 @@
+// The HTTP side of the edge: one method per route, tokens, and refusals as errors.
+//
+// Owns the access token. It is renewed when the edge says 401, once for all calls that wait, and
+// across tabs one at a time, because a refresh token is good for one use.
+
+const PREFIX = '/api/v1'
+
+/** A refusal by the edge (RFC 9457), or the lack of any answer (`status` 0, `code` `offline`). */
+export class ApiError extends Error {
+  constructor ({ status = 0, code = 'offline', title, detail, errors = [] }) {
+    super(detail ?? title ?? `The server answered ${status}.`)
+    this.name = 'ApiError'
+    this.status = status
+    this.code = code
+    /** @type {{ field: string, message: string }[]} every field that broke a rule */
+    this.errors = errors
+  }
+}
+
+/** Where a login is not kept between visits: tests, and whoever passes no store. */
+const memoryStore = () => {
+  let token = null
+  return { get: () => token, set: (next) => { token = next }, clear: () => { token = null } }
+}
+
+export class Api {
+  /**
+   * @param {object} [options]
+   * @param {string} [options.origin] such as `http://127.0.0.1:8787`; the page's own if empty
+   * @param {{ get(): string | null, set(token: string): void, clear(): void }} [options.store]
+   * @param {() => void} [options.onSignedOut] the login ended without the user asking for it
+   */
+  constructor ({ origin = '', store = memoryStore(), onSignedOut = () => {} } = {}) {
+    this.origin = origin
+    this.store = store
+    this.onSignedOut = onSignedOut
+    /** @type {any} the account, once signed in */
+    this.user = null
+    this.accessToken = null
+    this.refreshing = null
+  }
+
+  // ---- Accounts ----
+
+  async register (account) {
+    return this.signedIn(await this.send('POST', '/auth/register', account, { token: null }))
+  }
+
+  async signIn (login, password) {
+    return this.signedIn(await this.send('POST', '/auth/login', { login, password }, { token: null }))
+  }
+
+  /** Takes up the login that this browser remembers; none if there is none or it ended. */
+  async resume () {
+    if (this.store.get() === null) return null
+    try {
+      await this.refresh()
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return null
+      throw error
+    }
+    return this.user
+  }
+
+  /** Signed out here in any case; the edge is told if it answers. */
+  async signOut () {
+    const refreshToken = this.store.get()
+    const token = this.accessToken
+    this.forget()
+    if (token === null) return
+    await this.send('POST', '/auth/logout', refreshToken === null ? undefined : { refreshToken }, { token })
+      .catch(() => {})
+  }
+
+  me () { return this.call('GET', '/auth/me') }
+
+  // ---- Sessions ----
+
+  sessions (page = 1, limit = 20) { return this.call('GET', `/sessions?page=${page}&limit=${limit}`) }
+  createSession (settings) { return this.call('POST', '/sessions', settings) }
+  session (id) { return this.call('GET', `/sessions/${id}`) }
+  updateSession (id, changes) { return this.call('PATCH', `/sessions/${id}`, changes) }
+  deleteSession (id) { return this.call('DELETE', `/sessions/${id}`) }
+  /** Harmless to repeat: whoever has joined keeps the role and gets a new room token. */
+  join (id) { return this.call('POST', `/sessions/${id}/join`) }
+
+  // ---- Executions ----
+
+  createExecution (request) { return this.call('POST', '/executions', request) }
+  execution (id) { return this.call('GET', `/executions/${id}`) }
+  languages () { return this.call('GET', '/languages') }
+
+  // ---- How ----
+
+  /** A call with the access token, which is renewed and the call repeated if the edge says 401. */
+  async call (method, path, body) {
+    const token = this.accessToken
+    try {
+      return await this.send(method, path, body, { token })
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401 || this.store.get() === null) throw error
+      // Another call may have renewed it meanwhile.
+      if (this.accessToken === token) await this.refresh()
+      return this.send(method, path, body, { token: this.accessToken })
+    }
+  }
+
+  refresh () {
+    this.refreshing ??= exclusively(() => this.refreshNow()).finally(() => { this.refreshing = null })
+    return this.refreshing
+  }
+
+  async refreshNow () {
+    // Read inside the lock: another tab may just have used the one that we knew.
+    const refreshToken = this.store.get()
+    try {
+      if (refreshToken === null) throw new ApiError({ status: 401, code: 'login_session_ended', title: 'Please sign in.' })
+      this.signedIn(await this.send('POST', '/auth/refresh', { refreshToken }, { token: null }))
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) {
+        this.forget()
+        this.onSignedOut()
+      }
+      throw error
+    }
+  }
+
+  signedIn ({ user, accessToken, refreshToken }) {
+    this.user = user
+    this.accessToken = accessToken
+    this.store.set(refreshToken)
+    return user
+  }
+
+  forget () {
+    this.user = null
+    this.accessToken = null
+    this.store.clear()
+  }
+
+  async send (method, path, body, { token }) {
+    const headers = { accept: 'application/json' }
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    if (token !== null) headers.authorization = `Bearer ${token}`
+    let response, text
+    try {
+      response = await fetch(this.origin + PREFIX + path, {
+        method, headers, body: body === undefined ? undefined : JSON.stringify(body)
+      })
+      text = await response.text()
+    } catch {
+      throw new ApiError({ title: 'The server cannot be reached.' })
+    }
+    const answer = parse(text)
+    if (!response.ok) throw new ApiError({ code: 'internal', ...answer, status: response.status })
+    return answer
+  }
+}
+
+/** A proxy in between may answer with something that is not JSON: the status still counts. */
+function parse (text) {
+  try { return JSON.parse(text) } catch { return undefined }
+}
+
+/** One at a time across the tabs of this browser, where it can do that (secure contexts). */
+function exclusively (work) {
+  const locks = globalThis.navigator?.locks
+  return locks === undefined ? work() : locks.request('codecrafter.refresh', work)
+}

@@ -1,0 +1,67 @@
+// The editor: CodeMirror bound to the room's text. Owns how it looks, its keys and whether it can
+// be typed into; knows nothing of sessions or runs.
+
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
+import { defaultKeymap, indentWithTab } from '@codemirror/commands'
+import { javascript } from '@codemirror/lang-javascript'
+import { python } from '@codemirror/lang-python'
+import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
+import { highlightSelectionMatches, searchKeymap } from '@codemirror/search'
+import { Compartment, EditorState } from '@codemirror/state'
+import {
+  drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers
+} from '@codemirror/view'
+import { classHighlighter } from '@lezer/highlight'
+import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
+
+/** Languages that are coloured; the others are edited as plain text. */
+const GRAMMARS = {
+  javascript: () => javascript(),
+  typescript: () => javascript({ typescript: true }),
+  python: () => [python(), indentUnit.of('    ')]
+}
+
+/**
+ * @param {object} options
+ * @param {import('./room.js').Room} options.room
+ * @param {string} options.language
+ * @param {() => void} options.onRun Ctrl-Enter was pressed
+ */
+export function createEditor ({ room, language, onRun }) {
+  const editability = new Compartment()
+  const grammar = GRAMMARS[language]
+  const view = new EditorView({
+    state: EditorState.create({
+      doc: room.text.toString(),
+      extensions: [
+        keymap.of([{ key: 'Mod-Enter', run: () => { onRun(); return true } }]),
+        keymap.of([
+          ...yUndoManagerKeymap, ...closeBracketsKeymap, ...completionKeymap, ...searchKeymap,
+          ...defaultKeymap, indentWithTab
+        ]),
+        lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), drawSelection(),
+        indentOnInput(), bracketMatching(), closeBrackets(), autocompletion(), highlightSelectionMatches(),
+        grammar === undefined ? [] : grammar(),
+        syntaxHighlighting(classHighlighter),
+        yCollab(room.text, room.awareness),
+        editability.of(editable(false)),
+        // Tab indents here, so the way out by keyboard is told to those who need it.
+        EditorView.contentAttributes.of({ 'aria-label': 'Code. Press Escape, then Tab, to leave the editor.' })
+      ]
+    })
+  })
+  return {
+    element: view.dom,
+    focus: () => view.focus(),
+    destroy: () => view.destroy(),
+    /** @param {boolean} allowed */
+    setEditable (allowed) {
+      view.dispatch({ effects: editability.reconfigure(editable(allowed)) })
+    }
+  }
+}
+
+/** A read-only document can still be focused, selected and copied. */
+const editable = (allowed) => [EditorState.readOnly.of(!allowed), EditorView.editorAttributes.of({
+  class: allowed ? '' : 'read-only'
+})]

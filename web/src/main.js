@@ -1,0 +1,66 @@
+// The page: who is signed in, which view is shown, and the bar above it.
+//
+// Reading order: api, tokens → sign-in-view, sessions-view → session-view → room, editor →
+// runner, run-log, output-panel.
+
+import { Api, ApiError } from './api.js'
+import { h, show } from './dom.js'
+import { HOME_HASH, sessionHash, sessionOf } from './routes.js'
+import { sessionView } from './session-view.js'
+import { sessionsView } from './sessions-view.js'
+import { signInView } from './sign-in-view.js'
+import { TokenStore } from './tokens.js'
+
+const store = new TokenStore(localStorage)
+const api = new Api({ store, onSignedOut: render })
+const app = document.getElementById('app')
+let view = null
+
+function render () {
+  view?.destroy?.()
+  document.title = 'CodeCrafter'
+  const sessionId = sessionOf(location.hash)
+  view = choose(sessionId)
+  show(app, bar(view.toolbar), view.element)
+  view.focus?.()
+}
+
+function choose (sessionId) {
+  if (api.user === null) return signInView({ api, invited: sessionId !== null, onSignedIn: render })
+  if (sessionId === null) return sessionsView({ api, onOpen: (id) => { location.hash = sessionHash(id) } })
+  return sessionView({ api, sessionId, onReopen: render })
+}
+
+function bar (toolbar) {
+  return h('header', { class: 'bar' },
+    h('a', { class: 'brand', href: HOME_HASH, 'aria-label': 'CodeCrafter: your sessions' },
+      h('span', { class: 'mark', 'aria-hidden': 'true' }, '‹›'), h('span', { class: 'name' }, 'CodeCrafter')),
+    toolbar ?? h('div', { class: 'toolbar' }),
+    api.user !== null && h('div', { class: 'account' },
+      h('span', { class: 'muted' }, api.user.displayName),
+      h('button', { class: 'link', type: 'button', onclick: signOut }, 'Sign out')))
+}
+
+async function signOut () {
+  await api.signOut()
+  render()
+}
+
+/** A login that is remembered is taken up first; without an answer, that can be tried again. */
+async function begin () {
+  try {
+    await api.resume()
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    return show(app, bar(), h('main', {}, h('div', { class: 'notice', role: 'alert' },
+      h('p', {}, error.message), h('button', { type: 'button', onclick: begin }, 'Try again'))))
+  }
+  render()
+}
+
+addEventListener('hashchange', render)
+store.onCleared(() => {
+  api.forget()
+  render()
+})
+begin()
