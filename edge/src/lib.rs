@@ -14,3 +14,6 @@
 )]
 
 pub mod ports;
+
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod cloudflare;

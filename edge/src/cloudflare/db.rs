@@ -1,0 +1,179 @@
+//! [`Db`] over the SQLite of a Durable Object.
+//!
+//! The platform's calls are synchronous, and `exec` refuses `BEGIN`: a transaction is what
+//! happens inside the callback of `storage.transactionSync`, which `worker` does not bind. So a
+//! body is polled exactly once in there; one that would wait for something else is rolled back
+//! and told so.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use worker::State;
+use worker::js_sys::{Array, ArrayBuffer, Uint8Array};
+use worker::send::SendWrapper;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::wasm_bindgen::{JsCast as _, JsValue};
+
+use super::js;
+use crate::ports::{Db, DbError, Rows, Statements, TransactionBody, Tx, Value};
+
+#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
+extern "C" {
+    /// `ctx.storage` of a Durable Object.
+    type Storage;
+
+    #[wasm_bindgen(method, structural, catch, getter)]
+    fn sql(this: &Storage) -> Result<Sql, JsValue>;
+
+    /// Commits when `body` returns, rolls back when it throws.
+    #[wasm_bindgen(method, structural, catch, js_name = transactionSync)]
+    fn transaction_sync(
+        this: &Storage,
+        body: &mut dyn FnMut() -> Result<JsValue, JsValue>,
+    ) -> Result<JsValue, JsValue>;
+
+    /// `ctx.storage.sql`.
+    type Sql;
+
+    #[wasm_bindgen(method, structural, catch, variadic)]
+    fn exec(this: &Sql, query: &str, values: &Array) -> Result<Cursor, JsValue>;
+
+    type Cursor;
+
+    #[wasm_bindgen(method, structural, catch, getter, js_name = columnNames)]
+    fn column_names(this: &Cursor) -> Result<Array, JsValue>;
+
+    #[wasm_bindgen(method, structural, catch)]
+    fn raw(this: &Cursor) -> Result<RawRows, JsValue>;
+
+    type RawRows;
+
+    #[wasm_bindgen(method, structural, catch, js_name = toArray)]
+    fn to_array(this: &RawRows) -> Result<Array, JsValue>;
+}
+
+/// The database of one Durable Object. Only code inside that object may use it.
+pub struct ObjectDb {
+    storage: SendWrapper<Storage>,
+    statements: Arc<ObjectStatements>,
+}
+
+impl ObjectDb {
+    /// The database of the object with `state`.
+    ///
+    /// # Errors
+    /// If the class was not declared with SQLite (`new_sqlite_classes`, `enableSql`).
+    pub fn of(state: &State) -> Result<Self, DbError> {
+        let storage: Storage = JsValue::from(state.storage().as_raw()).unchecked_into();
+        let sql = storage.sql().map_err(failed)?;
+        Ok(Self {
+            storage: SendWrapper::new(storage),
+            statements: Arc::new(ObjectStatements(SendWrapper::new(sql))),
+        })
+    }
+
+    fn run_now(&self, body: &TransactionBody<'_>) -> Result<(), DbError> {
+        let mut wanted = Wanted::Nothing;
+        let committed = self.storage.transaction_sync(&mut || {
+            let tx = Tx::new(self.statements.clone());
+            wanted = match body(tx).now_or_never() {
+                Some(true) => Wanted::Commit,
+                Some(false) => Wanted::Rollback,
+                None => Wanted::ToWait,
+            };
+            match wanted {
+                Wanted::Commit => Ok(JsValue::UNDEFINED),
+                _ => Err(JsValue::NULL),
+            }
+        });
+        match (wanted, committed) {
+            (Wanted::Commit, Ok(_)) | (Wanted::Rollback, Err(_)) => Ok(()),
+            (Wanted::ToWait, _) => Err(DbError::NotPortable(
+                "a transaction's body may wait for nothing but its own statements".into(),
+            )),
+            (Wanted::Nothing | Wanted::Commit, Err(error)) => Err(failed(error)),
+            (Wanted::Nothing | Wanted::Rollback, Ok(_)) => {
+                Err(DbError::Failed("the transaction was not run".into()))
+            }
+        }
+    }
+}
+
+/// What a body asked for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// It was not run.
+    Nothing,
+    Commit,
+    Rollback,
+    /// To be polled again: there is no such thing here.
+    ToWait,
+}
+
+impl Db for ObjectDb {
+    fn run<'a>(&'a self, body: &'a TransactionBody<'a>) -> BoxFuture<'a, Result<(), DbError>> {
+        Box::pin(async move { self.run_now(body) })
+    }
+}
+
+struct ObjectStatements(SendWrapper<Sql>);
+
+#[async_trait]
+impl Statements for ObjectStatements {
+    async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<Rows, DbError> {
+        let bound = Array::new();
+        for value in values {
+            bound.push(&to_js(value));
+        }
+        let cursor = self.0.exec(sql, &bound).map_err(failed)?;
+        let columns = cursor.column_names().map_err(failed)?;
+        if columns.length() == 0 {
+            return Ok(Rows::default());
+        }
+        let rows = cursor.raw().map_err(failed)?.to_array().map_err(failed)?;
+        let columns = columns.iter().map(|name| name.as_string());
+        let rows = rows
+            .iter()
+            .map(|row| row.unchecked_into::<Array>().iter().map(from_js).collect());
+        Ok(Rows::new(
+            columns.map(Option::unwrap_or_default).collect(),
+            rows.collect::<Result<_, _>>()?,
+        ))
+    }
+}
+
+fn to_js(value: Value) -> JsValue {
+    match value {
+        Value::Null => JsValue::NULL,
+        // Exact: the port refuses integers from 2^53 on.
+        Value::Integer(n) => JsValue::from_f64(n as f64),
+        Value::Real(x) => JsValue::from_f64(x),
+        Value::Text(text) => JsValue::from_str(&text),
+        Value::Blob(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+    }
+}
+
+fn from_js(value: JsValue) -> Result<Value, DbError> {
+    if let Some(text) = value.as_string() {
+        return Ok(Value::Text(text));
+    }
+    if let Some(x) = value.as_f64() {
+        return Ok(Value::Real(x));
+    }
+    if value.is_null() {
+        return Ok(Value::Null);
+    }
+    match value.dyn_into::<ArrayBuffer>() {
+        Ok(buffer) => Ok(Value::Blob(Uint8Array::new(&buffer).to_vec())),
+        Err(other) => Err(DbError::Failed(format!(
+            "SQLite gave a value of no known type: {}",
+            js::describe(&other)
+        ))),
+    }
+}
+
+fn failed(error: JsValue) -> DbError {
+    DbError::Failed(js::describe(&error))
+}
