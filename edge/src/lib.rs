@@ -14,6 +14,7 @@
 )]
 
 pub mod ports;
+pub mod room;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod cloudflare;

@@ -1,0 +1,78 @@
+//! A socket as the room knows it, and what the front says about the person behind it.
+
+use codecrafter_shared::id::UserId;
+use codecrafter_shared::role::Role;
+use codecrafter_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A socket. Given by the adapter, unique in the life of the room (across hibernation).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnectionId(pub u64);
+
+/// Who connects, from a verified room token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Principal {
+    /// The account.
+    pub user_id: UserId,
+    /// Its name.
+    pub username: String,
+    /// What others see.
+    pub display_name: String,
+    /// The role when the token was made.
+    pub role: Role,
+    /// The session's access version when the token was made (E7).
+    pub access_version: u64,
+    /// When the token ends, and the socket with it.
+    pub expires_at: Timestamp,
+}
+
+/// An open socket. The adapter stores it with the socket on every
+/// [`Output::Remember`](super::Output::Remember), so that a woken room knows its sockets; as JSON
+/// it stays below 4 KiB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// The socket.
+    pub id: ConnectionId,
+    /// Who it is; `role` and `access_version` are those that hold now.
+    pub principal: Principal,
+    /// Whether it asked for our own frames.
+    pub app_frames: bool,
+    /// The awareness ids that are bound to it, each with the last clock that was remembered.
+    pub awareness: Vec<(u64, u64)>,
+    /// The room has asked it for what the room lacks, and has no answer yet.
+    pub asked: bool,
+    /// Whether the room has asked it at all.
+    pub greeted: bool,
+    /// Answers in a row after which the room still lacked something before them.
+    pub gaps: u8,
+    /// Edits that were dropped while such an answer was awaited.
+    pub dropped: u8,
+    /// Edits that were dropped for want of the right to make them.
+    pub denials: u8,
+    /// Frames that were not of the protocol.
+    pub faults: u8,
+    /// When it was last remembered. In memory only: after a sleep it is remembered soon again.
+    #[serde(skip)]
+    pub(super) remembered_at: Timestamp,
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnectionId, principal: Principal, app_frames: bool) -> Self {
+        Self {
+            id,
+            principal,
+            app_frames,
+            awareness: Vec::new(),
+            asked: false,
+            greeted: false,
+            gaps: 0,
+            dropped: 0,
+            denials: 0,
+            faults: 0,
+            remembered_at: Timestamp::default(),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The room's document: `yrs` behind the gate. Nothing else in the room touches `yrs`, and no
+//! byte gets from here into a `yrs` decoder that [`super::gate`] or [`super::scan`] has not let
+//! through.
+
+use std::collections::BTreeMap;
+
+use codecrafter_shared::document::{FILES_MAP, MAIN_TEXT};
+use codecrafter_shared::limits::DOCUMENT_BYTES_MAX;
+use yrs::updates::decoder::Decode as _;
+use yrs::updates::encoder::Encode as _;
+use yrs::{
+    ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, Out, ReadTxn as _, StateVector,
+    Text as _, Transact as _, Update, WriteTxn as _, diff_updates_v1,
+};
+
+use super::gate::{self, Judged, Verdict, Weight};
+use super::read::Malformed;
+use super::scan::{self, Caps};
+
+/// The most that a room holds: `yrs` needs up to 200 bytes of memory for a struct, and one level
+/// of the stack for a shared type inside another when they are deleted.
+const HEAVIEST: Weight = Weight {
+    bytes: DOCUMENT_BYTES_MAX as u64,
+    structs: 262_144,
+    types: 1_000,
+    clients: 16_384,
+};
+
+/// The client that writes a session's first content. Clients draw theirs from 2^32.
+const FIRST_CLIENT: u64 = 1;
+/// The room's own client id. It never edits: the first content comes by a document of its own.
+const ROOM_CLIENT: u64 = 2;
+
+/// A Yjs document, and how heavy it is.
+#[derive(Debug)]
+pub struct Document {
+    doc: Doc,
+    /// At most this; exact after each [`Document::weigh`].
+    weight: Weight,
+}
+
+/// What became of an update.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Integrated {
+    /// What the document really took in, encoded by us; `None` if that was nothing.
+    pub(super) update: Option<Vec<u8>>,
+    /// Whether that was all of it. If not, the rest is dropped, and whoever sent it is to be
+    /// asked again.
+    pub(super) complete: bool,
+}
+
+/// Why an update was not integrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No honest client writes this.
+    Malformed(Malformed),
+    /// Something before it is missing.
+    Gap,
+    /// The document would become too heavy.
+    TooLarge,
+    /// `yrs` gave up half way: this document is not to be used any more.
+    Damaged,
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// `transact` and `transact_mut` wait for a live transaction of the same document, and panic on
+// WebAssembly instead. There is none: a transaction never leaves the method that begins it.
+impl Document {
+    /// The empty document.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut options = Options::with_client_id(ClientID::new(ROOM_CLIENT));
+        options.offset_kind = OffsetKind::Utf16;
+        // Removing formats that have lost their text is an edit; the clients make it.
+        options.cleanup_formatting = false;
+        Self {
+            doc: Doc::with_options(options),
+            weight: Weight::default(),
+        }
+    }
+
+    /// The document of a state that [`Document::state`] gave.
+    pub(super) fn from_state(state: &[u8]) -> Result<Self, Refusal> {
+        let update = Update::decode_v2(state).map_err(|_| Malformed("a state of ours"))?;
+        let mut document = Self::new();
+        {
+            let mut transaction = document.doc.transact_mut();
+            transaction
+                .apply_update(update)
+                .map_err(|_| Refusal::Damaged)?;
+            if transaction.prune_pending().is_some() {
+                return Err(Refusal::Damaged);
+            }
+        }
+        document.weigh();
+        Ok(document)
+    }
+
+    /// Whether nothing was ever written into it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.doc.transact().state_vector().is_empty()
+    }
+
+    /// Integrates an update of a client.
+    pub(super) fn integrate(&mut self, update: &[u8]) -> Result<Integrated, Refusal> {
+        self.integrate_within(update, Caps::FRAME)
+    }
+
+    /// Integrates an update that [`Document::integrate`] gave before it was stored.
+    pub(super) fn integrate_stored(&mut self, update: &[u8]) -> Result<(), Refusal> {
+        match self.integrate_within(update, Caps::STORED)? {
+            Integrated { complete: true, .. } => Ok(()),
+            Integrated {
+                complete: false, ..
+            } => Err(Refusal::Gap),
+        }
+    }
+
+    fn integrate_within(&mut self, update: &[u8], caps: Caps) -> Result<Integrated, Refusal> {
+        const NOTHING: Integrated = Integrated {
+            update: None,
+            complete: true,
+        };
+        let known = self.doc.transact().state_vector();
+        let trimmed;
+        let (update, judged) = match gate::judge(update, &known, caps)? {
+            Judged {
+                verdict: Verdict::Nothing,
+                ..
+            } => return Ok(NOTHING),
+            Judged {
+                verdict: Verdict::Gap,
+                ..
+            } => return Err(Refusal::Gap),
+            judged @ Judged {
+                verdict: Verdict::Fits,
+                ..
+            } => (update, judged),
+            Judged {
+                verdict: Verdict::Overlaps,
+                ..
+            } => {
+                trimmed = diff_updates_v1(update, &known.encode_v1())
+                    .map_err(|_| Malformed("an update that yrs cannot read"))?;
+                match gate::judge(&trimmed, &known, caps)? {
+                    Judged {
+                        verdict: Verdict::Nothing,
+                        ..
+                    } => return Ok(NOTHING),
+                    judged @ Judged {
+                        verdict: Verdict::Fits,
+                        ..
+                    } => (&*trimmed, judged),
+                    _ => return Err(Malformed("an update that cannot be trimmed").into()),
+                }
+            }
+        };
+        self.make_room(judged.weight)?;
+        let update =
+            Update::decode_v1(update).map_err(|_| Malformed("an update that yrs cannot read"))?;
+
+        let mut transaction = self.doc.transact_mut();
+        if transaction.apply_update(update).is_err() {
+            return Err(Refusal::Damaged);
+        }
+        let complete = transaction.prune_pending().is_none();
+        transaction.commit();
+        let update = transaction
+            .has_changes()
+            .then(|| transaction.encode_update_v1());
+        drop(transaction);
+        self.weight = self.weight.plus(judged.weight);
+        Ok(Integrated { update, complete })
+    }
+
+    /// Refuses what would make the document too heavy. The weight that is kept is too high, as
+    /// integrating merges structs: so it is taken anew before anything is refused.
+    fn make_room(&mut self, more: Weight) -> Result<(), Refusal> {
+        let fits = |weight: Weight| {
+            let whole = weight.plus(more);
+            whole.bytes <= HEAVIEST.bytes
+                && whole.structs <= HEAVIEST.structs
+                && whole.types <= HEAVIEST.types
+                && whole.clients <= HEAVIEST.clients
+        };
+        if fits(self.weight) {
+            return Ok(());
+        }
+        self.weigh();
+        if fits(self.weight) {
+            Ok(())
+        } else {
+            Err(Refusal::TooLarge)
+        }
+    }
+
+    /// Takes the exact weight.
+    fn weigh(&mut self) {
+        let update = self.doc.transact().encode_diff_v1(&StateVector::default());
+        // The walk refuses nothing of ours; if it did, the old weight would still be a bound.
+        if let Ok(judged) = gate::judge(&update, &StateVector::default(), Caps::STORED) {
+            self.weight = judged.weight;
+        }
+    }
+
+    /// The state vector, encoded.
+    pub(super) fn state_vector(&self) -> Vec<u8> {
+        self.doc.transact().state_vector().encode_v1()
+    }
+
+    /// What a client with this encoded state vector lacks, as an update.
+    pub(super) fn lacking(&self, state_vector: &[u8]) -> Result<Vec<u8>, Malformed> {
+        scan::state_vector(state_vector)?;
+        let state_vector = StateVector::decode_v1(state_vector)
+            .map_err(|_| Malformed("a state vector that yrs cannot read"))?;
+        Ok(self.doc.transact().encode_diff_v1(&state_vector))
+    }
+
+    /// The whole as one state (encoding V2, a third smaller than an update), or `None` if it
+    /// could not be read back: then nothing may be thrown away for it.
+    pub(super) fn state(&mut self) -> Option<Vec<u8>> {
+        self.weigh();
+        let transaction = self.doc.transact();
+        let state = transaction.encode_diff_v2(&StateVector::default());
+        let read_back = Update::decode_v2(&state).ok()?.state_vector();
+        (read_back == transaction.state_vector()).then_some(state)
+    }
+
+    /// The main file.
+    #[must_use]
+    pub fn content(&self) -> String {
+        let transaction = self.doc.transact();
+        transaction
+            .get_text(MAIN_TEXT)
+            .map(|text| text.get_string(&transaction))
+            .unwrap_or_default()
+    }
+
+    /// The further files by their path. Entries that are no text are left out. A path is what a
+    /// client wrote: check it before use.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<String, String> {
+        let transaction = self.doc.transact();
+        let Some(files) = transaction.get_map(FILES_MAP) else {
+            return BTreeMap::new();
+        };
+        files
+            .iter(&transaction)
+            .filter_map(|(path, value)| match value {
+                Out::YText(text) => Some((path.to_owned(), text.get_string(&transaction))),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Puts a session's first content into a blank document. The update is the same however
+    /// often and wherever it is made, so doing it twice does it once.
+    pub(super) fn initialise(&mut self, content: &str) -> Result<Integrated, Refusal> {
+        if content.is_empty() || !self.is_blank() {
+            return Ok(Integrated {
+                update: None,
+                complete: true,
+            });
+        }
+        let first = Doc::with_client_id(FIRST_CLIENT);
+        let update = {
+            let mut transaction = first.transact_mut();
+            let text = transaction.get_or_insert_text(MAIN_TEXT);
+            text.insert(&mut transaction, 0, content);
+            transaction.encode_update_v1()
+        };
+        self.integrate(&update)
+    }
+}
