@@ -1,1 +1,443 @@
-//! Storage.
+//! How a room is stored: the newest states of its document, the updates behind them, and its
+//! access. One database may hold many rooms, so every key starts with the room (E3).
+//!
+//! An update is stored after it was integrated, so what is stored has been in a document once. A
+//! stored update still must never be able to make a room unusable, should a later `yrs` fail on
+//! it: one that is refused while loading goes to `room_quarantine` and the room goes on without
+//! it; one that ends the process is found by [`load_document`], which counts the loads that did
+//! not come to an end and, after two, notes each piece before it touches it.
+
+use codecrafter_shared::id::{SessionId, UserId};
+use codecrafter_shared::role::Role;
+use codecrafter_shared::time::Timestamp;
+
+use super::Change;
+use super::access::AccessNotice;
+use super::document::{Document, Refusal};
+use super::machine::{LoadedDocument, Stored};
+use crate::ports::{Db, DbError, Row, Tx};
+
+/// The version of the tables below.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: [&str; 5] = [
+    "CREATE TABLE IF NOT EXISTS room_head (
+        room TEXT NOT NULL PRIMARY KEY,
+        generation INTEGER NOT NULL,
+        base_seq INTEGER NOT NULL,
+        loads INTEGER NOT NULL,
+        suspect TEXT
+    )",
+    "CREATE TABLE IF NOT EXISTS room_snapshot (
+        room TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (room, generation, part)
+    ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS room_update (
+        room TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        actor TEXT,
+        data BLOB NOT NULL,
+        PRIMARY KEY (room, seq)
+    ) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS room_access (
+        room TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL,
+        locked INTEGER NOT NULL,
+        deleted INTEGER NOT NULL,
+        participants TEXT NOT NULL
+    )",
+    "CREATE TABLE IF NOT EXISTS room_quarantine (
+        room TEXT NOT NULL,
+        piece TEXT NOT NULL,
+        part INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        why TEXT NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (room, piece, at, part)
+    ) WITHOUT ROWID",
+];
+
+/// Creates the tables that are missing. Harmless to repeat.
+///
+/// # Errors
+/// What the database says.
+pub async fn migrate(db: &dyn Db) -> Result<(), DbError> {
+    db.transaction(|tx| async move {
+        let versions = "CREATE TABLE IF NOT EXISTS room_schema (
+            id INTEGER PRIMARY KEY, version INTEGER NOT NULL)";
+        tx.execute(versions, []).await?;
+        let found = tx
+            .first("SELECT version FROM room_schema WHERE id = 1", [])
+            .await?;
+        if let Some(row) = found
+            && row.get::<i64>("version")? >= SCHEMA_VERSION
+        {
+            return Ok(());
+        }
+        for table in SCHEMA {
+            tx.execute(table, []).await?;
+        }
+        let note = "INSERT INTO room_schema (id, version) VALUES (1, ?)
+                    ON CONFLICT (id) DO UPDATE SET version = excluded.version";
+        tx.execute(note, [SCHEMA_VERSION.into()]).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// What a room begins with; the document is not among it.
+///
+/// # Errors
+/// What the database says.
+pub async fn restore(db: &dyn Db, room: SessionId) -> Result<Stored, DbError> {
+    db.transaction(|tx| async move {
+        let sql = "SELECT version, locked, deleted, participants FROM room_access WHERE room = ?";
+        let access = tx.first(sql, [room.into()]).await?;
+        Ok(Stored {
+            access: access.as_ref().map(read_access).transpose()?,
+        })
+    })
+    .await
+}
+
+fn read_access(row: &Row) -> Result<AccessNotice, DbError> {
+    Ok(AccessNotice {
+        access_version: row.get("version")?,
+        locked: row.get("locked")?,
+        deleted: row.get("deleted")?,
+        participants: row.parse("participants", |json| {
+            serde_json::from_str::<Vec<(UserId, Role)>>(json).ok()
+        })?,
+    })
+}
+
+/// Stores the changes of a step, all or none.
+///
+/// # Errors
+/// What the database says. The room must then be dropped: it is ahead of what is stored.
+pub async fn persist(db: &dyn Db, room: SessionId, changes: &[Change]) -> Result<(), DbError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    db.transaction(|tx| async move {
+        for change in changes {
+            persist_one(&tx, room, change).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), DbError> {
+    match change {
+        Change::AppendUpdate {
+            seq,
+            at,
+            actor,
+            data,
+        } => {
+            // A second writer would get the same number, and fail here.
+            let sql = "INSERT INTO room_update (room, seq, at, actor, data) VALUES (?, ?, ?, ?, ?)";
+            let data = data.clone().into();
+            tx.execute(
+                sql,
+                [
+                    room.into(),
+                    number(*seq),
+                    (*at).into(),
+                    (*actor).into(),
+                    data,
+                ],
+            )
+            .await?;
+        }
+        Change::Compact {
+            generation,
+            base_seq,
+            parts,
+        } => {
+            let sql = "INSERT INTO room_snapshot (room, generation, part, data)
+                       VALUES (?, ?, ?, ?)";
+            for (part, data) in (0_i64..).zip(parts) {
+                let data = data.clone().into();
+                tx.execute(sql, [room.into(), number(*generation), part.into(), data])
+                    .await?;
+            }
+            let sql = "INSERT INTO room_head (room, generation, base_seq, loads)
+                       VALUES (?, ?, ?, 0) ON CONFLICT (room) DO UPDATE SET
+                       generation = excluded.generation, base_seq = excluded.base_seq";
+            tx.execute(sql, [room.into(), number(*generation), number(*base_seq)])
+                .await?;
+            let sql = "DELETE FROM room_update WHERE room = ? AND seq <= ?";
+            tx.execute(sql, [room.into(), number(*base_seq)]).await?;
+            // The state before this one stays, in case this one cannot be read one day.
+            let sql = "DELETE FROM room_snapshot WHERE room = ? AND generation < ?";
+            tx.execute(sql, [room.into(), number(generation.saturating_sub(1))])
+                .await?;
+        }
+        Change::Access(notice) => {
+            let participants = serde_json::to_string(&notice.participants)
+                .map_err(|error| DbError::Failed(error.to_string()))?;
+            let sql = "INSERT INTO room_access (room, version, locked, deleted, participants)
+                       VALUES (?, ?, ?, ?, ?) ON CONFLICT (room) DO UPDATE SET
+                       version = excluded.version, locked = excluded.locked,
+                       deleted = excluded.deleted, participants = excluded.participants
+                       WHERE excluded.version > room_access.version";
+            let version = number(notice.access_version);
+            let flags = [notice.locked.into(), notice.deleted.into()];
+            let key = [room.into(), version].into_iter().chain(flags);
+            tx.execute(sql, key.chain([participants.into()])).await?;
+        }
+    }
+    Ok(())
+}
+
+fn number(n: u64) -> crate::ports::Value {
+    // Beyond the range of the database the statement fails, as it should.
+    crate::ports::Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+// ---- Loading ----
+
+/// Loads that may fail to come to an end before the pieces are tried one by one.
+const LOADS_MAX: i64 = 2;
+
+/// Loads a room's document. `now` is noted with what is put into quarantine.
+///
+/// # Errors
+/// What the database says. A piece that cannot be read is not an error.
+pub async fn load_document(
+    db: &dyn Db,
+    room: SessionId,
+    now: Timestamp,
+) -> Result<LoadedDocument, DbError> {
+    let loader = Loader { db, room, now };
+    let begun = loader.begin().await?;
+    let careful = begun.loads >= LOADS_MAX;
+    let fatal = |piece: &str| begun.suspect.as_deref() == Some(piece);
+
+    let mut loaded = LoadedDocument::default();
+    let updates = loop {
+        let read = loader.read().await?;
+        loaded.generation = read.generation;
+        loaded.last_seq = read.base_seq;
+        let Some(snapshot) = read.snapshot else {
+            break read.updates;
+        };
+        let piece = format!("state {}", snapshot.generation);
+        let refused = if fatal(&piece) {
+            FATAL.to_owned()
+        } else {
+            if careful {
+                loader.suspect(&piece).await?;
+            }
+            match Document::from_state(&snapshot.data) {
+                Ok(document) => {
+                    loaded.document = document;
+                    break read.updates;
+                }
+                Err(refusal) => why(refusal),
+            }
+        };
+        // The state before it is still there, if there ever was one.
+        loader
+            .quarantine_snapshot(snapshot.generation, &refused)
+            .await?;
+    };
+    for update in updates {
+        loaded.last_seq = loaded.last_seq.max(update.seq);
+        let piece = format!("update {}", update.seq);
+        let refused = if fatal(&piece) {
+            FATAL.to_owned()
+        } else {
+            if careful {
+                loader.suspect(&piece).await?;
+            }
+            match loaded.document.integrate_stored(&update.data) {
+                Ok(()) => {
+                    loaded.tail_rows = loaded.tail_rows.saturating_add(1);
+                    loaded.tail_bytes = loaded.tail_bytes.saturating_add(update.data.len());
+                    continue;
+                }
+                Err(refusal) => why(refusal),
+            }
+        };
+        loader.quarantine_update(update.seq, &refused).await?;
+    }
+    loader.end().await?;
+    Ok(loaded)
+}
+
+const FATAL: &str = "it has ended the process";
+
+fn why(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Malformed(malformed) => malformed.to_string(),
+        Refusal::Gap => "something before it is missing".into(),
+        Refusal::TooLarge => "the document is too large with it".into(),
+        Refusal::Damaged => "it does not fit the document".into(),
+    }
+}
+
+struct Loader<'a> {
+    db: &'a dyn Db,
+    room: SessionId,
+    now: Timestamp,
+}
+
+/// How the loads before this one went.
+struct Begun {
+    /// How many have not come to an end.
+    loads: i64,
+    /// The piece that the last of them was at, if it went piece by piece.
+    suspect: Option<String>,
+}
+
+/// Everything that is stored of a document, of one moment.
+struct Read {
+    generation: u64,
+    base_seq: u64,
+    /// The newest that is left.
+    snapshot: Option<Snapshot>,
+    /// Oldest first.
+    updates: Vec<Update>,
+}
+
+struct Snapshot {
+    generation: u64,
+    data: Vec<u8>,
+}
+
+struct Update {
+    seq: u64,
+    data: Vec<u8>,
+}
+
+impl Loader<'_> {
+    /// Notes that a load has begun.
+    async fn begin(&self) -> Result<Begun, DbError> {
+        let room = self.room;
+        self.db
+            .transaction(|tx| async move {
+                let sql = "INSERT INTO room_head (room, generation, base_seq, loads)
+                           VALUES (?, 0, 0, 1) ON CONFLICT (room) DO UPDATE SET
+                           loads = loads + 1 RETURNING loads, suspect";
+                let head = tx.first(sql, [room.into()]).await?;
+                let head = head.ok_or_else(|| DbError::Failed("no head of the room".into()))?;
+                let loads = head.get::<i64>("loads")?.saturating_sub(1);
+                Ok(Begun {
+                    loads,
+                    suspect: head.get("suspect")?,
+                })
+            })
+            .await
+    }
+
+    async fn read(&self) -> Result<Read, DbError> {
+        let room = self.room;
+        self.db
+            .transaction(|tx| async move {
+                let sql = "SELECT generation, base_seq FROM room_head WHERE room = ?";
+                let head = tx.first(sql, [room.into()]).await?;
+                let head = head.ok_or_else(|| DbError::Failed("no head of the room".into()))?;
+
+                let sql = "SELECT generation, data FROM room_snapshot WHERE room = ? AND
+                           generation = (SELECT max(generation) FROM room_snapshot WHERE room = ?)
+                           ORDER BY part";
+                let mut snapshot: Option<Snapshot> = None;
+                for row in tx.execute(sql, [room.into(), room.into()]).await? {
+                    let data: Vec<u8> = row.get("data")?;
+                    match &mut snapshot {
+                        Some(snapshot) => snapshot.data.extend(data),
+                        None => {
+                            snapshot = Some(Snapshot {
+                                generation: row.get("generation")?,
+                                data,
+                            })
+                        }
+                    }
+                }
+
+                let sql = "SELECT seq, data FROM room_update WHERE room = ? ORDER BY seq";
+                let mut updates = Vec::new();
+                for row in tx.execute(sql, [room.into()]).await? {
+                    updates.push(Update {
+                        seq: row.get("seq")?,
+                        data: row.get("data")?,
+                    });
+                }
+                let (generation, base_seq) = (head.get("generation")?, head.get("base_seq")?);
+                Ok(Read {
+                    generation,
+                    base_seq,
+                    snapshot,
+                    updates,
+                })
+            })
+            .await
+    }
+
+    /// Notes the piece that is touched next.
+    async fn suspect(&self, piece: &str) -> Result<(), DbError> {
+        let room = self.room;
+        self.db
+            .transaction(|tx| async move {
+                let sql = "UPDATE room_head SET suspect = ? WHERE room = ?";
+                tx.execute(sql, [piece.into(), room.into()]).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Notes that the load has come to its end.
+    async fn end(&self) -> Result<(), DbError> {
+        let room = self.room;
+        self.db
+            .transaction(|tx| async move {
+                let sql = "UPDATE room_head SET loads = 0, suspect = NULL WHERE room = ?";
+                tx.execute(sql, [room.into()]).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn quarantine_snapshot(&self, generation: u64, why: &str) -> Result<(), DbError> {
+        let (room, now) = (self.room, self.now);
+        self.db
+            .transaction(|tx| async move {
+                let sql = "INSERT INTO room_quarantine (room, piece, part, at, why, data)
+                           SELECT room, ?, part, ?, ?, data FROM room_snapshot
+                           WHERE room = ? AND generation = ? ON CONFLICT DO NOTHING";
+                let piece = format!("state {generation}").into();
+                let key = [room.into(), number(generation)];
+                let values = [piece, now.into(), why.into()].into_iter().chain(key);
+                tx.execute(sql, values).await?;
+                let sql = "DELETE FROM room_snapshot WHERE room = ? AND generation = ?";
+                tx.execute(sql, [room.into(), number(generation)]).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn quarantine_update(&self, seq: u64, why: &str) -> Result<(), DbError> {
+        let (room, now) = (self.room, self.now);
+        self.db
+            .transaction(|tx| async move {
+                let sql = "INSERT INTO room_quarantine (room, piece, part, at, why, data)
+                           SELECT room, ?, 0, ?, ?, data FROM room_update
+                           WHERE room = ? AND seq = ? ON CONFLICT DO NOTHING";
+                let piece = format!("update {seq}").into();
+                let key = [room.into(), number(seq)];
+                let values = [piece, now.into(), why.into()].into_iter().chain(key);
+                tx.execute(sql, values).await?;
+                let sql = "DELETE FROM room_update WHERE room = ? AND seq = ?";
+                tx.execute(sql, [room.into(), number(seq)]).await?;
+                Ok(())
+            })
+            .await
+    }
+}
