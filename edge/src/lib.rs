@@ -13,8 +13,22 @@
     )
 )]
 
-pub mod ports;
+pub mod config;
+pub mod front;
+
+pub mod accounts;
+pub mod executions;
+pub mod executors;
+pub mod sessions;
+
+pub mod directory;
 pub mod room;
+
+pub mod error;
+pub mod password;
+pub mod ports;
+pub mod shard;
+pub mod token;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod cloudflare;

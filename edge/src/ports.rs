@@ -8,10 +8,15 @@ pub mod contract;
 mod db;
 
 use async_trait::async_trait;
+use axum::response::Response;
 use codecrafter_shared::id::SessionId;
+use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
 pub use db::{Db, DbError, FromValue, Row, Rows, Statements, TransactionBody, Tx, Value};
 use futures_util::future::BoxFuture;
+use http::request::Parts;
+
+use crate::room::Principal;
 
 /// The time of day.
 pub trait Clock: Send + Sync {
@@ -127,4 +132,22 @@ pub struct HasherFailure(pub String);
 pub trait Assets: Send + Sync {
     /// The file at `path` (no leading slash, never with `..`), if there is one.
     async fn get(&self, path: &str) -> Option<Vec<u8>>;
+}
+
+/// How the front hands a WebSocket over to a room.
+#[async_trait]
+pub trait RoomGate: Send + Sync {
+    /// Opens a socket to the room of `session` as `principal`. `request` is the upgrade request's
+    /// head; whatever only we may say is removed from it.
+    async fn open(
+        &self,
+        session: SessionId,
+        principal: &Principal,
+        app_frames: bool,
+        request: Parts,
+    ) -> Response;
+
+    /// Accepts the upgrade without waking a room, says why in y-protocols' words, and closes with
+    /// `code`.
+    async fn refuse(&self, code: CloseCode, request: Parts) -> Response;
 }

@@ -1,0 +1,7 @@
+//! Accounts and login sessions (CC-AUTH, CC-USER): [`routes`] is what clients call, [`calls`]
+//! what the front asks of the Directory, [`store`] the SQL behind it.
+
+pub mod calls;
+pub mod routes;
+pub mod store;
+pub mod validate;

@@ -1,0 +1,132 @@
+//! A deployment's settings: read once, checked once. The names are the same on every platform.
+
+use std::sync::Arc;
+
+use codecrafter_shared::keys::SECRET_BYTES_MIN;
+
+use crate::token::Keys;
+
+/// Settings, and the keys that follow from the secret. Cheap to clone.
+#[derive(Clone)]
+pub struct Config {
+    /// `CODECRAFTER_TENANT`: whose Directory this deployment uses; `main` if unset.
+    pub tenant: Arc<str>,
+    /// `CODECRAFTER_ORIGINS`: origins, separated by commas, whose pages may call the API.
+    /// The deployment's own page needs no entry.
+    pub origins: Arc<[String]>,
+    /// `CODECRAFTER_CONTRACT=1`: the route `/internal/contract` exists. For tests only.
+    pub contract: bool,
+    /// Every key, from `CODECRAFTER_SECRET` and, while it is replaced, from
+    /// `CODECRAFTER_SECRET_PREVIOUS` (E8).
+    pub keys: Arc<Keys>,
+}
+
+/// A setting that is missing or wrong, and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The secret is needed for every token.
+    #[error(
+        "set CODECRAFTER_SECRET to at least {SECRET_BYTES_MIN} random bytes of text, such as `openssl rand -base64 32` prints"
+    )]
+    SecretMissing,
+    /// A secret that can be guessed.
+    #[error("{0} is shorter than {SECRET_BYTES_MIN} bytes")]
+    SecretTooShort(&'static str),
+    /// Not a tenant's name.
+    #[error("CODECRAFTER_TENANT is 1–40 of a–z, 0–9 and `-`")]
+    Tenant,
+    /// Not an origin.
+    #[error("CODECRAFTER_ORIGINS: {0:?} is not an origin such as https://example.org")]
+    Origin(String),
+}
+
+impl Config {
+    /// Reads every setting through `get`, which gives `None` for what is unset.
+    ///
+    /// # Errors
+    /// The first setting that is missing or wrong.
+    pub fn from_settings(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name| get(name).filter(|value| !value.is_empty());
+        let secret = get("CODECRAFTER_SECRET").ok_or(ConfigError::SecretMissing)?;
+        let previous = get("CODECRAFTER_SECRET_PREVIOUS");
+        long_enough("CODECRAFTER_SECRET", &secret)?;
+        if let Some(previous) = &previous {
+            long_enough("CODECRAFTER_SECRET_PREVIOUS", previous)?;
+        }
+        let tenant = get("CODECRAFTER_TENANT").unwrap_or_else(|| "main".into());
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if tenant.len() > 40 || !tenant.chars().all(is_name) {
+            return Err(ConfigError::Tenant);
+        }
+        let keys = Keys::new(secret.as_bytes(), previous.as_deref().map(str::as_bytes))
+            .ok_or(ConfigError::SecretMissing)?;
+        Ok(Self {
+            tenant: tenant.into(),
+            origins: origins(&get("CODECRAFTER_ORIGINS").unwrap_or_default())?,
+            contract: get("CODECRAFTER_CONTRACT").as_deref() == Some("1"),
+            keys: Arc::new(keys),
+        })
+    }
+}
+
+fn long_enough(name: &'static str, secret: &str) -> Result<(), ConfigError> {
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err(ConfigError::SecretTooShort(name));
+    }
+    Ok(())
+}
+
+fn origins(list: &str) -> Result<Arc<[String]>, ConfigError> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|origin| !origin.is_empty())
+        .map(|origin| {
+            let host = origin
+                .strip_prefix("https://")
+                .or(origin.strip_prefix("http://"));
+            match host {
+                Some(host) if !host.is_empty() && !host.contains(['/', '*', ' ']) => {
+                    Ok(origin.to_owned())
+                }
+                _ => Err(ConfigError::Origin(origin.to_owned())),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_settings(|name| {
+            settings
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        })
+    }
+
+    const SECRET: (&str, &str) = ("CODECRAFTER_SECRET", "0123456789abcdef0123456789abcdef");
+
+    #[test]
+    fn a_deployment_needs_nothing_but_a_secret() {
+        let config = config(&[SECRET]).ok().unwrap();
+        assert_eq!(&*config.tenant, "main");
+        assert!(config.origins.is_empty() && !config.contract);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let wrong = |settings: &[(&str, &str)]| config(settings).err().unwrap();
+        assert_eq!(wrong(&[]), ConfigError::SecretMissing);
+        let short = wrong(&[("CODECRAFTER_SECRET", "short")]);
+        assert_eq!(short, ConfigError::SecretTooShort("CODECRAFTER_SECRET"));
+        assert_eq!(
+            wrong(&[SECRET, ("CODECRAFTER_TENANT", "A/b")]),
+            ConfigError::Tenant
+        );
+        let star = wrong(&[SECRET, ("CODECRAFTER_ORIGINS", "https://a.example, *")]);
+        assert_eq!(star, ConfigError::Origin("*".into()));
+    }
+}

@@ -1,0 +1,255 @@
+//! Nothing is lost between shards (E9): what must leave the Directory is a row here, written in
+//! the transaction that makes it true. The front sends it right after the commit and then says
+//! so; [`retry`] sends what nobody said anything about. Rooms take every message twice without
+//! harm.
+
+use codecrafter_shared::id::{OutboxId, SessionId};
+use codecrafter_shared::job::Report;
+use codecrafter_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Directory;
+use crate::error::Refusal;
+use crate::ports::{Row, Shard, Shards, Tx};
+use crate::room::AccessNotice;
+use crate::room::calls::{Initialise, TakeNotice, TakeReports};
+use crate::shard::{call, calls};
+
+/// The table.
+pub const SCHEMA: &[&str] = &["CREATE TABLE outbox (
+        tenant TEXT, id TEXT, session_id TEXT, message TEXT, tries INTEGER, due_at INTEGER,
+        PRIMARY KEY (tenant, id)) WITHOUT ROWID"];
+
+calls! {
+    /// These messages have arrived. Harmless to repeat.
+    "/outbox/delivered" => Delivered {
+        /// Which.
+        ids: Vec<OutboxId>,
+    } -> ();
+}
+
+/// What a transaction gives, with the messages that it left in the outbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Committed<T> {
+    /// What it gives.
+    pub value: T,
+    /// To be sent, then said to be [`Delivered`].
+    pub outbox: Vec<OutboxMessage>,
+}
+
+impl<T> Committed<T> {
+    /// A transaction that left no message.
+    pub const fn nothing_to_send(value: T) -> Self {
+        Self {
+            value,
+            outbox: Vec::new(),
+        }
+    }
+}
+
+/// A message for the room of a session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxMessage {
+    /// Its row.
+    pub id: OutboxId,
+    /// Whose room it is for.
+    pub session_id: SessionId,
+    /// What it says.
+    pub message: RoomMessage,
+}
+
+/// What a room is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum RoomMessage {
+    /// The session exists.
+    #[serde(rename_all = "camelCase")]
+    Created {
+        /// The main file to begin with.
+        content: String,
+        /// Who may do what.
+        notice: AccessNotice,
+    },
+    /// Who may do what has changed.
+    #[serde(rename_all = "camelCase")]
+    Access {
+        /// Who may do what.
+        notice: AccessNotice,
+    },
+    /// An execution of the session has ended.
+    #[serde(rename_all = "camelCase")]
+    Finished {
+        /// The report that ended it.
+        report: Box<Report>,
+    },
+}
+
+/// How long the front has before [`retry`] sends as well.
+const FRONT_MS: i64 = 5_000;
+/// The longest pause between two tries.
+const PAUSE_MS_MAX: i64 = 10 * 60 * 1_000;
+/// Messages sent again in one go.
+const RETRY_MAX: u32 = 50;
+
+/// A message about to be written: its id is drawn before the transaction, which may run again.
+pub struct Draft {
+    id: OutboxId,
+    due_at: Timestamp,
+}
+
+impl Draft {
+    /// Draws the id.
+    pub fn new(directory: &Directory, now: Timestamp) -> Self {
+        Self {
+            id: OutboxId::at(now, directory.rng.bytes()),
+            due_at: now.plus_millis(FRONT_MS),
+        }
+    }
+
+    /// Writes the message, and hands it to the front together with `value`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn commit<T>(
+        &self,
+        tx: &Tx,
+        tenant: &str,
+        session_id: SessionId,
+        message: RoomMessage,
+        value: T,
+    ) -> Result<Committed<T>, Refusal> {
+        let text = serde_json::to_string(&message).map_err(Refusal::internal)?;
+        let sql = "INSERT INTO outbox (tenant, id, session_id, message, tries, due_at) \
+                   VALUES (?, ?, ?, ?, 0, ?)";
+        let values = [
+            tenant.into(),
+            self.id.into(),
+            session_id.into(),
+            text.into(),
+            self.due_at.into(),
+        ];
+        tx.execute(sql, values).await?;
+        let outbox = vec![OutboxMessage {
+            id: self.id,
+            session_id,
+            message,
+        }];
+        Ok(Committed { value, outbox })
+    }
+}
+
+/// Sends one message to its room.
+///
+/// # Errors
+/// What the room refused with, or that it did not answer.
+pub async fn send(shards: &dyn Shards, message: &OutboxMessage) -> Result<(), Refusal> {
+    let room = Shard::Room {
+        session: message.session_id,
+    };
+    match &message.message {
+        RoomMessage::Created { content, notice } => {
+            let notice = notice.clone();
+            call(
+                shards,
+                &room,
+                &Initialise {
+                    content: content.clone(),
+                    notice,
+                },
+            )
+            .await
+        }
+        RoomMessage::Access { notice } => {
+            call(
+                shards,
+                &room,
+                &TakeNotice {
+                    notice: notice.clone(),
+                },
+            )
+            .await
+        }
+        RoomMessage::Finished { report } => {
+            call(
+                shards,
+                &room,
+                &TakeReports {
+                    reports: vec![(**report).clone()],
+                },
+            )
+            .await
+        }
+    }
+}
+
+/// [`Delivered`].
+///
+/// # Errors
+/// Those of the database.
+pub async fn delivered(directory: &Directory, call: Delivered) -> Result<(), Refusal> {
+    let (tenant, ids) = (&*directory.config.tenant, &call.ids);
+    directory
+        .db
+        .transaction(|tx| async move {
+            for id in ids {
+                let sql = "DELETE FROM outbox WHERE tenant = ? AND id = ?";
+                tx.execute(sql, [tenant.into(), (*id).into()]).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// Sends again what is due, oldest first; what fails waits twice as long as before.
+///
+/// # Errors
+/// Those of the database.
+pub async fn retry(directory: &Directory) -> Result<(), Refusal> {
+    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    let due: Vec<OutboxMessage> = directory
+        .db
+        .transaction(|tx| async move {
+            let sql = "SELECT * FROM outbox WHERE tenant = ? AND due_at <= ? ORDER BY id LIMIT ?";
+            let rows = tx
+                .execute(sql, [tenant.into(), now.into(), RETRY_MAX.into()])
+                .await?;
+            let mut due = Vec::new();
+            for row in rows {
+                let tries: u32 = row.get("tries")?;
+                let message = read(&row)?;
+                let pause = FRONT_MS.saturating_mul(1_i64.checked_shl(tries.min(20)).unwrap_or(1));
+                let sql = "UPDATE outbox SET tries = tries + 1, due_at = ? \
+                           WHERE tenant = ? AND id = ?";
+                let later = now.plus_millis(pause.min(PAUSE_MS_MAX));
+                tx.execute(sql, [later.into(), tenant.into(), message.id.into()])
+                    .await?;
+                due.push(message);
+            }
+            Ok::<_, Refusal>(due)
+        })
+        .await?;
+    let mut ids = Vec::new();
+    for message in &due {
+        match send(&*directory.shards, message).await {
+            Ok(()) => ids.push(message.id),
+            Err(refusal) => {
+                tracing::warn!(outbox.id = %message.id, code = refusal.code.as_str(), "not delivered");
+            }
+        }
+    }
+    if ids.is_empty() {
+        Ok(())
+    } else {
+        delivered(directory, Delivered { ids }).await
+    }
+}
+
+fn read(row: &Row) -> Result<OutboxMessage, Refusal> {
+    let message: String = row.get("message")?;
+    Ok(OutboxMessage {
+        id: row.get("id")?,
+        session_id: row.get("session_id")?,
+        message: serde_json::from_str(&message).map_err(Refusal::internal)?,
+    })
+}

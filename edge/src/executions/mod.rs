@@ -1,0 +1,8 @@
+//! Executions as their owners see them (CC-EXEC): asked for, waiting, running, ended. How they
+//! reach an executor and come back is the business of [`crate::executors`].
+
+pub mod calls;
+pub mod routes;
+pub mod store;
+pub mod validate;
+pub mod view;

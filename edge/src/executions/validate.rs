@@ -1,0 +1,213 @@
+//! What may be asked to run. Pure.
+
+use codecrafter_shared::api::{CreateExecution, RequestedLimits};
+use codecrafter_shared::job::RunLimits;
+use codecrafter_shared::limits;
+
+use crate::front::validate::Fields;
+
+/// Checks a request, field by field, and gives the limits that hold.
+pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
+    let CreateExecution {
+        session_id,
+        language,
+        code,
+        files,
+        stdin,
+        args,
+        limits: wanted,
+    } = request;
+    if session_id.is_none() {
+        if language.is_none() {
+            fields.wrong("language", "is needed, unless sessionId says it");
+        }
+        if code.is_none() {
+            fields.wrong("code", "is needed, unless sessionId says where it is");
+        }
+    }
+    if let Some(language) = language {
+        fields.language("language", language);
+    }
+    source(fields, "code", code.as_deref().unwrap_or_default());
+    if files.len() >= limits::SOURCE_FILES_MAX {
+        let max = limits::SOURCE_FILES_MAX;
+        fields.wrong(
+            "files",
+            format!("is at most {max} files, the main file included"),
+        );
+    }
+    let mut bytes = code.as_ref().map_or(0, String::len);
+    for (index, file) in files.iter().enumerate() {
+        path(fields, &format!("files[{index}].path"), &file.path);
+        source(fields, &format!("files[{index}].content"), &file.content);
+        if files
+            .iter()
+            .take(index)
+            .any(|other| other.path.eq_ignore_ascii_case(&file.path))
+        {
+            fields.wrong(&format!("files[{index}].path"), "is there twice");
+        }
+        bytes = bytes.saturating_add(file.content.len());
+    }
+    if bytes > limits::SOURCE_BYTES_MAX {
+        fields.wrong(
+            "files",
+            format!("is at most {} bytes in all", limits::SOURCE_BYTES_MAX),
+        );
+    }
+    if stdin
+        .as_ref()
+        .is_some_and(|stdin| stdin.len() > limits::STDIN_BYTES_MAX)
+    {
+        fields.wrong(
+            "stdin",
+            format!("is at most {} bytes", limits::STDIN_BYTES_MAX),
+        );
+    }
+    if args.len() > limits::ARGS_MAX {
+        fields.wrong("args", format!("is at most {} arguments", limits::ARGS_MAX));
+    }
+    for (index, arg) in args.iter().enumerate() {
+        if arg.len() > limits::ARG_BYTES_MAX || arg.contains('\0') {
+            let max = limits::ARG_BYTES_MAX;
+            fields.wrong(
+                &format!("args[{index}]"),
+                format!("is at most {max} bytes without NUL"),
+            );
+        }
+    }
+    run_limits(fields, wanted.as_ref())
+}
+
+fn source(fields: &mut Fields, field: &str, text: &str) {
+    if text.len() > limits::SOURCE_FILE_BYTES_MAX {
+        fields.wrong(
+            field,
+            format!("is at most {} bytes", limits::SOURCE_FILE_BYTES_MAX),
+        );
+    }
+}
+
+/// Relative, of plain parts: nothing that a shell, a compiler or a file system reads otherwise.
+fn path(fields: &mut Fields, field: &str, path: &str) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('-')
+            && !matches!(part, "." | "..")
+            && part.chars().all(plain)
+    };
+    if path.len() > limits::PATH_BYTES_MAX || !path.split('/').all(part) {
+        let max = limits::PATH_BYTES_MAX;
+        fields.wrong(
+            field,
+            format!("is a relative path of at most {max} bytes, its parts of A–Z a–z 0–9 . _ -"),
+        );
+    }
+}
+
+fn run_limits(fields: &mut Fields, wanted: Option<&RequestedLimits>) -> RunLimits {
+    let mut granted = RunLimits::default();
+    let Some(wanted) = wanted else { return granted };
+    if let Some(cpu_ms) = wanted.cpu_ms {
+        fields.within("limits.cpuMs", cpu_ms, &limits::CPU_MS);
+        granted.cpu_ms = cpu_ms;
+    }
+    if let Some(wall_ms) = wanted.wall_ms {
+        fields.within("limits.wallMs", wall_ms, &limits::WALL_MS);
+        granted.wall_ms = wall_ms;
+    }
+    if let Some(memory_bytes) = wanted.memory_bytes {
+        fields.within("limits.memoryBytes", memory_bytes, &limits::MEMORY_BYTES);
+        granted.memory_bytes = memory_bytes;
+    }
+    if let Some(output_bytes) = wanted.output_bytes {
+        fields.within("limits.outputBytes", output_bytes, &limits::OUTPUT_BYTES);
+        granted.output_bytes = output_bytes;
+    }
+    granted
+}
+
+#[cfg(test)]
+mod tests {
+    use codecrafter_shared::job::SourceFile;
+
+    use super::*;
+
+    fn wrong(request: CreateExecution) -> Vec<String> {
+        let mut fields = Fields::default();
+        create(&mut fields, &request);
+        fields.check().err().map_or_else(Vec::new, |refusal| {
+            refusal
+                .errors
+                .into_iter()
+                .map(|error| error.field)
+                .collect()
+        })
+    }
+
+    fn python(code: &str) -> CreateExecution {
+        CreateExecution {
+            language: Some("python".into()),
+            code: Some(code.into()),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn without_a_session_language_and_code_are_needed() {
+        assert_eq!(wrong(CreateExecution::default()), ["language", "code"]);
+        assert!(wrong(python("print(1)")).is_empty());
+    }
+
+    #[test]
+    fn paths_that_leave_the_work_folder_or_mean_something_else_are_refused() {
+        let bad = [
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../b",
+            "a//b",
+            "-o",
+            "a b",
+            "a\0b",
+            "ü.py",
+            ".",
+        ];
+        for path in bad {
+            let files = vec![SourceFile {
+                path: path.into(),
+                content: String::new(),
+            }];
+            let found = wrong(CreateExecution {
+                files,
+                ..python("")
+            });
+            assert_eq!(found, ["files[0].path"], "{path:?}");
+        }
+        let files = vec![SourceFile {
+            path: "lib/util_1.py".into(),
+            content: String::new(),
+        }];
+        assert!(
+            wrong(CreateExecution {
+                files,
+                ..python("")
+            })
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn limits_stay_within_their_ceilings() {
+        let limits = RequestedLimits {
+            wall_ms: Some(600_000),
+            ..Default::default()
+        };
+        let found = wrong(CreateExecution {
+            limits: Some(limits),
+            ..python("")
+        });
+        assert_eq!(found, ["limits.wallMs"]);
+    }
+}

@@ -1,0 +1,93 @@
+//! An execution's row and outcome as its owner sees them. Pure.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use codecrafter_shared::api::{Encoding, Execution, ExecutionStatus};
+use codecrafter_shared::job::{Captured, Outcome, Verdict};
+
+use crate::error::Refusal;
+use crate::ports::Row;
+
+/// A row of `execution`, with its outcome if it has ended.
+///
+/// # Errors
+/// Only if the row is broken.
+pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refusal> {
+    let limits: String = row.get("limits")?;
+    let mut execution = Execution {
+        id: row.get("id")?,
+        session_id: row.get("session_id")?,
+        user_id: row.get("user_id")?,
+        language: row.get("language")?,
+        status: row.parse("status", ExecutionStatus::from_name)?,
+        limits: serde_json::from_str(&limits).map_err(Refusal::internal)?,
+        verdict: row
+            .get::<Option<String>>("verdict")?
+            .and_then(|verdict| Verdict::from_name(&verdict)),
+        message: None,
+        stdout: None,
+        stderr: None,
+        encoding: Encoding::Utf8,
+        truncated: false,
+        compile_output: None,
+        exit_code: None,
+        signal: None,
+        cpu_ms: None,
+        wall_ms: None,
+        peak_bytes: None,
+        attempt_id: row.get("attempt_id")?,
+        attempts: row.get("attempts")?,
+        created_at: row.get("created_at")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+    };
+    if let Some(outcome) = outcome {
+        show(&mut execution, outcome);
+    }
+    Ok(execution)
+}
+
+fn show(execution: &mut Execution, outcome: Outcome) {
+    execution.message = outcome.message;
+    if let Some(compile) = outcome.compile {
+        execution.compile_output = Some(lossy(&compile.stdout) + &lossy(&compile.stderr));
+    }
+    // An execution has one run; a judge's job with many is shown by other routes.
+    let Some(run) = outcome.runs.into_iter().next() else {
+        return;
+    };
+    let base64 = [&run.stdout, &run.stderr]
+        .iter()
+        .any(|c| c.encoding == Encoding::Base64);
+    execution.encoding = if base64 {
+        Encoding::Base64
+    } else {
+        Encoding::Utf8
+    };
+    execution.truncated = run.stdout.truncated || run.stderr.truncated;
+    execution.stdout = Some(written(run.stdout, execution.encoding));
+    execution.stderr = Some(written(run.stderr, execution.encoding));
+    execution.exit_code = run.exit_code;
+    execution.signal = run.signal;
+    execution.cpu_ms = Some(run.usage.cpu_ms);
+    execution.wall_ms = Some(run.usage.wall_ms);
+    execution.peak_bytes = Some(run.usage.peak_bytes);
+}
+
+fn written(captured: Captured, encoding: Encoding) -> String {
+    if captured.encoding == encoding {
+        captured.data
+    } else {
+        STANDARD.encode(captured.data.as_bytes())
+    }
+}
+
+fn lossy(captured: &Captured) -> String {
+    match captured.encoding {
+        Encoding::Utf8 => captured.data.clone(),
+        Encoding::Base64 => STANDARD
+            .decode(&captured.data)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,156 @@
+//! `/internal`: what links call. Not for clients; see [`codecrafter_shared::job`].
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::SessionId;
+use codecrafter_shared::job::{
+    Acknowledge, Acknowledged, Enrol, Enrolled, Event, LeaseRequest, Leases, Report, Reports,
+    ReportsTaken,
+};
+use codecrafter_shared::{keys, limits};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use super::calls::{AcknowledgeLeases, EnrolExecutor, LeaseJobs, Signature, TakeReports};
+use crate::error::Refusal;
+use crate::front::Edge;
+use crate::front::extract::{self, Ok200};
+use crate::front::validate::Fields;
+use crate::ports::Shard;
+use crate::room::calls as room;
+use crate::shard::call;
+use crate::token::claimed_executor;
+
+/// A link's request: its body, and the signature that has to fit it.
+pub struct Signed<T> {
+    signature: Signature,
+    request: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<Edge> for Signed<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &Edge) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let token = extract::bearer(&parts)?.to_owned();
+        let path = parts
+            .extensions
+            .get::<axum::extract::OriginalUri>()
+            .map_or_else(|| parts.uri.path().to_owned(), |uri| uri.path().to_owned());
+        let request = Request::from_parts(parts, body);
+        let body = extract::bytes(request, limits::LINK_BODY_BYTES_MAX).await?;
+        let signature = Signature {
+            token,
+            path,
+            body_hash: keys::body_hash(&body),
+        };
+        Ok(Self {
+            signature,
+            request: extract::parse(&body)?,
+        })
+    }
+}
+
+/// `POST /internal/executors`: whoever has the deployment's join token may enrol a host.
+pub async fn enrol(State(edge): State<Edge>, request: Request) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    if !edge.config.keys.is_join_token(extract::bearer(&parts)?) {
+        return Err(Refusal::with_detail(
+            ErrorCode::TokenInvalid,
+            "not the join token of this edge",
+        ));
+    }
+    let body = extract::bytes(Request::from_parts(parts, body), limits::BODY_BYTES_MAX).await?;
+    let request: Enrol = extract::parse(&body)?;
+    let mut fields = Fields::default();
+    fields.line("name", &request.name, 1..=100);
+    fields.check()?;
+    let executor_id = edge.directory(&EnrolExecutor { request }).await?;
+    Ok((StatusCode::CREATED, axum::Json(Enrolled { executor_id })).into_response())
+}
+
+/// `POST /internal/leases`.
+pub async fn lease(State(edge): State<Edge>, signed: Signed<LeaseRequest>) -> Ok200<Leases> {
+    let Signed { signature, request } = signed;
+    edge.directory(&LeaseJobs { signature, request })
+        .await
+        .map(axum::Json)
+}
+
+/// `POST /internal/leases/ack`.
+pub async fn acknowledge(
+    State(edge): State<Edge>,
+    signed: Signed<Acknowledge>,
+) -> Ok200<Acknowledged> {
+    let Signed { signature, request } = signed;
+    edge.directory(&AcknowledgeLeases { signature, request })
+        .await
+        .map(axum::Json)
+}
+
+/// `POST /internal/reports`: starts and ends go to the Directory, everything to the rooms.
+pub async fn reports(State(edge): State<Edge>, signed: Signed<Reports>) -> Ok200<ReportsTaken> {
+    let Signed { signature, request } = signed;
+    let too_many = request.reports.len() > limits::REPORTS_MAX;
+    if too_many {
+        let detail = format!("at most {} reports at once", limits::REPORTS_MAX);
+        return Err(Refusal::with_detail(ErrorCode::BodyTooLarge, detail));
+    }
+    let unknown = || Refusal::new(ErrorCode::ExecutorUnknown);
+    let executor = claimed_executor(&signature.token).ok_or_else(unknown)?;
+    let all = request.reports.len();
+    let fits = |report: &Report| {
+        let (token, execution) = (&report.report_token, report.execution_id);
+        edge.config.keys.is_report_token(token, execution, executor)
+    };
+    let reports: Vec<Report> = request.reports.into_iter().filter(fits).collect();
+    let refused = all.saturating_sub(reports.len());
+
+    // The Directory checks the signature: nothing is shown to anybody before it has answered.
+    let is_result =
+        |report: &&Report| matches!(report.event, Event::Started | Event::Finished { .. });
+    let results: Vec<Report> = reports.iter().filter(is_result).cloned().collect();
+    let committed = edge
+        .directory(&TakeReports {
+            signature,
+            reports: results,
+        })
+        .await?;
+    show(&edge, reports).await;
+    let taken = edge.deliver(committed).await;
+    let refused = u32::try_from(refused)
+        .unwrap_or(u32::MAX)
+        .saturating_add(taken.unknown);
+    Ok(axum::Json(ReportsTaken {
+        duplicates: taken.duplicates,
+        refused,
+    }))
+}
+
+/// Live events for the rooms. Ends come from the outbox, after them; what a room misses here, its
+/// clients read from the result.
+async fn show(edge: &Edge, reports: Vec<Report>) {
+    let mut rooms: BTreeMap<SessionId, Vec<Report>> = BTreeMap::new();
+    for report in reports {
+        if matches!(report.event, Event::Finished { .. }) {
+            continue;
+        }
+        if let Some(session) = report.session_id {
+            rooms.entry(session).or_default().push(report);
+        }
+    }
+    for (session, reports) in rooms {
+        let shown = call(
+            &*edge.shards,
+            &Shard::Room { session },
+            &room::TakeReports { reports },
+        )
+        .await;
+        if let Err(refusal) = shown {
+            tracing::warn!(session.id = %session, code = refusal.code.as_str(), "output not shown");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `GET /rooms/{session}`: the way of a WebSocket into its room.
+//!
+//! The token is checked here, so that a stranger does not even wake the room. A refusal of a
+//! token is told over the socket: a browser cannot see the status of a failed upgrade, and the
+//! stock provider would try for ever (close codes: [`codecrafter_shared::relay::CloseCode`]).
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::SessionId;
+use codecrafter_shared::relay::{CAPABILITY_APP, CloseCode, SUBPROTOCOL_TOKEN_PREFIX};
+use http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::request::Parts;
+
+use super::Edge;
+use super::finish::is_allowed_origin;
+use crate::error::Refusal;
+
+/// Where rooms are, under `/api/v1`; the session's id follows.
+pub const ROOMS_PATH: &str = "/rooms";
+
+/// Opens a room's socket.
+pub async fn open(
+    State(edge): State<Edge>,
+    Path(id): Path<String>,
+    request: Parts,
+) -> Result<Response, Refusal> {
+    let upgrade = request
+        .headers
+        .get(UPGRADE)
+        .and_then(|value| value.to_str().ok());
+    let Some(rooms) = &edge.rooms else {
+        let detail = "this deployment's platform has no WebSockets";
+        return Err(Refusal::with_detail(ErrorCode::RouteNotFound, detail));
+    };
+    if !upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
+        let detail = "this is a WebSocket: connect a y-websocket provider to it";
+        return Err(Refusal::with_detail(ErrorCode::RouteNotFound, detail));
+    }
+    // Other sites' pages must not open sockets in the name of whoever looks at them.
+    if request.headers.contains_key(ORIGIN) && !is_allowed_origin(&edge, &request) {
+        return Err(Refusal::with_detail(
+            ErrorCode::Forbidden,
+            "this origin is not allowed",
+        ));
+    }
+    let Ok(session) = id.parse::<SessionId>() else {
+        return Ok(rooms.refuse(CloseCode::NotFound, request).await);
+    };
+    let token = token(&request);
+    let principal = token.map(|token| {
+        edge.config
+            .keys
+            .verify_room(session, &token, edge.clock.now())
+    });
+    match principal {
+        Some(Ok(principal)) => {
+            let app_frames = query(&request, "caps").is_some_and(|caps| {
+                caps.split([',', ' '])
+                    .any(|capability| capability == CAPABILITY_APP)
+            });
+            Ok(rooms.open(session, &principal, app_frames, request).await)
+        }
+        Some(Err(_)) | None => Ok(rooms.refuse(CloseCode::Unauthorized, request).await),
+    }
+}
+
+/// The room token: a subprotocol keeps it out of logs, a parameter is what examples use.
+fn token(request: &Parts) -> Option<String> {
+    let offered = request.headers.get_all(SEC_WEBSOCKET_PROTOCOL);
+    let offered = offered.iter().filter_map(|value| value.to_str().ok());
+    let mut offered = offered.flat_map(|list| list.split(',')).map(str::trim);
+    offered
+        .find_map(|protocol| protocol.strip_prefix(SUBPROTOCOL_TOKEN_PREFIX))
+        .map(str::to_owned)
+        .or_else(|| query(request, "token"))
+}
+
+fn query(request: &Parts, name: &str) -> Option<String> {
+    let pairs = form_pairs(request.uri.query()?);
+    pairs
+        .into_iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value)
+}
+
+fn form_pairs(query: &str) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(query).unwrap_or_default()
+}

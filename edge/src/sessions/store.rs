@@ -1,0 +1,404 @@
+//! Sessions and participants in the Directory's database.
+
+use codecrafter_shared::api::{Page, Participant, Session, SessionSummary};
+use codecrafter_shared::error::{ErrorCode, FieldError};
+use codecrafter_shared::id::{SessionId, UserId};
+use codecrafter_shared::limits;
+use codecrafter_shared::role::Role;
+
+use super::calls::{Create, Delete, Get, Join, JoinedSession, List, Update};
+use crate::accounts::store::{authorize, find_user};
+use crate::directory::Directory;
+use crate::directory::outbox::{Committed, Draft, RoomMessage};
+use crate::error::Refusal;
+use crate::ports::{Row, Tx, Value};
+use crate::room::{AccessNotice, Principal};
+
+/// The tables, one statement each.
+pub const SCHEMA: &[&str] = &[
+    "CREATE TABLE session (
+        tenant TEXT, id TEXT, title TEXT, description TEXT, language TEXT, is_public INTEGER,
+        is_locked INTEGER, join_role TEXT, max_participants INTEGER, owner_id TEXT,
+        access_version INTEGER, created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,
+        PRIMARY KEY (tenant, id)) WITHOUT ROWID",
+    "CREATE TABLE participant (
+        tenant TEXT, session_id TEXT, user_id TEXT, role TEXT, joined_at INTEGER,
+        PRIMARY KEY (tenant, session_id, user_id)) WITHOUT ROWID",
+    "CREATE INDEX participant_by_user ON participant (tenant, user_id, session_id)",
+];
+
+/// [`Create`].
+///
+/// # Errors
+/// [`ErrorCode::LoginSessionEnded`].
+pub async fn create(directory: &Directory, call: Create) -> Result<Committed<Session>, Refusal> {
+    let now = directory.clock.now();
+    let id = SessionId::at(now, directory.rng.bytes());
+    let outbox = &Draft::new(directory, now);
+    let (call, tenant) = (&call, &*directory.config.tenant);
+    let (caller, request) = (call.caller, &call.request);
+    directory
+        .db
+        .transaction(|tx| async move {
+            authorize(&tx, tenant, caller, now).await?;
+            tx.execute(
+                "INSERT INTO session (tenant, id, title, description, language, is_public, \
+                 is_locked, join_role, max_participants, owner_id, access_version, created_at, \
+                 updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 1, ?, ?)",
+                [
+                    tenant.into(),
+                    id.into(),
+                    request.title.trim().into(),
+                    request
+                        .description
+                        .as_deref()
+                        .unwrap_or_default()
+                        .trim()
+                        .into(),
+                    (&request.language).into(),
+                    request.is_public.unwrap_or(false).into(),
+                    request.join_role.unwrap_or(Role::Viewer).as_str().into(),
+                    request
+                        .max_participants
+                        .unwrap_or(limits::PARTICIPANTS_DEFAULT)
+                        .into(),
+                    caller.user_id.into(),
+                    now.into(),
+                    now.into(),
+                ],
+            )
+            .await?;
+            add_participant(&tx, tenant, id, caller.user_id, Role::Owner, now.into()).await?;
+            let session = visible(&tx, tenant, id, caller.user_id).await?;
+            let content = request.content.clone().unwrap_or_default();
+            let created = RoomMessage::Created {
+                content,
+                notice: notice(&session, false),
+            };
+            outbox.commit(&tx, tenant, id, created, session).await
+        })
+        .await
+}
+
+/// [`Get`].
+///
+/// # Errors
+/// [`ErrorCode::SessionNotFound`], also for a private session of others.
+pub async fn get(directory: &Directory, call: Get) -> Result<Session, Refusal> {
+    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    directory
+        .db
+        .transaction(|tx| async move {
+            authorize(&tx, tenant, call.caller, now).await?;
+            visible(&tx, tenant, call.session_id, call.caller.user_id).await
+        })
+        .await
+}
+
+/// [`List`].
+///
+/// # Errors
+/// [`ErrorCode::LoginSessionEnded`].
+pub async fn list(directory: &Directory, call: List) -> Result<Page<SessionSummary>, Refusal> {
+    let (now, tenant, call) = (directory.clock.now(), &*directory.config.tenant, &call);
+    let skipped = i64::from(call.page.saturating_sub(1)).saturating_mul(call.limit.into());
+    directory
+        .db
+        .transaction(|tx| async move {
+            authorize(&tx, tenant, call.caller, now).await?;
+            let of = "FROM participant p JOIN session s ON s.tenant = p.tenant AND s.id = p.session_id \
+                      WHERE p.tenant = ?1 AND p.user_id = ?2 AND s.deleted_at IS NULL \
+                      AND (?3 IS NULL OR s.language = ?3)";
+            let key = || -> [Value; 3] {
+                [tenant.into(), call.caller.user_id.into(), call.language.clone().into()]
+            };
+            let total = tx.first(&format!("SELECT count(*) AS n {of}"), key()).await?;
+            let total: u64 = total.map_or(Ok(0), |row| row.get("n"))?;
+            let sql = format!(
+                "SELECT s.*, p.role, (SELECT count(*) FROM participant q \
+                 WHERE q.tenant = s.tenant AND q.session_id = s.id) AS participants \
+                 {of} ORDER BY s.updated_at DESC, s.id DESC LIMIT ?4 OFFSET ?5"
+            );
+            let values = key().into_iter().chain([call.limit.into(), skipped.into()]);
+            let rows = tx.execute(&sql, values.collect::<Vec<Value>>()).await?;
+            let items = rows.into_iter().map(|row| summary(&row)).collect::<Result<_, Refusal>>()?;
+            Ok(Page { items, page: call.page, limit: call.limit, total })
+        })
+        .await
+}
+
+/// [`Update`].
+///
+/// # Errors
+/// [`ErrorCode::SessionNotFound`]; [`ErrorCode::Forbidden`] below the role admin;
+/// [`ErrorCode::ValidationFailed`] for fewer places than participants.
+pub async fn update(directory: &Directory, call: Update) -> Result<Committed<Session>, Refusal> {
+    let now = directory.clock.now();
+    let outbox = &Draft::new(directory, now);
+    let (call, tenant) = (&call, &*directory.config.tenant);
+    let (id, user_id, request) = (call.session_id, call.caller.user_id, &call.request);
+    directory
+        .db
+        .transaction(|tx| async move {
+            authorize(&tx, tenant, call.caller, now).await?;
+            let before = visible(&tx, tenant, id, user_id).await?;
+            if !before.role.is_some_and(Role::may_administer) {
+                return Err(Refusal::with_detail(
+                    ErrorCode::Forbidden,
+                    "needs the role admin or owner",
+                ));
+            }
+            let present = u32::try_from(before.participants.len()).unwrap_or(u32::MAX);
+            if request.max_participants.is_some_and(|max| max < present) {
+                let message = format!("is not below the {present} who have joined");
+                let field = "maxParticipants".into();
+                return Err(Refusal::fields(vec![FieldError { field, message }]));
+            }
+            let lock_changes = request
+                .is_locked
+                .is_some_and(|locked| locked != before.is_locked);
+            tx.execute(
+                "UPDATE session SET title = coalesce(?3, title), \
+                 description = coalesce(?4, description), language = coalesce(?5, language), \
+                 is_public = coalesce(?6, is_public), is_locked = coalesce(?7, is_locked), \
+                 join_role = coalesce(?8, join_role), \
+                 max_participants = coalesce(?9, max_participants), \
+                 access_version = access_version + ?10, updated_at = ?11 \
+                 WHERE tenant = ?1 AND id = ?2",
+                [
+                    tenant.into(),
+                    id.into(),
+                    request.title.as_deref().map(str::trim).into(),
+                    request.description.as_deref().map(str::trim).into(),
+                    request.language.as_deref().into(),
+                    request.is_public.into(),
+                    request.is_locked.into(),
+                    request.join_role.map(Role::as_str).into(),
+                    request.max_participants.into(),
+                    lock_changes.into(),
+                    now.into(),
+                ],
+            )
+            .await?;
+            let session = visible(&tx, tenant, id, user_id).await?;
+            if !lock_changes {
+                return Ok(Committed::nothing_to_send(session));
+            }
+            let changed = RoomMessage::Access {
+                notice: notice(&session, false),
+            };
+            outbox.commit(&tx, tenant, id, changed, session).await
+        })
+        .await
+}
+
+/// [`Delete`].
+///
+/// # Errors
+/// [`ErrorCode::SessionNotFound`]; [`ErrorCode::Forbidden`] for everybody but the owner.
+pub async fn delete(directory: &Directory, call: Delete) -> Result<Committed<()>, Refusal> {
+    let now = directory.clock.now();
+    let outbox = &Draft::new(directory, now);
+    let (id, caller, tenant) = (call.session_id, call.caller, &*directory.config.tenant);
+    directory
+        .db
+        .transaction(|tx| async move {
+            authorize(&tx, tenant, caller, now).await?;
+            let mut session = visible(&tx, tenant, id, caller.user_id).await?;
+            if !session.role.is_some_and(Role::may_delete) {
+                return Err(Refusal::with_detail(
+                    ErrorCode::Forbidden,
+                    "needs the role owner",
+                ));
+            }
+            let sql = "UPDATE session SET deleted_at = ?, access_version = access_version + 1 \
+                       WHERE tenant = ? AND id = ?";
+            tx.execute(sql, [now.into(), tenant.into(), id.into()])
+                .await?;
+            session.access_version = session.access_version.saturating_add(1);
+            let deleted = RoomMessage::Access {
+                notice: notice(&session, true),
+            };
+            outbox.commit(&tx, tenant, id, deleted, ()).await
+        })
+        .await
+}
+
+/// [`Join`]. Harmless to repeat.
+///
+/// # Errors
+/// [`ErrorCode::SessionNotFound`], also for a private session of others;
+/// [`ErrorCode::SessionFull`].
+pub async fn join(directory: &Directory, call: Join) -> Result<Committed<JoinedSession>, Refusal> {
+    let now = directory.clock.now();
+    let outbox = &Draft::new(directory, now);
+    let (id, caller, tenant) = (call.session_id, call.caller, &*directory.config.tenant);
+    directory
+        .db
+        .transaction(|tx| async move {
+            authorize(&tx, tenant, caller, now).await?;
+            let before = visible(&tx, tenant, id, caller.user_id).await?;
+            let joins = before.role.is_none();
+            if joins {
+                let present = u32::try_from(before.participants.len()).unwrap_or(u32::MAX);
+                if present >= before.max_participants {
+                    return Err(Refusal::new(ErrorCode::SessionFull));
+                }
+                add_participant(
+                    &tx,
+                    tenant,
+                    id,
+                    caller.user_id,
+                    before.join_role,
+                    now.into(),
+                )
+                .await?;
+                let sql = "UPDATE session SET access_version = access_version + 1 \
+                           WHERE tenant = ? AND id = ?";
+                tx.execute(sql, [tenant.into(), id.into()]).await?;
+            }
+            let session = visible(&tx, tenant, id, caller.user_id).await?;
+            let joined = JoinedSession {
+                pass: pass(&tx, tenant, &session, caller.user_id).await?,
+                session,
+            };
+            if !joins {
+                return Ok(Committed::nothing_to_send(joined));
+            }
+            let message = RoomMessage::Access {
+                notice: notice(&joined.session, false),
+            };
+            outbox.commit(&tx, tenant, id, message, joined).await
+        })
+        .await
+}
+
+/// The session, if the user may know of it: as a participant, or because it is public.
+///
+/// # Errors
+/// [`ErrorCode::SessionNotFound`].
+pub async fn visible(
+    tx: &Tx,
+    tenant: &str,
+    id: SessionId,
+    user_id: UserId,
+) -> Result<Session, Refusal> {
+    let not_found = || Refusal::new(ErrorCode::SessionNotFound);
+    let sql = "SELECT * FROM session WHERE tenant = ? AND id = ? AND deleted_at IS NULL";
+    let row = tx
+        .first(sql, [tenant.into(), id.into()])
+        .await?
+        .ok_or_else(not_found)?;
+    let sql = "SELECT p.user_id, p.role, p.joined_at, a.username, a.display_name \
+               FROM participant p JOIN account a ON a.tenant = p.tenant AND a.id = p.user_id \
+               WHERE p.tenant = ? AND p.session_id = ? ORDER BY p.joined_at, p.user_id";
+    let rows = tx.execute(sql, [tenant.into(), id.into()]).await?;
+    let participants = rows
+        .into_iter()
+        .map(|row| participant(&row))
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    let role = participants
+        .iter()
+        .find(|p| p.user_id == user_id)
+        .map(|p| p.role);
+    let session = Session {
+        id,
+        title: row.get("title")?,
+        description: row.get("description")?,
+        language: row.get("language")?,
+        is_public: row.get("is_public")?,
+        is_locked: row.get("is_locked")?,
+        join_role: row.parse("join_role", Role::from_name)?,
+        max_participants: row.get("max_participants")?,
+        owner_id: row.get("owner_id")?,
+        role,
+        access_version: row.get("access_version")?,
+        participants,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    };
+    if role.is_none() && !session.is_public {
+        Err(not_found())
+    } else {
+        Ok(session)
+    }
+}
+
+fn participant(row: &Row) -> Result<Participant, Refusal> {
+    Ok(Participant {
+        user_id: row.get("user_id")?,
+        username: row.get("username")?,
+        display_name: row.get("display_name")?,
+        role: row.parse("role", Role::from_name)?,
+        joined_at: row.get("joined_at")?,
+    })
+}
+
+fn summary(row: &Row) -> Result<SessionSummary, Refusal> {
+    Ok(SessionSummary {
+        id: row.get("id")?,
+        title: row.get("title")?,
+        language: row.get("language")?,
+        is_public: row.get("is_public")?,
+        role: row.parse("role", Role::from_name)?,
+        participant_count: row.get("participants")?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+async fn add_participant(
+    tx: &Tx,
+    tenant: &str,
+    id: SessionId,
+    user_id: UserId,
+    role: Role,
+    joined_at: Value,
+) -> Result<(), Refusal> {
+    let sql = "INSERT INTO participant (tenant, session_id, user_id, role, joined_at) \
+               VALUES (?, ?, ?, ?, ?)";
+    let values = [
+        tenant.into(),
+        id.into(),
+        user_id.into(),
+        role.as_str().into(),
+        joined_at,
+    ];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// What the room has to know about who may do what.
+fn notice(session: &Session, deleted: bool) -> AccessNotice {
+    AccessNotice {
+        access_version: session.access_version,
+        locked: session.is_locked,
+        deleted,
+        participants: session
+            .participants
+            .iter()
+            .map(|p| (p.user_id, p.role))
+            .collect(),
+    }
+}
+
+async fn pass(
+    tx: &Tx,
+    tenant: &str,
+    session: &Session,
+    user_id: UserId,
+) -> Result<Principal, Refusal> {
+    let user = find_user(tx, tenant, user_id).await?;
+    let user = user.ok_or_else(|| Refusal::new(ErrorCode::LoginSessionEnded))?;
+    let role = session
+        .role
+        .ok_or_else(|| Refusal::new(ErrorCode::SessionNotFound))?;
+    Ok(Principal {
+        user_id,
+        username: user.username,
+        display_name: user.display_name,
+        role,
+        access_version: session.access_version,
+        expires_at: session.created_at,
+    })
+}

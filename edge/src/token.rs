@@ -1,0 +1,546 @@
+//! Tokens (E7): what is signed, with which key, and what makes one valid. Time is an argument.
+//!
+//! | token | form | life | checked by |
+//! |---|---|---|---|
+//! | access | EdDSA JWT, `typ: at+jwt` | 15 min | the front, then the login session's row |
+//! | room | EdDSA JWT, audience is the room | 12 h | the front, then the room's access version |
+//! | refresh | id, counter and HMAC | 7 days idle, 30 in all | the Directory |
+//! | link | EdDSA JWT of the executor's own key | 60 s | the Directory |
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::{ExecutorId, LoginSessionId, SessionId, UserId};
+use codecrafter_shared::job::{LINK_AUDIENCE, LinkClaims};
+use codecrafter_shared::keys::{self, Purpose};
+use codecrafter_shared::limits;
+use codecrafter_shared::role::Role;
+use codecrafter_shared::time::Timestamp;
+use jwt_simple::JWTError;
+use jwt_simple::prelude::{
+    Audiences, Duration, Ed25519KeyPair, Ed25519PublicKey, EdDSAKeyPairLike as _,
+    EdDSAPublicKeyLike as _, HeaderOptions, JWTClaims, VerificationOptions,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Refusal;
+use crate::room::Principal;
+
+const ISSUER: &str = "codecrafter";
+const ACCESS_AUDIENCE: &str = "codecrafter-api";
+const ACCESS_TYPE: &str = "at+jwt";
+
+/// Every key of a deployment.
+pub struct Keys {
+    current: Generation,
+    previous: Option<Generation>,
+}
+
+/// The keys of one secret.
+struct Generation {
+    access: Ed25519KeyPair,
+    room: Ed25519KeyPair,
+    refresh: [u8; 32],
+    secret: Vec<u8>,
+}
+
+impl Generation {
+    fn new(secret: &[u8]) -> Option<Self> {
+        Some(Self {
+            access: key_pair(keys::derive(secret, Purpose::AccessToken))?,
+            room: key_pair(keys::derive(secret, Purpose::RoomToken))?,
+            refresh: keys::derive(secret, Purpose::RefreshToken),
+            secret: secret.to_vec(),
+        })
+    }
+}
+
+/// The key pair of a seed, named by its thumbprint (RFC 7638). `None` never happens: every seed
+/// is a key.
+fn key_pair(seed: [u8; 32]) -> Option<Ed25519KeyPair> {
+    let pair = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new(seed));
+    let pair = Ed25519KeyPair::from_bytes(&*pair).ok()?;
+    let name = pair.public_key().jwk_thumbprint();
+    Some(pair.with_key_id(&name))
+}
+
+/// Who makes a request: proved by an access token, and still to be checked against the login
+/// session's row, which the Directory does in the transaction of the call itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Caller {
+    /// The account.
+    pub user_id: UserId,
+    /// The login session behind the token.
+    pub login_session_id: LoginSessionId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AccessClaims {
+    sid: LoginSessionId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RoomClaims {
+    username: String,
+    name: String,
+    role: Role,
+    access: u64,
+}
+
+impl Keys {
+    /// The keys of `secret`, and of the one that it replaces. `None` never happens: every secret
+    /// gives keys.
+    #[must_use]
+    pub fn new(secret: &[u8], previous: Option<&[u8]>) -> Option<Self> {
+        Some(Self {
+            current: Generation::new(secret)?,
+            previous: previous.and_then(Generation::new),
+        })
+    }
+
+    fn generations(&self) -> impl Iterator<Item = &Generation> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+
+    /// The public keys of access and room tokens, as `/.well-known/jwks.json` (RFC 7517).
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        let keys: Vec<serde_json::Value> = self
+            .generations()
+            .flat_map(|generation| [&generation.access, &generation.room])
+            .filter_map(|pair| {
+                let public = pair.public_key();
+                let mut key: serde_json::Value = serde_json::from_str(&public.to_jwk()).ok()?;
+                let object = key.as_object_mut()?;
+                object.insert("kid".into(), public.jwk_thumbprint().into());
+                object.insert("alg".into(), "EdDSA".into());
+                object.insert("use".into(), "sig".into());
+                Some(key)
+            })
+            .collect();
+        serde_json::json!({ "keys": keys })
+    }
+
+    /// Signs an access token; gives it with its end.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Internal`] if it cannot be serialized.
+    pub fn access_token(
+        &self,
+        caller: Caller,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), Refusal> {
+        let expires = now.plus_millis(limits::ACCESS_TOKEN_MS);
+        let custom = AccessClaims {
+            sid: caller.login_session_id,
+        };
+        let claims = claims(ACCESS_AUDIENCE, caller.user_id, now, expires, custom);
+        let header = HeaderOptions {
+            signature_type: Some(ACCESS_TYPE.into()),
+            ..Default::default()
+        };
+        let token = self.current.access.sign_with_options(claims, &header);
+        Ok((token.map_err(Refusal::internal)?, expires))
+    }
+
+    /// Who an access token was made for.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`].
+    pub fn verify_access(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
+        let mut options = verification(ACCESS_AUDIENCE, now, limits::ACCESS_TOKEN_MS);
+        options.required_signature_type = Some(ACCESS_TYPE.into());
+        options.allowed_issuers = Some(HashSet::from([ISSUER.to_owned()]));
+        let keys = self
+            .generations()
+            .map(|generation| generation.access.public_key());
+        let claims: JWTClaims<AccessClaims> = verify_any(keys, token, &options)?;
+        Ok(Caller {
+            user_id: subject(&claims)?,
+            login_session_id: claims.custom.sid,
+        })
+    }
+
+    /// Signs a room token; gives it with its end, which `pass` does not decide.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Internal`] if it cannot be serialized.
+    pub fn room_token(
+        &self,
+        session: SessionId,
+        pass: &Principal,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), Refusal> {
+        let expires = now.plus_millis(limits::ROOM_TOKEN_MS);
+        let custom = RoomClaims {
+            username: pass.username.clone(),
+            name: pass.display_name.clone(),
+            role: pass.role,
+            access: pass.access_version,
+        };
+        let claims = claims(&room_audience(session), pass.user_id, now, expires, custom);
+        let token = self.current.room.sign(claims).map_err(Refusal::internal)?;
+        Ok((token, expires))
+    }
+
+    /// What a room token proves about its bearer, for the room of `session`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`].
+    pub fn verify_room(
+        &self,
+        session: SessionId,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let mut options = verification(&room_audience(session), now, limits::ROOM_TOKEN_MS);
+        options.allowed_issuers = Some(HashSet::from([ISSUER.to_owned()]));
+        let keys = self
+            .generations()
+            .map(|generation| generation.room.public_key());
+        let claims: JWTClaims<RoomClaims> = verify_any(keys, token, &options)?;
+        let expires = claims.expires_at.map_or(0, |at| at.as_secs());
+        Ok(Principal {
+            user_id: subject(&claims)?,
+            username: claims.custom.username,
+            display_name: claims.custom.name,
+            role: claims.custom.role,
+            access_version: claims.custom.access,
+            expires_at: Timestamp::from_millis(
+                i64::try_from(expires)
+                    .unwrap_or(i64::MAX)
+                    .saturating_mul(1000),
+            ),
+        })
+    }
+
+    /// The refresh token of a login session's `counter`-th refresh. `salt` is in the session's
+    /// row, so the secret alone makes no token.
+    #[must_use]
+    pub fn refresh_token(&self, caller: Caller, counter: u32, salt: &[u8]) -> String {
+        let name = refresh_name(caller, counter);
+        format!("{name}.{}", refresh_mac(&self.current, &name, salt))
+    }
+
+    /// Whether `token` was made by [`Keys::refresh_token`] with the same arguments.
+    #[must_use]
+    pub fn is_refresh_token(&self, parsed: &RefreshToken, salt: &[u8]) -> bool {
+        use subtle::ConstantTimeEq as _;
+        let name = refresh_name(parsed.caller, parsed.counter);
+        self.generations().any(|generation| {
+            let mac = refresh_mac(generation, &name, salt);
+            mac.as_bytes().ct_eq(parsed.mac.as_bytes()).into()
+        })
+    }
+
+    /// Whether `token` is the one that lets an executor-host enrol.
+    #[must_use]
+    pub fn is_join_token(&self, token: &str) -> bool {
+        use subtle::ConstantTimeEq as _;
+        self.generations().any(|generation| {
+            keys::join_token(&generation.secret)
+                .as_bytes()
+                .ct_eq(token.as_bytes())
+                .into()
+        })
+    }
+
+    /// The report token of an execution that was leased to `executor` (X3).
+    #[must_use]
+    pub fn report_token(
+        &self,
+        execution: codecrafter_shared::id::ExecutionId,
+        executor: ExecutorId,
+    ) -> String {
+        keys::report_token(&self.current.secret, execution, executor)
+    }
+
+    /// Whether `token` lets `executor` report on `execution`.
+    #[must_use]
+    pub fn is_report_token(
+        &self,
+        token: &str,
+        execution: codecrafter_shared::id::ExecutionId,
+        executor: ExecutorId,
+    ) -> bool {
+        use subtle::ConstantTimeEq as _;
+        self.generations().any(|generation| {
+            let wanted = keys::report_token(&generation.secret, execution, executor);
+            wanted.as_bytes().ct_eq(token.as_bytes()).into()
+        })
+    }
+}
+
+/// A refresh token taken apart; nothing about it is proved yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// Whose it claims to be.
+    pub caller: Caller,
+    /// Which of the login session's tokens it claims to be.
+    pub counter: u32,
+    mac: String,
+}
+
+impl RefreshToken {
+    /// Takes a token apart.
+    #[must_use]
+    pub fn parse(token: &str) -> Option<Self> {
+        if token.len() > limits::TOKEN_BYTES_MAX {
+            return None;
+        }
+        let mut parts = token.strip_prefix("rt1.")?.split('.');
+        let user_id = parts.next()?.parse().ok()?;
+        let login_session_id = parts.next()?.parse().ok()?;
+        let counter = parts.next()?.parse().ok()?;
+        let mac = parts.next()?.to_owned();
+        let caller = Caller {
+            user_id,
+            login_session_id,
+        };
+        parts.next().is_none().then_some(Self {
+            caller,
+            counter,
+            mac,
+        })
+    }
+}
+
+fn refresh_name(caller: Caller, counter: u32) -> String {
+    format!(
+        "rt1.{}.{}.{counter}",
+        caller.user_id, caller.login_session_id
+    )
+}
+
+fn refresh_mac(generation: &Generation, name: &str, salt: &[u8]) -> String {
+    let message = [name.as_bytes(), b"\0", salt].concat();
+    URL_SAFE_NO_PAD.encode(keys::authenticate(&generation.refresh, &message))
+}
+
+/// The executor that a link's token claims to be from; nothing is proved yet.
+#[must_use]
+pub fn claimed_executor(token: &str) -> Option<ExecutorId> {
+    #[derive(Deserialize)]
+    struct Issuer {
+        iss: ExecutorId,
+    }
+    if token.len() > limits::TOKEN_BYTES_MAX {
+        return None;
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Issuer>(&payload)
+        .ok()
+        .map(|issuer| issuer.iss)
+}
+
+/// Checks that `token` was signed by `executor`'s key for this path and body.
+///
+/// # Errors
+/// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`], with what did not fit.
+pub fn verify_link(
+    token: &str,
+    executor: ExecutorId,
+    public_key: &[u8],
+    path: &str,
+    body_hash: &str,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let key = Ed25519PublicKey::from_bytes(public_key).map_err(Refusal::internal)?;
+    let mut options = verification(LINK_AUDIENCE, now, limits::LINK_TOKEN_MS);
+    options.allowed_issuers = Some(HashSet::from([executor.to_string()]));
+    let claims: JWTClaims<LinkClaims> = verify_any(std::iter::once(key), token, &options)?;
+    if claims.custom.path != path || claims.custom.body != body_hash {
+        let detail = "the token was signed for another path or body";
+        return Err(Refusal::with_detail(ErrorCode::TokenInvalid, detail));
+    }
+    Ok(())
+}
+
+fn room_audience(session: SessionId) -> String {
+    format!("codecrafter-room:{session}")
+}
+
+fn claims<C>(
+    audience: &str,
+    user: UserId,
+    now: Timestamp,
+    expires: Timestamp,
+    custom: C,
+) -> JWTClaims<C> {
+    JWTClaims {
+        issued_at: Some(Duration::from_secs(now.as_seconds())),
+        expires_at: Some(Duration::from_secs(expires.as_seconds())),
+        invalid_before: None,
+        issuer: Some(ISSUER.into()),
+        subject: Some(user.to_string()),
+        audiences: Some(Audiences::AsString(audience.into())),
+        jwt_id: None,
+        nonce: None,
+        custom,
+    }
+}
+
+/// The library's defaults would accept a token for 15 minutes after its end, and one of a
+/// megabyte; it would also ask the platform for the time.
+fn verification(audience: &str, now: Timestamp, life_ms: i64) -> VerificationOptions {
+    let tolerance = limits::CLOCK_TOLERANCE_MS.unsigned_abs();
+    VerificationOptions {
+        allowed_audiences: Some(HashSet::from([audience.to_owned()])),
+        time_tolerance: Some(Duration::from_millis(tolerance)),
+        max_validity: Some(Duration::from_millis(
+            life_ms.unsigned_abs().saturating_add(tolerance),
+        )),
+        max_token_length: Some(limits::TOKEN_BYTES_MAX),
+        artificial_time: Some(Duration::from_secs(now.as_seconds())),
+        ..Default::default()
+    }
+}
+
+fn verify_any<C: DeserializeOwned>(
+    keys: impl Iterator<Item = Ed25519PublicKey>,
+    token: &str,
+    options: &VerificationOptions,
+) -> Result<JWTClaims<C>, Refusal> {
+    let mut refusal = Refusal::new(ErrorCode::TokenInvalid);
+    for key in keys {
+        match key.verify_token::<C>(token, Some(options.clone())) {
+            // `max_validity` only looks at tokens that have both ends.
+            Ok(claims) if claims.expires_at.is_some() && claims.issued_at.is_some() => {
+                return Ok(claims);
+            }
+            Ok(_) => {}
+            Err(error) => match error.downcast_ref::<JWTError>() {
+                Some(JWTError::TokenHasExpired | JWTError::TokenIsTooOld) => {
+                    refusal = Refusal::new(ErrorCode::TokenExpired);
+                }
+                _ => {}
+            },
+        }
+    }
+    Err(refusal)
+}
+
+fn subject<C>(claims: &JWTClaims<C>) -> Result<UserId, Refusal> {
+    let subject = claims
+        .subject
+        .as_deref()
+        .and_then(|subject| subject.parse().ok());
+    subject.ok_or_else(|| Refusal::new(ErrorCode::TokenInvalid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+    const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+    fn caller() -> Caller {
+        Caller {
+            user_id: UserId::at(NOW, [1; 10]),
+            login_session_id: LoginSessionId::at(NOW, [2; 10]),
+        }
+    }
+
+    fn pass() -> Principal {
+        Principal {
+            user_id: caller().user_id,
+            username: "ada".into(),
+            display_name: "Ada".into(),
+            role: Role::Editor,
+            access_version: 3,
+            expires_at: NOW,
+        }
+    }
+
+    #[test]
+    fn an_access_token_lives_its_time_and_not_longer() {
+        let keys = Keys::new(SECRET, None).unwrap();
+        let (token, expires) = keys.access_token(caller(), NOW).unwrap();
+        assert_eq!(keys.verify_access(&token, NOW), Ok(caller()));
+        let late = expires.plus_millis(limits::CLOCK_TOLERANCE_MS + 1_000);
+        let refusal = keys.verify_access(&token, late).unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::TokenExpired);
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_own_purpose_only() {
+        let keys = Keys::new(SECRET, None).unwrap();
+        let session = SessionId::at(NOW, [3; 10]);
+        let (access, _) = keys.access_token(caller(), NOW).unwrap();
+        let (room, _) = keys.room_token(session, &pass(), NOW).unwrap();
+        let invalid = ErrorCode::TokenInvalid;
+        assert_eq!(keys.verify_access(&room, NOW).unwrap_err().code, invalid);
+        assert_eq!(
+            keys.verify_room(session, &access, NOW).unwrap_err().code,
+            invalid
+        );
+        let elsewhere = SessionId::at(NOW, [4; 10]);
+        assert_eq!(
+            keys.verify_room(elsewhere, &room, NOW).unwrap_err().code,
+            invalid
+        );
+        assert_eq!(
+            keys.verify_room(session, &room, NOW).unwrap().role,
+            Role::Editor
+        );
+    }
+
+    #[test]
+    fn another_secret_forges_nothing_and_the_previous_one_still_counts() {
+        let old = Keys::new(b"previous previous previous previous", None).unwrap();
+        let (token, _) = old.access_token(caller(), NOW).unwrap();
+        let new = Keys::new(SECRET, None).unwrap();
+        assert_eq!(
+            new.verify_access(&token, NOW).unwrap_err().code,
+            ErrorCode::TokenInvalid
+        );
+        let rotating = Keys::new(SECRET, Some(b"previous previous previous previous")).unwrap();
+        assert_eq!(rotating.verify_access(&token, NOW), Ok(caller()));
+        let jwks = rotating.jwks();
+        assert_eq!(jwks["keys"].as_array().unwrap().len(), 4);
+        assert!(jwks["keys"][0].get("d").is_none(), "a private key is shown");
+    }
+
+    #[test]
+    fn a_refresh_token_fits_its_counter_and_its_row() {
+        let keys = Keys::new(SECRET, None).unwrap();
+        let token = keys.refresh_token(caller(), 7, b"salt");
+        let parsed = RefreshToken::parse(&token).unwrap();
+        assert_eq!((parsed.caller, parsed.counter), (caller(), 7));
+        assert!(keys.is_refresh_token(&parsed, b"salt"));
+        assert!(!keys.is_refresh_token(&parsed, b"other"));
+        let forged = token.replace(".7.", ".8.");
+        assert!(!keys.is_refresh_token(&RefreshToken::parse(&forged).unwrap(), b"salt"));
+        assert_eq!(RefreshToken::parse("rt1.x"), None);
+    }
+
+    #[test]
+    fn a_link_token_fits_one_path_and_one_body() {
+        let pair = Ed25519KeyPair::generate();
+        let executor = ExecutorId::at(NOW, [5; 10]);
+        let custom = LinkClaims {
+            path: "/internal/leases".into(),
+            body: "hash".into(),
+        };
+        let mut claims = claims(
+            LINK_AUDIENCE,
+            caller().user_id,
+            NOW,
+            NOW.plus_millis(60_000),
+            custom,
+        );
+        claims.issuer = Some(executor.to_string());
+        let token = pair.sign(claims).unwrap();
+        assert_eq!(claimed_executor(&token), Some(executor));
+        let key = pair.public_key().to_bytes();
+        let verify = |path, body| verify_link(&token, executor, &key, path, body, NOW);
+        assert!(verify("/internal/leases", "hash").is_ok());
+        assert!(verify("/internal/reports", "hash").is_err());
+        assert!(verify("/internal/leases", "other").is_err());
+    }
+}
