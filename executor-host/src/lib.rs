@@ -1,13 +1,22 @@
 //! The executor-host: takes jobs from a queue and runs untrusted programs in Docker.
 //!
 //! Modules in the order in which a job meets them: [`link`] leases it from the edge, [`queue`]
-//! keeps it, [`host`] admits it and sees it through, [`sandbox`] is what it runs in, [`docker`]
-//! is the real one. Reports go back the same way.
+//! keeps it, [`host`] admits it and sees it through, [`sandbox`] is what it runs in, `docker`
+//! is the real one. Reports go back the same way. [`serve`] joins them, [`shutdown`] ends them.
+
+pub mod link;
+
+pub mod queue;
+
+pub mod host;
+pub mod languages;
+
+pub mod sandbox;
+
+pub mod serve;
+pub mod shutdown;
 
 pub mod config;
-pub mod docker;
-pub mod host;
-pub mod link;
-pub mod queue;
-pub mod sandbox;
-pub mod shutdown;
+
+pub mod clock;
+pub mod retry;

@@ -1,5 +1,7 @@
 //! What a job runs in. [`crate::docker`] is the implementation; [`crate::host`] knows this only.
 
+pub mod echo;
+
 use async_trait::async_trait;
 use codecrafter_shared::job::{Job, Outcome, Stage, Stream};
 use codecrafter_shared::language::AnnouncedLanguage;

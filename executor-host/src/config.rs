@@ -1,0 +1,284 @@
+//! The command line and every setting, each explained where it is declared. A setting is a flag
+//! and an environment variable; the flag is stronger. Everything is checked before anything starts.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use codecrafter_shared::keys;
+use reqwest::Url;
+
+use crate::host::HostSettings;
+use crate::link::client::is_loopback;
+
+/// Takes jobs from a CodeCrafter edge and runs them in Docker.
+#[derive(Debug, Parser)]
+#[command(name = "executor-host", version, about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `serve` unless said otherwise.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// `serve`'s own, for when it is not spelled out.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lease jobs and run them, until SIGTERM or SIGINT. The default.
+    Serve(Serve),
+    /// Enrol this host with an edge. Harmless to repeat.
+    Join(Join),
+    /// Print the join token of the deployment whose secret is in CODECRAFTER_SECRET.
+    JoinToken,
+    /// Print how much waits in this host's queue; also while it is serving.
+    Queue(Show),
+    /// Print the languages that this host can run, with versions.
+    Languages(Languages),
+}
+
+/// Where this host keeps what must survive a restart.
+#[derive(Debug, Clone, Args)]
+pub struct State {
+    /// Folder for credentials and the embedded queue [default: /var/lib/codecrafter for root,
+    /// else $XDG_STATE_HOME/codecrafter or ~/.local/state/codecrafter].
+    ///
+    /// One folder belongs to one serving process.
+    #[arg(long, env = "CODECRAFTER_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Args)]
+pub struct Log {
+    /// One line of text, or one JSON object, for each event; on standard error.
+    #[arg(long, env = "CODECRAFTER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// What to log: a level, or `target=level` pairs with commas between.
+    #[arg(long = "log", env = "CODECRAFTER_LOG", value_name = "FILTER", default_value = "info")]
+    pub log_filter: String,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Settings of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub state: State,
+
+    /// Jobs that run at a time, 1–256 [default: the number of cores].
+    #[arg(long, env = "CODECRAFTER_SLOTS", value_parser = clap::value_parser!(u32).range(1..=256))]
+    slots: Option<u32>,
+
+    /// Seconds that running jobs may go on after SIGTERM, 0–600; then they are given back.
+    #[arg(
+        long,
+        env = "CODECRAFTER_GRACE_SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(..=600)
+    )]
+    grace_seconds: u64,
+
+    /// Run only a part of the host. Needs a queue that hosts can share, which the embedded one
+    /// is not: leave it out, and one process does everything.
+    #[arg(long, env = "CODECRAFTER_ROLE", value_enum)]
+    role: Option<Role>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub log: Log,
+}
+
+/// A part of the host (X8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Talks to the edge.
+    Link,
+    /// Runs jobs.
+    Worker,
+    /// Serves direct clients.
+    Gateway,
+}
+
+/// Settings of `join`.
+#[derive(Debug, Clone, Args)]
+pub struct Join {
+    /// Where the edge is, such as https://code.example.
+    #[arg(value_name = "EDGE_URL")]
+    edge: String,
+
+    /// The deployment's join token. Other users of this machine can see arguments: prefer the
+    /// environment variable.
+    #[arg(long, env = "CODECRAFTER_JOIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: String,
+
+    /// What operators see, 1–100 characters [default: the host's name].
+    #[arg(long, env = "CODECRAFTER_HOST_NAME")]
+    name: Option<String>,
+
+    /// Allow an http:// edge that is not this machine. Everybody on the way can read the join
+    /// token and people's code.
+    #[arg(long)]
+    allow_http: bool,
+
+    /// Enrol anew although this host is enrolled, for example after it was revoked.
+    #[arg(long)]
+    pub again: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub state: State,
+}
+
+/// Settings of a command that prints something.
+#[derive(Debug, Clone, Args)]
+pub struct Show {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub state: State,
+}
+
+/// Settings of `languages`.
+#[derive(Debug, Clone, Args)]
+pub struct Languages {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A setting that cannot be used, and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl State {
+    /// The state folder.
+    ///
+    /// # Errors
+    ///
+    /// When there is neither a setting nor a home folder.
+    pub fn dir(&self) -> Result<PathBuf, ConfigError> {
+        if let Some(dir) = &self.state_dir {
+            return Ok(dir.clone());
+        }
+        if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
+            return Ok("/var/lib/codecrafter".into());
+        }
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let states = variable("XDG_STATE_HOME").map(PathBuf::from);
+        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+        states.or_else(home).map(|states| states.join("codecrafter")).ok_or_else(|| {
+            let need = "there is no HOME to keep state under; give --state-dir";
+            ConfigError(need.into())
+        })
+    }
+}
+
+impl Serve {
+    /// The worker's settings.
+    ///
+    /// # Errors
+    ///
+    /// When a role was asked for that this queue does not allow.
+    pub fn host(&self) -> Result<HostSettings, ConfigError> {
+        match self.role {
+            None => {}
+            Some(Role::Gateway) => {
+                return Err(ConfigError(
+                    "--role gateway: this version of executor-host has no gateway".into(),
+                ));
+            }
+            Some(Role::Link | Role::Worker) => {
+                return Err(ConfigError(
+                    "--role link and --role worker need a queue that several processes can share; \
+                     the embedded queue belongs to one process. Leave --role out to run both here"
+                        .into(),
+                ));
+            }
+        }
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let slots = self.slots.unwrap_or_else(|| u32::try_from(cores()).unwrap_or(1).min(256));
+        Ok(HostSettings {
+            slots,
+            grace: Duration::from_secs(self.grace_seconds),
+            retry_delay: Duration::from_secs(2),
+        })
+    }
+}
+
+impl Join {
+    /// Scheme, host and port of the edge.
+    ///
+    /// # Errors
+    ///
+    /// When it is not such a URL, or would send secrets in the clear.
+    pub fn edge(&self) -> Result<Url, ConfigError> {
+        let wrong = |why: &str| ConfigError(format!("{}: {why}", self.edge));
+        let url: Url = self.edge.parse().map_err(|_| wrong("not a URL like https://code.example"))?;
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("an edge's URL ends after its host and port"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(ConfigError("an edge's URL has no user or password in it".into()));
+        }
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if self.allow_http || is_loopback(&url) => Ok(url),
+            "http" => Err(wrong("use https://, or --allow-http on a network that you trust")),
+            _ => Err(wrong("use https://")),
+        }
+    }
+
+    /// The name to enrol under.
+    ///
+    /// # Errors
+    ///
+    /// When it is too long or empty.
+    pub fn name(&self) -> Result<String, ConfigError> {
+        let of_host = || {
+            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let name: String = name.trim().chars().take(100).collect();
+            if name.is_empty() { "executor".into() } else { name }
+        };
+        let name = self.name.clone().unwrap_or_else(of_host);
+        if (1..=100).contains(&name.chars().count()) {
+            Ok(name)
+        } else {
+            Err(ConfigError("--name has 1–100 characters".into()))
+        }
+    }
+}
+
+/// The deployment's secret from the environment variable CODECRAFTER_SECRET.
+///
+/// # Errors
+///
+/// When it is not there or too short.
+pub fn secret() -> Result<Vec<u8>, ConfigError> {
+    let secret = std::env::var_os("CODECRAFTER_SECRET").unwrap_or_default().into_encoded_bytes();
+    match secret.len() {
+        0 => Err(ConfigError("set CODECRAFTER_SECRET to the deployment's secret".into())),
+        length if length < keys::SECRET_BYTES_MIN => Err(ConfigError(format!(
+            "CODECRAFTER_SECRET has {length} bytes; it needs at least {}",
+            keys::SECRET_BYTES_MIN
+        ))),
+        _ => Ok(secret),
+    }
+}

@@ -1,0 +1,291 @@
+//! What happens to a job on this host: admit it, run it, tell what happens, keep the result, and
+//! only then let go of it (X6). It knows the queue and the sandbox as traits only.
+//!
+//! ```text
+//! take ─▶ refuse? ─▶ Started ─▶ sandbox ─▶ Finished kept ─▶ acknowledged
+//!            │                    │ fault: given back with a delay, at most DELIVERIES_MAX times
+//!            │                    │ shutdown: given back
+//!            └──── expired, unknown language, …: Finished kept ─▶ acknowledged
+//! ```
+//!
+//! A fault of the host never becomes a verdict about the program.
+
+mod decide;
+mod forward;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codecrafter_shared::id::AttemptId;
+use codecrafter_shared::job::{Event, Job, Outcome, Report, Verdict};
+use codecrafter_shared::language::AnnouncedLanguage;
+use futures_util::FutureExt as _;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::clock;
+use crate::queue::{DELIVERIES_MAX, Delivery, LiveReports, Queue};
+use crate::retry::Retry;
+use crate::sandbox::{HostFault, Sandbox};
+
+/// Messages between a sandbox and the forwarder of its progress.
+const PROGRESS_MESSAGES: usize = 64;
+/// A cancelled sandbox that has not returned after this long is given up.
+const CANCEL_MAX: Duration = Duration::from_secs(10);
+
+/// How a host works.
+#[derive(Debug, Clone)]
+pub struct HostSettings {
+    /// Jobs that run at a time; at least 1.
+    pub slots: u32,
+    /// How long running jobs may go on once the host stops.
+    pub grace: Duration,
+    /// How long a job waits after its first host fault; doubled after the second.
+    pub retry_delay: Duration,
+}
+
+/// What the host can run at the moment; `None` while its sandbox does not answer.
+pub type Offer = Option<Arc<[AnnouncedLanguage]>>;
+
+/// The worker: moves jobs from the queue through the sandbox and results into the queue.
+pub struct Host {
+    queue: Arc<dyn Queue>,
+    sandbox: Arc<dyn Sandbox>,
+    live: LiveReports,
+    settings: HostSettings,
+    offer: watch::Sender<Offer>,
+    faulted: Notify,
+}
+
+impl Host {
+    /// A host that does nothing yet.
+    #[must_use]
+    pub fn new(
+        queue: Arc<dyn Queue>,
+        sandbox: Arc<dyn Sandbox>,
+        live: LiveReports,
+        settings: HostSettings,
+    ) -> Self {
+        let (offer, faulted) = (watch::Sender::new(None), Notify::new());
+        Self { queue, sandbox, live, settings, offer, faulted }
+    }
+
+    /// What it can run, as that changes.
+    #[must_use]
+    pub fn offer(&self) -> watch::Receiver<Offer> {
+        self.offer.subscribe()
+    }
+
+    /// Works until `stop` fires and what runs by then has ended, was given back, or
+    /// has used up the grace.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let end_now = CancellationToken::new();
+        let mut attempts = JoinSet::new();
+        let host = Arc::clone(&self);
+        let watch_sandbox = tokio::spawn(async move { host.watch_sandbox().await });
+        stop.run_until_cancelled(self.take_jobs(&mut attempts, &end_now)).await;
+        watch_sandbox.abort();
+        self.wind_up(attempts, end_now).await;
+    }
+
+    /// Starts an attempt for each job, as slots get free.
+    async fn take_jobs(
+        self: &Arc<Self>,
+        attempts: &mut JoinSet<()>,
+        end_now: &CancellationToken,
+    ) -> std::convert::Infallible {
+        let slots = Arc::new(Semaphore::new(self.settings.slots as usize));
+        let mut offer = self.offer.subscribe();
+        let mut retry = Retry::new("take jobs from the queue");
+        loop {
+            // The slot first: a job that is taken is not left waiting for one.
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            let _ = offer.wait_for(Option::is_some).await;
+            let delivery = match self.queue.take().await {
+                Ok(delivery) => delivery,
+                Err(error) => {
+                    tokio::time::sleep(retry.failed(&describe(&error))).await;
+                    continue;
+                }
+            };
+            retry.succeeded();
+            // The sandbox may have failed while the queue was empty.
+            let _ = offer.wait_for(Option::is_some).await;
+            let (host, end_now) = (Arc::clone(self), end_now.clone());
+            attempts.spawn(async move {
+                host.attempt(delivery, end_now).await;
+                drop(slot);
+            });
+            while attempts.try_join_next().is_some() {}
+        }
+    }
+
+    /// Lets what runs end by itself, then ends it, then gives it up.
+    async fn wind_up(&self, mut attempts: JoinSet<()>, end_now: CancellationToken) {
+        let all_ended = async { while attempts.join_next().await.is_some() {} };
+        if timeout(self.settings.grace, all_ended).await.is_ok() {
+            return;
+        }
+        tracing::info!(jobs = attempts.len(), "the grace is over; running jobs are given back");
+        end_now.cancel();
+        let all_ended = async { while attempts.join_next().await.is_some() {} };
+        if timeout(CANCEL_MAX, all_ended).await.is_err() {
+            tracing::error!(jobs = attempts.len(), "running jobs did not end");
+            attempts.shutdown().await;
+        }
+    }
+
+    /// Keeps [`Host::offer`] true: asks the sandbox until it answers, and again after a fault.
+    async fn watch_sandbox(&self) {
+        let mut retry = Retry::new("use the sandbox");
+        loop {
+            match self.sandbox.languages().await {
+                Ok(languages) => {
+                    retry.succeeded();
+                    self.offer.send_replace(Some(languages.into()));
+                    self.faulted.notified().await;
+                }
+                Err(fault) => {
+                    self.offer.send_replace(None);
+                    tokio::time::sleep(retry.failed(&fault)).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, delivery: Delivery, end_now: CancellationToken) {
+        let attempt_id = clock::attempt_id();
+        let span = tracing::info_span!(
+            "attempt",
+            execution.id = %delivery.job.execution_id,
+            attempt.id = %attempt_id,
+            delivery.count = delivery.count,
+        );
+        self.see_through(delivery, attempt_id, end_now).instrument(span).await;
+    }
+
+    /// Takes one delivery to its end, whatever that is.
+    async fn see_through(
+        &self,
+        delivery: Delivery,
+        attempt_id: AttemptId,
+        end_now: CancellationToken,
+    ) {
+        let mut reporter = Reporter { live: &self.live, job: &delivery.job, attempt_id, seq: 0 };
+        let offer = self.offer.borrow().clone();
+        let outcome = match decide::refuse(&delivery, offer.as_deref(), clock::now()) {
+            Some(outcome) => outcome,
+            None => match self.run_job(&delivery.job, &mut reporter, &end_now).await {
+                Ok(outcome) if outcome.verdict == Verdict::Cancelled && end_now.is_cancelled() => {
+                    return give_back(delivery, Duration::ZERO).await;
+                }
+                Ok(outcome) => outcome,
+                Err(fault) if fault.retry && delivery.count < DELIVERIES_MAX => {
+                    tracing::warn!(fault = %fault, "the host failed; the job is tried again");
+                    let delay = self.settings.retry_delay * 2_u32.pow(delivery.count - 1);
+                    return give_back(delivery, delay).await;
+                }
+                Err(fault) => {
+                    tracing::error!(fault = %fault, "the host failed; the job is given up");
+                    decide::host_failed(delivery.count)
+                }
+            },
+        };
+        let outcome = decide::fit(outcome, decide::OUTCOME_BYTES_MAX);
+        tracing::info!(verdict = outcome.verdict.as_str(), "finished");
+        let finished = reporter.report(Event::Finished { outcome });
+        self.keep_result(delivery, finished, &end_now).await;
+    }
+
+    /// Runs the job and reports what happens while it runs.
+    async fn run_job(
+        &self,
+        job: &Job,
+        reporter: &mut Reporter<'_>,
+        end_now: &CancellationToken,
+    ) -> Result<Outcome, HostFault> {
+        tracing::info!(language = job.language, "started");
+        reporter.tell(Event::Started);
+        let (progress, told) = mpsc::channel(PROGRESS_MESSAGES);
+        let run = AssertUnwindSafe(self.sandbox.run(job, progress, end_now.child_token()));
+        let run = run.catch_unwind();
+        let ended = forward::until_ended(run, told, |event| reporter.tell(event)).await;
+        let outcome = ended.unwrap_or_else(|_| {
+            Err(HostFault { what: "the sandbox panicked".into(), retry: true })
+        });
+        if outcome.as_ref().is_err_and(|fault| fault.retry) {
+            // Nothing is taken until the sandbox answers again.
+            self.offer.send_replace(None);
+            self.faulted.notify_one();
+        }
+        outcome
+    }
+
+    /// The result first, then the job: in between, a crash costs a second run and loses nothing.
+    async fn keep_result(&self, delivery: Delivery, finished: Report, end_now: &CancellationToken) {
+        let mut retry = Retry::new("keep a result");
+        while let Err(error) = self.queue.store_result(&finished).await {
+            let delay = retry.failed(&describe(&error));
+            if end_now.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+                return; // The job is given back, and will run again.
+            }
+        }
+        retry.succeeded();
+        if let Err(error) = delivery.ack().await {
+            tracing::error!(error = describe(&error), "a finished job will run again");
+        }
+    }
+}
+
+async fn give_back(delivery: Delivery, delay: Duration) {
+    if let Err(error) = delivery.give_back(delay).await {
+        tracing::error!(error = describe(&error), "the job is given back by the next start");
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Numbers the reports of one attempt.
+struct Reporter<'a> {
+    live: &'a LiveReports,
+    job: &'a Job,
+    attempt_id: AttemptId,
+    seq: u32,
+}
+
+impl Reporter<'_> {
+    /// Reports something that is worth knowing while the attempt runs.
+    fn tell(&mut self, event: Event) {
+        let report = self.report(event);
+        self.live.push(report);
+    }
+
+    /// The attempt's next report.
+    fn report(&mut self, event: Event) -> Report {
+        let seq = self.seq;
+        self.seq += 1;
+        Report {
+            execution_id: self.job.execution_id,
+            session_id: self.job.session_id,
+            report_token: self.job.report_token.clone(),
+            attempt_id: self.attempt_id,
+            seq,
+            at: clock::now(),
+            event,
+        }
+    }
+}
