@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import WebSocket from 'ws'
 import * as Y from 'yjs'
 import { ApiError } from '../../web/src/api.js'
 import { edgeUrl, person, sharedSession } from './support/edge.mjs'
@@ -89,7 +90,7 @@ test('an expired room token is refused with 4401', async (t) => {
 
 test('a room token by subprotocol opens the room', async () => {
   const { joined, url } = await guardedRoom()
-  const socket = new (await import('ws')).WebSocket(url, ['yjs', `token.${joined.roomToken}`])
+  const socket = new WebSocket(url, ['yjs', `token.${joined.roomToken}`])
   try {
     const frame = await new Promise((resolve, reject) => {
       socket.once('message', resolve)
@@ -188,7 +189,7 @@ test('a locked session takes edits from its owner and from nobody else, until it
   assert.equal(await roomContent(owner, session.id), 'base!')
 
   await owner.updateSession(session.id, { isLocked: false })
-  await editing.frame('the unlocking is announced', ({ type, locked }, i) => type === 'access' && !locked)
+  await editing.frame('the unlocking is announced', ({ type, locked }) => type === 'access' && !locked)
   editing.text.insert(0, 'yes ')
   await owning.shows('yes base!')
 })

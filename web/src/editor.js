@@ -9,7 +9,7 @@ import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from '
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search'
 import { Compartment, EditorState } from '@codemirror/state'
 import {
-  drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers
+  drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers, placeholder
 } from '@codemirror/view'
 import { classHighlighter } from '@lezer/highlight'
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
@@ -41,6 +41,7 @@ export function createEditor ({ room, language, onRun }) {
         ]),
         lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), drawSelection(),
         indentOnInput(), bracketMatching(), closeBrackets(), autocompletion(), highlightSelectionMatches(),
+        placeholder('Type here. Others see it as you type.'),
         grammar === undefined ? [] : grammar(),
         syntaxHighlighting(classHighlighter),
         yCollab(room.text, room.awareness),

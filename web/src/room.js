@@ -18,8 +18,8 @@ const MAIN_TEXT = 'content'
 const MESSAGE_APP = 110
 const CAPABILITY_APP = 'app1'
 
-/** A second refusal this soon after a new token means that a third token would not help. */
-const REJOIN_MS_MIN = 5_000
+const NAME_CHARS_MAX = 50
+/** Between attempts to join again while the server does not answer. */
 const RETRY_MS = 2_000
 
 /**
@@ -47,7 +47,8 @@ export class Room extends ObservableV2 {
     this.access = { role: joined.session.role, locked: joined.session.isLocked }
     this.doc = new Y.Doc()
     this.text = this.doc.getText(MAIN_TEXT)
-    this.rejoinedAt = -Infinity
+    /** Whether the present token has opened the room, or none was refused yet. */
+    this.tokenWorked = true
     this.left = false
 
     if (joined.roomUrl == null) throw new ApiError({ code: 'no_rooms', title: 'This server has no live rooms.' })
@@ -63,12 +64,22 @@ export class Room extends ObservableV2 {
     this.awareness.setLocalStateField('user', {
       id: api.user.id, name: api.user.displayName, color: colorOf(api.user.id)
     })
-    this.awareness.on('change', () => this.emit('people', [this.people()]))
+    // Before any other listener: what they show of a person has gone through `plainUser`.
+    this.awareness.on('change', ({ added, updated }) => {
+      for (const client of [...added, ...updated]) {
+        if (client !== this.awareness.clientID) plainUser(this.awareness.getStates().get(client), client)
+      }
+      this.emit('people', [this.people()])
+    })
 
     this.provider.messageHandlers[MESSAGE_APP] = (_encoder, decoder) => {
       this.receive(decoding.readVarUint8Array(decoder))
     }
-    this.provider.on('sync', (synced) => { if (synced) this.become({ kind: 'live' }) })
+    this.provider.on('sync', (synced) => {
+      if (!synced) return
+      this.tokenWorked = true
+      this.become({ kind: 'live' })
+    })
     this.provider.on('connection-close', () => this.become({ kind: 'offline' }))
     this.provider.on('closed', ({ code }) => this.closed(code))
   }
@@ -93,9 +104,9 @@ export class Room extends ObservableV2 {
     const found = new Map()
     const states = [...this.awareness.getStates()].sort(([a], [b]) => (b === self) - (a === self))
     for (const [client, { user }] of states) {
-      if (typeof user?.name !== 'string') continue
-      const id = String(user.id ?? client)
-      if (!found.has(id)) found.set(id, { id, name: user.name, color: safeColor(user.color, id), self: client === self })
+      if (user === undefined) continue
+      const { id, name, color } = user
+      if (!found.has(id)) found.set(id, { id, name, color, self: client === self })
     }
     return [...found.values()]
   }
@@ -121,8 +132,8 @@ export class Room extends ObservableV2 {
   }
 
   closed (code) {
-    const recently = performance.now() - this.rejoinedAt < REJOIN_MS_MIN
-    if (code === UNAUTHORIZED && !recently) this.rejoin()
+    // If a new token is refused, a third one will be too.
+    if (code === UNAUTHORIZED && this.tokenWorked) this.rejoin()
     else this.become({ kind: 'ended', words: explain(code), restart: code === CONFLICT })
   }
 
@@ -131,7 +142,7 @@ export class Room extends ObservableV2 {
     try {
       const joined = await this.api.join(this.session.id)
       if (this.left) return
-      this.rejoinedAt = performance.now()
+      this.tokenWorked = false
       this.provider.params = this.params(joined)
       this.provider.connect()
     } catch (error) {
@@ -142,4 +153,18 @@ export class Room extends ObservableV2 {
       }
     }
   }
+}
+
+/**
+ * Leaves of `state.user` what can be shown without a doubt: cursors carry the colour in a style
+ * attribute, and whatever else is in it would be a peer's say in how this page looks.
+ */
+function plainUser (state, client) {
+  const { id = client, name, color } = state.user ?? {}
+  if (typeof name !== 'string') {
+    delete state.user
+    return
+  }
+  const safe = safeColor(color, String(id))
+  state.user = { id: String(id), name: name.slice(0, NAME_CHARS_MAX), color: safe, colorLight: `${safe}33` }
 }

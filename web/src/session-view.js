@@ -68,6 +68,7 @@ function assemble ({ api, room, toolbar, onReopen }) {
   const saying = h('span', { class: 'saying', role: 'status' })
   const ending = h('div', { class: 'ending', role: 'alert', hidden: true })
   let sayingTimer
+  let focused = false
 
   function say (words) {
     clearTimeout(sayingTimer)
@@ -105,6 +106,10 @@ function assemble ({ api, room, toolbar, onReopen }) {
   function renderState ({ kind, words, restart }) {
     connection.textContent = STATES[kind]
     connection.dataset.state = kind
+    if (kind === 'live' && !focused) {
+      focused = true
+      editor.focus()
+    }
     if (kind !== 'ended') return
     // The past that did not fit is gone with this view; a new one begins with the room's.
     if (restart) return onReopen()

@@ -1,4 +1,4 @@
-// Sign in, or make an account. One form: the second adds two fields.
+// Sign in, or make an account: one form, with other fields.
 
 import { ApiError } from './api.js'
 import { h } from './dom.js'
@@ -12,6 +12,7 @@ import { h } from './dom.js'
 export function signInView ({ api, invited, onSignedIn }) {
   const username = field('User name', { name: 'username', autocomplete: 'username', required: true, minlength: 3, maxlength: 30 })
   const login = field('User name or mail address', { name: 'login', autocomplete: 'username', required: true })
+  const displayName = field('Name that others see (optional)', { name: 'displayName', autocomplete: 'name', minlength: 2, maxlength: 50 })
   const email = field('Mail address', { name: 'email', type: 'email', autocomplete: 'email', required: true })
   const password = field('Password', { name: 'password', type: 'password', required: true, maxlength: 128 })
   const problem = h('p', { class: 'problem', role: 'alert' })
@@ -31,14 +32,14 @@ export function signInView ({ api, invited, onSignedIn }) {
     swap.textContent = register ? 'I have an account' : 'I am new here'
     password.input.autocomplete = register ? 'new-password' : 'current-password'
     password.input.minLength = register ? 8 : 0
-    const visible = register ? [username, email, password] : [login, password]
+    const visible = register ? [username, email, password, displayName] : [login, password]
     fields.replaceChildren(...visible.map(({ element }) => element))
     complain('', [])
     visible[0].input.focus()
   }
 
   function complain (words, errors) {
-    const known = { username, login, email, password }
+    const known = { username, login, email, password, displayName }
     for (const { input, hint } of Object.values(known)) {
       hint.textContent = ''
       input.removeAttribute('aria-invalid')
@@ -57,7 +58,13 @@ export function signInView ({ api, invited, onSignedIn }) {
     submit.disabled = true
     try {
       if (registering) {
-        await api.register({ username: username.input.value.trim(), email: email.input.value.trim(), password: password.input.value })
+        const shown = displayName.input.value.trim()
+        await api.register({
+          username: username.input.value.trim(),
+          email: email.input.value.trim(),
+          password: password.input.value,
+          ...(shown === '' ? {} : { displayName: shown })
+        })
       } else {
         await api.signIn(login.input.value.trim(), password.input.value)
       }

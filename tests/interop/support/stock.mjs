@@ -10,6 +10,9 @@ import { until } from './wait.mjs'
 const PROVIDERS = { 3.1: WebsocketProvider, '3.0': WebsocketProvider30 }
 const MESSAGE_APP = 110
 
+// Every provider says goodbye when the process ends; a test file has many.
+process.setMaxListeners(100)
+
 export class Client {
   /**
    * Joins the session and connects to its room.
@@ -41,6 +44,9 @@ export class Client {
       disableBc: true
     })
     this.awareness = this.provider.awareness
+    // As every editor binding does. A state that was never set has the clock 0, and y-protocols
+    // shows no peer before it has a higher one.
+    this.awareness.setLocalStateField('user', { name: 'somebody', color: '#30bced' })
     if (frames) {
       this.provider.messageHandlers[MESSAGE_APP] = (_encoder, decoder) => {
         const frame = JSON.parse(new TextDecoder().decode(decoding.readVarUint8Array(decoder)))
