@@ -108,8 +108,18 @@ test('a room token by subprotocol opens the room', async () => {
 
 test('an identity header from outside does nothing', async () => {
   const { session, url } = await guardedRoom()
+  const principal = {
+    userId: owner.user.id,
+    username: owner.user.username,
+    displayName: owner.user.displayName,
+    role: 'owner',
+    accessVersion: 1,
+    expiresAt: '2100-01-01T00:00:00.000Z'
+  }
   const forged = {
-    'x-codecrafter-principal': JSON.stringify({ userId: owner.user.id, sessionId: session.id, role: 'owner', tenant: 'main' })
+    'x-codecrafter-principal': JSON.stringify({ ...principal, sessionId: session.id, tenant: 'main' }),
+    // As the edge itself writes it for a room.
+    'x-codecrafter-visitor': Buffer.from(JSON.stringify({ principal, app_frames: true })).toString('base64url')
   }
   await refused(url, { headers: forged })
 
@@ -187,6 +197,7 @@ test('a locked session takes edits from its owner and from nobody else, until it
   owning.text.insert(4, '!')
   await editing.shows('base!')
   assert.equal(await roomContent(owner, session.id), 'base!')
+  trying.leave()
 
   await owner.updateSession(session.id, { isLocked: false })
   await editing.frame('the unlocking is announced', ({ type, locked }) => type === 'access' && !locked)

@@ -134,7 +134,12 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
       assert.match(figures, /Time\s+\d/)
       assert.match(figures, /Memory\s+[\d.]+ MiB/)
     }
-    if (SCREENSHOT) await ada.screenshot({ path: SCREENSHOT })
+    if (SCREENSHOT) {
+      await bob.locator('.cm-line', { hasText: 'for prime' }).click()
+      await editor(ada).focus()
+      await ada.locator('.cm-line', { hasText: 'for prime' }).locator('.cm-ySelectionInfo').waitFor()
+      await ada.screenshot({ path: SCREENSHOT, style: '.cm-cursorLayer { animation: none !important }' })
+    }
   })
 
   test('Ctrl-Enter runs too, with input, and an error is shown as one', async () => {
