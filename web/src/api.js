@@ -64,12 +64,9 @@ export class Api {
 
   /** Signed out here in any case; the edge is told if it answers. */
   async signOut () {
-    const refreshToken = this.store.get()
     const token = this.accessToken
     this.forget()
-    if (token === null) return
-    await this.send('POST', '/auth/logout', refreshToken === null ? undefined : { refreshToken }, { token })
-      .catch(() => {})
+    if (token !== null) await this.send('POST', '/auth/logout', undefined, { token }).catch(() => {})
   }
 
   me () { return this.call('GET', '/auth/me') }

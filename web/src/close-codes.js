@@ -12,8 +12,7 @@ const WORDS = new Map([
   [4403, 'You may not edit this session. What you typed since was not taken.'],
   [4404, 'This session does not exist any more.'],
   [CONFLICT, 'Your copy of the document no longer fits the one in the room.'],
-  [4413, 'The document, or what you pasted into it, is larger than a session may be.'],
-  [4429, 'Too much was sent in a short time.']
+  [4413, 'The document, or what you pasted into it, is larger than a session may be.']
 ])
 
 /** @param {number} code of a close frame */
