@@ -5,13 +5,14 @@
 //! body is polled exactly once in there; one that would wait for something else is rolled back
 //! and told so.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use worker::State;
-use worker::js_sys::{Array, ArrayBuffer, Uint8Array};
+use worker::js_sys::{Array, ArrayBuffer, Number, Uint8Array};
 use worker::send::SendWrapper;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast as _, JsValue};
@@ -123,11 +124,9 @@ struct ObjectStatements(SendWrapper<Sql>);
 #[async_trait]
 impl Statements for ObjectStatements {
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<Rows, DbError> {
-        let bound = Array::new();
-        for value in values {
-            bound.push(&to_js(value));
-        }
-        let cursor = self.0.exec(sql, &bound).map_err(failed)?;
+        let sql = with_integers(sql, &values);
+        let bound: Array = values.into_iter().map(to_js).collect();
+        let cursor = self.0.exec(&sql, &bound).map_err(failed)?;
         let columns = cursor.column_names().map_err(failed)?;
         if columns.length() == 0 {
             return Ok(Rows::default());
@@ -142,6 +141,48 @@ impl Statements for ObjectStatements {
             rows.collect::<Result<_, _>>()?,
         ))
     }
+}
+
+/// The platform binds every number as a double, so that `7 / ?` would be a fraction and an
+/// integer put into a column of text would read `2.0`. Says of each integer that it is one.
+fn with_integers<'a>(sql: &'a str, values: &[Value]) -> Cow<'a, str> {
+    if !values
+        .iter()
+        .any(|value| matches!(value, Value::Integer(_)))
+    {
+        return Cow::Borrowed(sql);
+    }
+    let mut out = String::with_capacity(sql.len().saturating_mul(2));
+    let mut quote = None;
+    // SQLite numbers a bare `?` one higher than the highest before it.
+    let mut highest = 0_usize;
+    let mut rest = sql.chars();
+    while let Some(c) = rest.next() {
+        match quote {
+            // A doubled quote ends the text and begins it again.
+            Some(open) if open == c => quote = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"' | '`') => quote = Some(c),
+            None if c == '?' => {
+                let after = rest
+                    .as_str()
+                    .trim_start_matches(|c: char| c.is_ascii_digit());
+                let digits = rest.as_str().strip_suffix(after).unwrap_or_default();
+                rest = after.chars();
+                let number = digits.parse().unwrap_or_else(|_| highest.saturating_add(1));
+                highest = highest.max(number);
+                let value = number.checked_sub(1).and_then(|index| values.get(index));
+                match value {
+                    Some(Value::Integer(_)) => out.extend(["CAST(?", digits, " AS INTEGER)"]),
+                    _ => out.extend(["?", digits]),
+                }
+                continue;
+            }
+            None => {}
+        }
+        out.push(c);
+    }
+    Cow::Owned(out)
 }
 
 fn to_js(value: Value) -> JsValue {
@@ -160,7 +201,7 @@ fn from_js(value: JsValue) -> Result<Value, DbError> {
         return Ok(Value::Text(text));
     }
     if let Some(x) = value.as_f64() {
-        return Ok(Value::Real(x));
+        return Ok(from_number(x));
     }
     if value.is_null() {
         return Ok(Value::Null);
@@ -171,6 +212,16 @@ fn from_js(value: JsValue) -> Result<Value, DbError> {
             "SQLite gave a value of no known type: {}",
             js::describe(&other)
         ))),
+    }
+}
+
+/// A whole number is taken for an integer: the platform does not tell them apart.
+fn from_number(x: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+    if x.fract() == 0.0 && x.abs() <= Number::MAX_SAFE_INTEGER {
+        Value::Integer(x as i64)
+    } else {
+        Value::Real(x)
     }
 }
 

@@ -132,7 +132,7 @@ pub(super) fn query_awareness() -> Vec<u8> {
 }
 
 /// "You may not do that."
-pub(super) fn permission_denied(reason: &str) -> Vec<u8> {
+pub fn permission_denied(reason: &str) -> Vec<u8> {
     let mut frame = vec![MESSAGE_AUTH, AUTH_DENIED];
     write_var_bytes(&mut frame, reason.as_bytes());
     frame

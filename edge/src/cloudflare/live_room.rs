@@ -1,0 +1,172 @@
+//! A room in the memory of its Durable Object: the core's state machine, its database and its
+//! sockets.
+
+use std::collections::BTreeMap;
+
+use codecrafter_shared::id::SessionId;
+use codecrafter_shared::relay::CloseCode;
+use codecrafter_shared::time::Timestamp;
+use futures_util::FutureExt as _;
+use worker::js_sys::{ArrayBuffer, Uint8Array};
+use worker::{State, WebSocket};
+
+use super::clock::WorkerClock;
+use super::db::ObjectDb;
+use crate::ports::{Clock as _, DbError};
+use crate::room::calls::Content;
+use crate::room::{Audience, Connection, ConnectionId, Input, Output, Room, shard, store};
+
+/// The room of a session.
+pub struct LiveRoom {
+    session: SessionId,
+    db: ObjectDb,
+    room: Room,
+    sockets: BTreeMap<ConnectionId, WebSocket>,
+}
+
+impl LiveRoom {
+    /// The room as it is stored, with the sockets that are open.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn wake(state: &State) -> Result<Self, DbError> {
+        let failed = |why: &str| DbError::Failed(why.to_owned());
+        let id = state.as_raw().id();
+        let id = id.map_err(|_| failed("the object has no id"))?;
+        let session = id.name().and_then(|name| name.parse().ok());
+        let session = session.ok_or_else(|| failed("the object is not named by a session"))?;
+        let db = ObjectDb::of(state)?;
+        now(store::migrate(&db))?;
+        let stored = now(store::restore(&db, session))?;
+
+        let mut sockets = BTreeMap::new();
+        let mut connections = Vec::new();
+        for socket in state.as_raw().get_websockets().unwrap_or_default() {
+            let socket = WebSocket::from(socket);
+            if let Some(connection) = remembered(&socket) {
+                sockets.insert(connection.id, socket);
+                connections.push(connection);
+            }
+        }
+        Ok(Self {
+            session,
+            db,
+            room: Room::restore(stored, connections, WorkerClock.now()),
+            sockets,
+        })
+    }
+
+    /// A socket that the room is about to hear of.
+    pub fn accept(&mut self, id: ConnectionId, socket: WebSocket) {
+        self.sockets.insert(id, socket);
+    }
+
+    /// Takes an input in, stores what it changes, and then does what follows. Gives when to wake
+    /// the room, if that has changed.
+    ///
+    /// # Errors
+    /// What the database says. This room is then not to be used any more.
+    pub fn take(&mut self, input: Input<'_>) -> Result<Option<Timestamp>, DbError> {
+        if self.room.needs_document(&input) {
+            self.provide_document()?;
+        }
+        let step = self.room.step(WorkerClock.now(), input);
+        now(store::persist(&self.db, self.session, &step.changes))?;
+        let mut wake_at = None;
+        for output in step.outputs {
+            match output {
+                Output::Send { to, frame } => {
+                    if let Some(socket) = self.sockets.get(&to) {
+                        send(socket, &encoded(&frame));
+                    }
+                }
+                Output::Broadcast { to, except, frame } => self.broadcast(to, except, &frame),
+                Output::Close { connection, code } => {
+                    if let Some(socket) = self.sockets.remove(&connection) {
+                        close(&socket, code);
+                    }
+                }
+                Output::Remember(connection) => self.remember(connection),
+                Output::WakeAt(at) => wake_at = Some(at),
+            }
+        }
+        Ok(wake_at)
+    }
+
+    /// The document as it stands.
+    ///
+    /// # Errors
+    /// What the database says. This room is then not to be used any more.
+    pub fn content(&mut self) -> Result<Content, DbError> {
+        if self.room.document().is_none() {
+            self.provide_document()?;
+        }
+        Ok(shard::read(&self.room))
+    }
+
+    fn provide_document(&mut self) -> Result<(), DbError> {
+        let document = store::load_document(&self.db, self.session, WorkerClock.now());
+        self.room.provide(now(document)?);
+        Ok(())
+    }
+
+    fn broadcast(&self, to: Audience, except: Option<ConnectionId>, frame: &[u8]) {
+        // One buffer for all: the platform sends it as it is, and nobody writes to it.
+        let frame = encoded(frame);
+        for connection in self.room.connections() {
+            let addressed = match to {
+                Audience::Everybody => true,
+                Audience::AppClients => connection.app_frames,
+            };
+            if addressed
+                && Some(connection.id) != except
+                && let Some(socket) = self.sockets.get(&connection.id)
+            {
+                send(socket, &frame);
+            }
+        }
+    }
+
+    fn remember(&self, id: ConnectionId) {
+        let (socket, connection) = (self.sockets.get(&id), self.room.connection(id));
+        if let Some((socket, connection)) = socket.zip(connection)
+            && let Err(error) = write_beside(socket, connection)
+        {
+            tracing::error!(cause = %error, "a socket was not remembered");
+        }
+    }
+}
+
+/// Closes a socket and takes away what is remembered of it, so that a room that wakes before the
+/// other side has answered does not take it for an open one.
+pub fn close(socket: &WebSocket, code: CloseCode) {
+    // Both fail for a socket that is closed already.
+    let _ = socket.serialize_attachment(());
+    let _ = socket.close(Some(code.code()), Some(code.reason()));
+}
+
+fn write_beside(socket: &WebSocket, connection: &Connection) -> worker::Result<()> {
+    socket.serialize_attachment(serde_json::to_string(connection)?)
+}
+
+/// What [`Output::Remember`] put beside a socket. Nothing beside one that is closing, or was not
+/// taken in yet.
+fn remembered(socket: &WebSocket) -> Option<Connection> {
+    let beside: String = socket.deserialize_attachment().ok()??;
+    serde_json::from_str(&beside).ok()
+}
+
+fn encoded(frame: &[u8]) -> ArrayBuffer {
+    Uint8Array::from(frame).buffer()
+}
+
+fn send(socket: &WebSocket, frame: &ArrayBuffer) {
+    // Fails for a socket that is closing; the room hears of that by itself.
+    let _ = socket.as_ref().send_with_array_buffer(frame);
+}
+
+/// The result of something that never waits here: the database of an object answers at once.
+fn now<T>(future: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    let waits = || Err(DbError::Failed("the database made a room wait".into()));
+    future.now_or_never().unwrap_or_else(waits)
+}

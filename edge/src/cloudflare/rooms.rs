@@ -1,0 +1,127 @@
+//! [`RoomGate`]: hands a WebSocket over to its Room, or refuses it without waking one.
+
+use async_trait::async_trait;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::SessionId;
+use codecrafter_shared::relay::{CloseCode, SUBPROTOCOL};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use worker::send::IntoSendFuture as _;
+use worker::{Env, WebSocket, WebSocketPair};
+
+use super::object::Address;
+use crate::error::Refusal;
+use crate::ports::RoomGate;
+use crate::room::{self, Principal};
+
+/// The private route of a Room that opens a socket.
+pub const CONNECT: &str = "/connect";
+/// Who connects, as [`Visitor::to_header`] writes it. The request to the Room is made here, from
+/// nothing that came from outside, so nobody else can set this.
+pub const VISITOR: &str = "x-codecrafter-visitor";
+
+/// Who connects to a Room, and with what.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Visitor {
+    /// Who it is, by a verified token.
+    pub principal: Principal,
+    /// Whether our own frames are wanted.
+    pub app_frames: bool,
+}
+
+impl Visitor {
+    /// As the value of a header, which carries ASCII only.
+    ///
+    /// # Errors
+    /// As those of `serde_json`.
+    pub fn to_header(&self) -> Result<String, serde_json::Error> {
+        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(self)?))
+    }
+
+    /// Back from the header.
+    pub fn from_header(value: &str) -> Option<Self> {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value).ok()?).ok()
+    }
+}
+
+/// The way into the Rooms of this deployment.
+pub struct ObjectRooms(pub Env);
+
+impl ObjectRooms {
+    async fn connect(&self, session: SessionId, visitor: &Visitor) -> Result<WebSocket, String> {
+        let visitor = visitor.to_header().map_err(|error| error.to_string())?;
+        let room = Address::of_room(session);
+        let response = room
+            .upgrade(&self.0, CONNECT, &[(VISITOR, &visitor)])
+            .await?;
+        let status = response.status();
+        let socket = worker::Response::from(response).websocket();
+        socket.ok_or_else(|| format!("the room answered {status}"))
+    }
+}
+
+#[async_trait]
+impl RoomGate for ObjectRooms {
+    async fn open(
+        &self,
+        session: SessionId,
+        principal: &Principal,
+        app_frames: bool,
+        request: Parts,
+    ) -> Response {
+        let visitor = Visitor {
+            principal: principal.clone(),
+            app_frames,
+        };
+        match self.connect(session, &visitor).into_send().await {
+            Ok(socket) => upgraded(socket, &request),
+            Err(why) => {
+                tracing::error!(session.id = %session, cause = %why, "a room did not take a socket");
+                Refusal::new(ErrorCode::Unavailable).into_response()
+            }
+        }
+    }
+
+    async fn refuse(&self, code: CloseCode, request: Parts) -> Response {
+        match refused(code) {
+            Ok(socket) => upgraded(socket, &request),
+            Err(error) => Refusal::internal(error).into_response(),
+        }
+    }
+}
+
+/// A socket whose other end says why it closes, and closes.
+fn refused(code: CloseCode) -> worker::Result<WebSocket> {
+    let WebSocketPair { client, server } = WebSocketPair::new()?;
+    server.accept()?;
+    server.send_with_bytes(room::permission_denied(code.reason()))?;
+    server.close(Some(code.code()), Some(code.reason()))?;
+    Ok(client)
+}
+
+/// The answer to an upgrade. `socket` travels in its extensions up to the platform.
+fn upgraded(socket: WebSocket, request: &Parts) -> Response {
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    response.extensions_mut().insert(socket);
+    if offers_subprotocol(request) {
+        let selected = HeaderValue::from_static(SUBPROTOCOL);
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, selected);
+    }
+    response
+}
+
+/// A browser fails the connection if a subprotocol is selected that it did not offer.
+fn offers_subprotocol(request: &Parts) -> bool {
+    let offered = request.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    offered
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .any(|protocol| protocol.trim() == SUBPROTOCOL)
+}
