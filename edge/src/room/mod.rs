@@ -21,6 +21,7 @@
 
 mod access;
 mod awareness;
+pub mod calls;
 mod connection;
 mod document;
 mod frame;
@@ -30,6 +31,7 @@ mod machine;
 mod read;
 mod run;
 mod scan;
+pub mod shard;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,7 @@ use codecrafter_shared::time::Timestamp;
 pub use access::AccessNotice;
 pub use connection::{Connection, ConnectionId, Principal};
 pub use document::Document;
+pub use frame::permission_denied;
 pub use machine::{LoadedDocument, Room, Stored};
 
 /// Something that happens to the room.

@@ -1,1 +1,11 @@
-//! Tests.
+//! The room's promises, tried through its only door: inputs in, steps out.
+
+mod access;
+mod awareness;
+mod converge;
+mod fixtures;
+mod hostile;
+mod runs;
+mod storage;
+mod support;
+mod sync;

@@ -1,0 +1,303 @@
+//! Who is here, under their own names, and not longer than they are.
+
+use codecrafter_shared::relay::CloseCode;
+use codecrafter_shared::role::Role;
+use serde_json::Value;
+
+use super::support::{World, principal};
+use crate::room::ConnectionId;
+use crate::room::frame::{self, Message};
+use crate::room::read::Reader;
+
+/// An awareness entry as a client sees it.
+type Seen = (u64, u64, Option<Value>);
+
+fn say(world: &mut World, from: ConnectionId, client: u64, clock: u64, state: Option<&str>) {
+    world.frame(
+        from,
+        &frame::awareness([(client, clock, state)].into_iter()),
+    );
+}
+
+/// What a client has heard about others, signs of life left out.
+fn heard(world: &mut World, at: ConnectionId) -> Vec<Seen> {
+    world
+        .take(at)
+        .iter()
+        .flat_map(|frame| entries(frame))
+        .collect()
+}
+
+fn entries(frame: &[u8]) -> Vec<Seen> {
+    let Ok(Message::Awareness(body)) = frame::parse(frame) else {
+        return vec![];
+    };
+    let mut reader = Reader::new(body);
+    let count = reader.var_uint().unwrap();
+    let seen = (0..count)
+        .map(|_| {
+            let (client, clock) = (reader.var_uint().unwrap(), reader.var_uint().unwrap());
+            let state: Value = serde_json::from_str(reader.var_string().unwrap()).unwrap();
+            (client, clock, Some(state).filter(|state| !state.is_null()))
+        })
+        .collect();
+    reader.end().unwrap();
+    seen
+}
+
+fn cursor(seen: &Seen) -> &Value {
+    &seen.2.as_ref().unwrap()["cursor"]
+}
+
+#[test]
+fn a_late_joiner_sees_who_is_there() {
+    let mut world = World::new();
+    let ada = world.connect(1, Role::Owner);
+    say(&mut world, ada, 11, 1, Some(r#"{"cursor":5}"#));
+    let bob = world.connect(2, Role::Viewer);
+    let seen = heard(&mut world, bob);
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (seen[0].0, seen[0].1, cursor(&seen[0])),
+        (11, 1, &Value::from(5))
+    );
+}
+
+#[test]
+fn a_state_goes_to_the_others_and_a_sign_of_life_to_its_sender() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, ada, 11, 1, Some("{}"));
+    assert_eq!(world.take(ada), [vec![1, 1, 0]]);
+    assert_eq!(heard(&mut world, bob).len(), 1);
+    say(&mut world, ada, 11, 1, Some(r#"{"old":1}"#));
+    assert!(heard(&mut world, bob).is_empty(), "a clock that is known");
+    say(&mut world, ada, 11, 2, Some("{}"));
+    assert_eq!(heard(&mut world, bob).len(), 1);
+}
+
+#[test]
+fn identity_is_the_tokens() {
+    let mut world = World::new();
+    let (ada, eve) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    let forged = r##"{"cursor":{"anchor":1},"user":{"name":"User 1","id":"0","color":"#123456"}}"##;
+    say(&mut world, eve, 22, 1, Some(forged));
+    let seen = heard(&mut world, ada).remove(0);
+    let state = seen.2.unwrap();
+    assert_eq!(state["user"]["name"], "User 2");
+    assert_eq!(state["user"]["role"], "viewer");
+    assert_eq!(
+        state["user"]["id"],
+        principal(2, Role::Viewer).user_id.to_string()
+    );
+    assert_eq!(state["user"]["color"], "#123456");
+    assert_eq!(state["cursor"]["anchor"], 1);
+}
+
+#[test]
+fn nobody_speaks_for_somebody_else() {
+    let mut world = World::new();
+    let (ada, eve) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, ada, 11, 1, Some("{}"));
+    say(&mut world, eve, 22, 1, Some("{}"));
+    world.take(ada);
+    for state in [None, Some(r#"{"cursor":666}"#)] {
+        say(&mut world, eve, 11, 9, state);
+    }
+    assert!(world.take(ada).is_empty());
+    let bob = world.connect(3, Role::Viewer);
+    assert!(
+        heard(&mut world, bob)
+            .iter()
+            .all(|seen| cursor(seen).is_null())
+    );
+}
+
+#[test]
+fn repeating_what_one_was_told_is_no_news() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, ada, 11, 1, Some("{}"));
+    say(&mut world, bob, 22, 1, Some("{}"));
+    world.take(ada);
+    world.take(bob);
+    // A stock provider sends every awareness change on, also those that came from the room.
+    say(&mut world, bob, 11, 1, Some("{}"));
+    assert!(world.take(ada).is_empty());
+    assert!(
+        world.take(bob).is_empty(),
+        "and no answer, or n clients would make n² frames"
+    );
+    world.disconnect(ada);
+    say(&mut world, bob, 11, 1, Some("{}"));
+    let eve = world.connect(3, Role::Viewer);
+    assert_eq!(
+        heard(&mut world, eve).len(),
+        1,
+        "who has gone does not come back by it"
+    );
+}
+
+#[test]
+fn who_leaves_is_taken_back_with_the_same_clock() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, ada, 11, 7, Some("{}"));
+    world.take(bob);
+    world.disconnect(ada);
+    assert_eq!(heard(&mut world, bob), [(11, 7, None)]);
+    // The client comes back on a new socket, with its clock as it was.
+    let ada = world.connect(1, Role::Owner);
+    say(&mut world, ada, 11, 7, Some("{}"));
+    assert_eq!(heard(&mut world, bob).len(), 1);
+    say(&mut world, ada, 11, 7, None);
+    assert_eq!(
+        heard(&mut world, bob),
+        [(11, 7, None)],
+        "equal clock and null takes back"
+    );
+}
+
+#[test]
+fn a_new_socket_takes_its_id_over_from_one_that_has_not_noticed() {
+    let mut world = World::new();
+    let (old, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, old, 11, 7, Some("{}"));
+    let new = world.connect(1, Role::Owner);
+    say(&mut world, new, 11, 7, Some("{}"));
+    world.take(bob);
+    world.disconnect(old);
+    assert!(heard(&mut world, bob).is_empty(), "it is still here");
+    world.sleep();
+    world.disconnect(new);
+    assert_eq!(heard(&mut world, bob), [(11, 7, None)]);
+}
+
+#[test]
+fn one_frame_may_speak_for_several_own_ids_but_not_for_many() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    let ids: Vec<(u64, u64, Option<&str>)> = (100..110).map(|id| (id, 1, Some("{}"))).collect();
+    world.frame(ada, &frame::awareness(ids.into_iter()));
+    assert_eq!(heard(&mut world, bob).len(), 4);
+    assert_eq!(world.room.connection(ada).unwrap().awareness.len(), 4);
+}
+
+#[test]
+fn what_peers_could_not_read_is_not_passed_on() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(2048));
+    let deep = format!("{{\"x\":{}{}}}", "[".repeat(2000), "]".repeat(2000));
+    for (clock, state) in ["not json", "7", "[]", &large, &deep, "{\"a\":1e999}"]
+        .iter()
+        .enumerate()
+    {
+        say(&mut world, ada, 11, clock as u64 + 1, Some(state));
+    }
+    assert!(heard(&mut world, bob).is_empty());
+    assert_eq!(world.closed(ada), None);
+}
+
+#[test]
+fn a_frame_that_is_no_awareness_update_is_a_fault() {
+    let bodies: [&[u8]; 4] = [
+        &[0x80, 0x80, 0x40],
+        &[1, 11, 1],
+        &[
+            1, 11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, 2, b'{', b'}',
+        ],
+        &[0, 0],
+    ];
+    for body in bodies {
+        let mut world = World::new();
+        let ada = world.connect(1, Role::Owner);
+        let mut frame = vec![1, u8::try_from(body.len()).unwrap()];
+        frame.extend(body);
+        for _ in 0..3 {
+            world.frame(ada, &frame);
+        }
+        assert_eq!(world.closed(ada), Some(CloseCode::Malformed), "{body:x?}");
+    }
+}
+
+#[test]
+fn a_query_is_answered_from_the_table() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    world.frame(bob, &[3]);
+    assert_eq!(world.take(bob), [vec![1, 1, 0]], "nobody, but answered");
+    say(&mut world, ada, 11, 1, Some("{}"));
+    say(&mut world, bob, 22, 1, Some("{}"));
+    world.take(bob);
+    world.frame(bob, &[3]);
+    let seen = heard(&mut world, bob);
+    assert_eq!(
+        seen.iter().map(|seen| seen.0).collect::<Vec<_>>(),
+        [11],
+        "nothing about itself"
+    );
+}
+
+#[test]
+fn a_woken_room_asks_who_is_there_and_knows_who_leaves() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, ada, 11, 7, Some(r#"{"cursor":5}"#));
+    world.sleep();
+    world.take(ada);
+    world.take(bob);
+    let eve = world.connect(3, Role::Viewer);
+    assert_eq!(world.take(ada), [vec![3]], "asked for its state");
+    assert!(world.take(bob).is_empty(), "nothing is known of it");
+    // The provider answers with everything that it knows; its own state counts.
+    let answer = [(11, 7, Some(r#"{"cursor":5}"#)), (99, 1, Some("{}"))];
+    world.frame(ada, &frame::awareness(answer.into_iter()));
+    let seen = heard(&mut world, eve);
+    assert_eq!(cursor(&seen[0]), 5);
+
+    world.sleep();
+    world.take(bob);
+    world.disconnect(ada);
+    assert!(heard(&mut world, bob).contains(&(11, 7, None)));
+}
+
+#[test]
+fn who_was_not_heard_of_for_long_is_not_shown_to_newcomers() {
+    let mut world = World::new();
+    let ada = world.connect(1, Role::Owner);
+    say(&mut world, ada, 11, 1, Some("{}"));
+    world.later(30_001);
+    let bob = world.connect(2, Role::Viewer);
+    assert!(heard(&mut world, bob).is_empty());
+}
