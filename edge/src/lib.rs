@@ -25,6 +25,7 @@ pub mod directory;
 pub mod room;
 
 pub mod error;
+pub mod log;
 pub mod password;
 pub mod ports;
 pub mod shard;
@@ -32,3 +33,9 @@ pub mod token;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod cloudflare;
+
+#[cfg(target_os = "wasi")]
+mod spin;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod native;

@@ -1,0 +1,232 @@
+//! Every port natively, for tests: rusqlite, tokio's timers, and a clock that can be moved by
+//! hand. The routers over it are the ones that every platform serves.
+
+mod db;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use axum::Router;
+use codecrafter_shared::time::Timestamp;
+pub use db::SqliteDb;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::directory::{Directory, DirectoryPorts};
+use crate::front::{self, Edge};
+use crate::password;
+use crate::ports::{
+    Assets, Cache, Clock, Hasher, HasherFailure, Listener, Rng, Shard, ShardResponse,
+    ShardUnreachable, Shards, Signals,
+};
+use crate::room::shard::{self, StoredRoom};
+
+/// A whole deployment in this process.
+pub struct NativeEdge {
+    /// Every route.
+    pub router: Router,
+    /// The Directory behind it.
+    pub directory: Arc<Directory>,
+    /// Its clock.
+    pub clock: Arc<HandClock>,
+}
+
+impl NativeEdge {
+    /// A deployment with databases in memory and the system's time.
+    ///
+    /// # Errors
+    /// A sentence, if SQLite does not open.
+    pub fn new(config: Config) -> Result<Self, String> {
+        let clock = Arc::new(HandClock::default());
+        let signals = Arc::new(NativeSignals::default());
+        let shards = Arc::new(NativeShards {
+            rooms: Arc::new(SqliteDb::in_memory()?),
+            clock: clock.clone(),
+            directory: Mutex::new(None),
+        });
+        let cache = Arc::new(NoCache);
+        let ports = DirectoryPorts {
+            db: Arc::new(SqliteDb::in_memory()?),
+            clock: clock.clone(),
+            rng: Arc::new(SystemRng),
+            signals,
+            shards: shards.clone(),
+            cache: cache.clone(),
+            hasher: Arc::new(InProcess),
+        };
+        let directory = Arc::new(Directory::new(ports, config.clone()));
+        let slot = shards.directory.lock();
+        *slot.unwrap_or_else(PoisonError::into_inner) = Some(directory.clone());
+        let router = front::router(Edge {
+            clock: clock.clone(),
+            rng: Arc::new(SystemRng),
+            cache,
+            shards,
+            hasher: Arc::new(InProcess),
+            assets: Arc::new(NoAssets),
+            rooms: None,
+            config,
+        });
+        Ok(Self {
+            router,
+            directory,
+            clock,
+        })
+    }
+}
+
+/// The system's clock, and how far it was moved by hand.
+#[derive(Default)]
+pub struct HandClock {
+    ahead_ms: AtomicI64,
+}
+
+impl HandClock {
+    /// Moves the clock forward.
+    pub fn advance_ms(&self, millis: i64) {
+        self.ahead_ms.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Clock for HandClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the port's implementation"
+    )]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millis(millis).plus_millis(self.ahead_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// The operating system's randomness.
+pub struct SystemRng;
+
+impl Rng for SystemRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        // Without randomness there are no secrets: nothing sensible can follow.
+        if let Err(error) = getrandom::fill(bytes) {
+            tracing::error!(cause = %error, "the system gave no randomness");
+            std::process::abort();
+        }
+    }
+}
+
+/// A cache that forgets at once.
+pub struct NoCache;
+
+#[async_trait]
+impl Cache for NoCache {
+    async fn get(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    async fn put(&self, _: &str, _: &[u8], _: u32) {}
+}
+
+/// No page.
+pub struct NoAssets;
+
+#[async_trait]
+impl Assets for NoAssets {
+    async fn get(&self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// Hashing in this process.
+pub struct InProcess;
+
+#[async_trait]
+impl Hasher for InProcess {
+    async fn hash(&self, password: &str, salt: [u8; 16]) -> Result<String, HasherFailure> {
+        password::hash(password, salt).map_err(HasherFailure)
+    }
+
+    async fn verify(&self, password: &str, phc: &str) -> Result<bool, HasherFailure> {
+        Ok(password::verify(password, phc))
+    }
+}
+
+/// Wake-ups through this process's memory.
+#[derive(Default)]
+pub struct NativeSignals {
+    topics: Mutex<HashMap<String, watch::Sender<()>>>,
+}
+
+impl Signals for NativeSignals {
+    fn notify(&self, topic: &str) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = topics.get(topic) {
+            sender.send_replace(());
+            if sender.receiver_count() == 0 {
+                topics.remove(topic);
+            }
+        }
+    }
+
+    fn listen(&self, topic: &str) -> Box<dyn Listener> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = topics
+            .entry(topic.to_owned())
+            .or_insert_with(|| watch::channel(()).0);
+        Box::new(NativeListener(sender.subscribe()))
+    }
+}
+
+struct NativeListener(watch::Receiver<()>);
+
+impl Listener for NativeListener {
+    fn wait(mut self: Box<Self>, at_most_ms: u32) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let at_most = Duration::from_millis(at_most_ms.into());
+            let _ = tokio::time::timeout(at_most, self.0.changed()).await;
+        })
+    }
+}
+
+/// Shards in this process.
+struct NativeShards {
+    rooms: Arc<SqliteDb>,
+    clock: Arc<HandClock>,
+    /// Set once the Directory, which itself calls rooms through this, is made.
+    directory: Mutex<Option<Arc<Directory>>>,
+}
+
+#[async_trait]
+impl Shards for NativeShards {
+    async fn post(
+        &self,
+        shard: &Shard,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<ShardResponse, ShardUnreachable> {
+        match shard {
+            Shard::Directory { .. } => {
+                let directory = self
+                    .directory
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                let directory = directory.ok_or_else(|| ShardUnreachable("not started".into()))?;
+                Ok(directory.handle(path, &body).await)
+            }
+            Shard::Room { session } => {
+                let (db, clock) = (self.rooms.clone(), self.clock.clone());
+                let room = StoredRoom {
+                    db,
+                    clock,
+                    session: *session,
+                };
+                Ok(shard::handle(&room, path, &body).await)
+            }
+        }
+    }
+}
