@@ -22,7 +22,7 @@ use super::scan::{self, Caps};
 const HEAVIEST: Weight = Weight {
     bytes: DOCUMENT_BYTES_MAX as u64,
     structs: 262_144,
-    types: 1_000,
+    types: 500,
     clients: 16_384,
 };
 

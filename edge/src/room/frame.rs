@@ -43,39 +43,35 @@ impl From<Malformed> for FrameError {
     }
 }
 
-/// The message of one frame. Its length is checked before its body is touched.
+/// The message of a client's frame, if it is no longer than frames of its type may be.
 pub(super) fn parse(frame: &[u8]) -> Result<Message<'_>, FrameError> {
-    let mut reader = Reader::new(frame);
-    let within = |bytes_max: usize| {
-        if frame.len() <= bytes_max {
-            Ok(())
-        } else {
-            Err(FrameError::TooLarge)
-        }
+    let message = read(frame)?;
+    let bytes_max = match message {
+        Message::SyncStep1(_) => limits::SYNC_STEP1_FRAME_BYTES_MAX,
+        Message::SyncStep2(_) => limits::SYNC_STEP2_FRAME_BYTES_MAX,
+        Message::Update(_) => limits::UPDATE_FRAME_BYTES_MAX,
+        Message::Awareness(_) | Message::QueryAwareness => limits::AWARENESS_FRAME_BYTES_MAX,
     };
-    let kind = u8::try_from(reader.var_uint()?).unwrap_or(u8::MAX);
-    let message = match kind {
+    if frame.len() <= bytes_max {
+        Ok(message)
+    } else {
+        Err(FrameError::TooLarge)
+    }
+}
+
+/// The message of a frame of any length. Looks at the head only.
+pub(super) fn read(frame: &[u8]) -> Result<Message<'_>, Malformed> {
+    let mut reader = Reader::new(frame);
+    let message = match u8::try_from(reader.var_uint()?).unwrap_or(u8::MAX) {
         MESSAGE_SYNC => match reader.var_uint()? {
-            SYNC_STEP1 => {
-                within(limits::SYNC_STEP1_FRAME_BYTES_MAX)?;
-                Message::SyncStep1(reader.var_bytes()?)
-            }
-            SYNC_STEP2 => {
-                within(limits::SYNC_STEP2_FRAME_BYTES_MAX)?;
-                Message::SyncStep2(reader.var_bytes()?)
-            }
-            SYNC_UPDATE => {
-                within(limits::UPDATE_FRAME_BYTES_MAX)?;
-                Message::Update(reader.var_bytes()?)
-            }
-            _ => return Err(Malformed("an unknown sync message").into()),
+            SYNC_STEP1 => Message::SyncStep1(reader.var_bytes()?),
+            SYNC_STEP2 => Message::SyncStep2(reader.var_bytes()?),
+            SYNC_UPDATE => Message::Update(reader.var_bytes()?),
+            _ => return Err(Malformed("an unknown sync message")),
         },
-        MESSAGE_AWARENESS => {
-            within(limits::AWARENESS_FRAME_BYTES_MAX)?;
-            Message::Awareness(reader.var_bytes()?)
-        }
+        MESSAGE_AWARENESS => Message::Awareness(reader.var_bytes()?),
         MESSAGE_QUERY_AWARENESS => Message::QueryAwareness,
-        _ => return Err(Malformed("a message type that the room does not take").into()),
+        _ => return Err(Malformed("a message type that the room does not take")),
     };
     reader.end()?;
     Ok(message)
@@ -167,7 +163,7 @@ mod tests {
         assert_eq!(permission_denied("no"), [2, 0, 2, b'n', b'o']);
         let entries = [(300, 2, Some("{}")), (7, 1, None)];
         let frame = awareness(entries.into_iter());
-        assert_eq!(frame, b"\x01\x0d\x02\xac\x02\x02\x02{}\x07\x01\x04null");
+        assert_eq!(frame, b"\x01\x0e\x02\xac\x02\x02\x02{}\x07\x01\x04null");
     }
 
     #[test]
@@ -193,15 +189,18 @@ mod tests {
 
     #[test]
     fn each_type_has_its_own_largest_frame() {
-        let long = |head: &[u8], bytes: usize| [head, &vec![0; bytes]].concat();
-        let cases: [(&[u8], usize); 4] = [
-            (&[0, 0], limits::SYNC_STEP1_FRAME_BYTES_MAX),
-            (&[0, 1], limits::SYNC_STEP2_FRAME_BYTES_MAX),
-            (&[0, 2], limits::UPDATE_FRAME_BYTES_MAX),
-            (&[1], limits::AWARENESS_FRAME_BYTES_MAX),
+        let frames: [(fn(&[u8]) -> Vec<u8>, usize); 3] = [
+            (sync_step1, limits::SYNC_STEP1_FRAME_BYTES_MAX),
+            (sync_step2, limits::SYNC_STEP2_FRAME_BYTES_MAX),
+            (update, limits::UPDATE_FRAME_BYTES_MAX),
         ];
-        for (head, bytes_max) in cases {
-            assert_eq!(parse(&long(head, bytes_max)), Err(FrameError::TooLarge));
+        for (make, bytes_max) in frames {
+            // Type, subtype and length take 5 or 6 bytes.
+            assert!(parse(&make(&vec![0; bytes_max - 6])).is_ok());
+            assert_eq!(parse(&make(&vec![0; bytes_max])), Err(FrameError::TooLarge));
         }
+        let mut long = vec![MESSAGE_AWARENESS];
+        write_var_bytes(&mut long, &vec![0; limits::AWARENESS_FRAME_BYTES_MAX]);
+        assert_eq!(parse(&long), Err(FrameError::TooLarge));
     }
 }

