@@ -1,0 +1,101 @@
+//! The edge on Spin: the only code that names `spin_sdk`. It translates, and decides nothing that
+//! another platform would have to decide again.
+//!
+//! Spin needs to be 4.1 or later. It takes instances away between any two requests and gives none
+//! a name, so nothing lasts but SQLite, and all shards are in this process.
+
+mod assets;
+mod cache;
+mod clock;
+mod db;
+mod hasher;
+mod log;
+mod shards;
+mod signals;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use spin_sdk::http::Request;
+use spin_sdk::{http_service, variables};
+use tower_service::Service as _;
+
+use crate::config::Config;
+use crate::directory::{Directory, DirectoryPorts};
+use crate::front::{self, Edge};
+
+/// The settings, each a variable of the component with the same name in lower case.
+const SETTINGS: [&str; 5] = [
+    "CODECRAFTER_SECRET",
+    "CODECRAFTER_SECRET_PREVIOUS",
+    "CODECRAFTER_TENANT",
+    "CODECRAFTER_ORIGINS",
+    "CODECRAFTER_CONTRACT",
+];
+
+/// The routes, made by the first request of an instance: they hold nothing of any request, and
+/// making the keys takes longer than most answers.
+static ROUTER: OnceLock<Router> = OnceLock::new();
+
+#[http_service]
+async fn handle(request: Request) -> Response {
+    let mut router = match ROUTER.get() {
+        Some(router) => router.clone(),
+        None => match start().await {
+            Ok(router) => ROUTER.get_or_init(|| router).clone(),
+            Err(error) => {
+                tracing::error!(cause = %error, "this deployment cannot start");
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+        },
+    };
+    match router.call(request.map(Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Puts the ports together.
+async fn start() -> Result<Router, Box<dyn std::error::Error>> {
+    log::install();
+    let mut settings = Vec::new();
+    for name in SETTINGS {
+        // A manifest of one's own may leave out what is optional.
+        match variables::get(name.to_ascii_lowercase()).await {
+            Ok(value) => settings.push((name, value)),
+            Err(variables::Error::Undefined(_)) => {}
+            Err(error) => return Err(format!("{name}: {error}").into()),
+        }
+    }
+    let setting = |name: &str| settings.iter().find(|(known, _)| *known == name);
+    let config = Config::from_settings(|name| setting(name).map(|(_, value)| value.clone()))?;
+
+    let clock = Arc::new(clock::SpinClock);
+    let rng = Arc::new(clock::SpinRng);
+    let cache = Arc::new(cache::KeyValueCache);
+    let hasher = Arc::new(hasher::InProcess);
+    let rooms = Arc::new(shards::Rooms::new(clock.clone()));
+    let ports = DirectoryPorts {
+        db: Arc::new(db::SpinDb::of("directory")),
+        clock: clock.clone(),
+        rng: rng.clone(),
+        signals: Arc::new(signals::NoSignals),
+        shards: rooms.clone(),
+        cache: cache.clone(),
+        hasher: hasher.clone(),
+    };
+    let directory = Directory::new(ports, config.clone());
+    Ok(front::router(Edge {
+        clock,
+        rng,
+        cache,
+        shards: Arc::new(shards::InProcess::new(directory, rooms)),
+        hasher,
+        assets: Arc::new(assets::MountedFiles),
+        rooms: None,
+        config,
+    }))
+}
