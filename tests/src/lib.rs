@@ -1,1 +1,10 @@
-//! End-to-end suites.
+//! Promises that are kept on every platform, entered where users enter: over HTTP.
+//!
+//! [`client`] is a typed client, [`link`] plays an executor's link, [`conformance`] holds the
+//! promises. They run natively in `cargo test`, and on workerd and the Spin component by
+//! `cargo xtask test`; the names are the same everywhere.
+
+pub mod client;
+pub mod conformance;
+pub mod link;
+pub mod world;

@@ -84,13 +84,7 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
         let field = error.path().to_string();
         let error = error.into_inner();
         if error.is_data() {
-            let message = error.to_string();
-            let message = message
-                .split(" at line ")
-                .next()
-                .unwrap_or_default()
-                .to_owned();
-            Refusal::fields(vec![FieldError { field, message }])
+            Refusal::fields(vec![field_error(field, &error.to_string())])
         } else {
             Refusal::with_detail(ErrorCode::MalformedJson, error.to_string())
         }
@@ -98,6 +92,28 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     json.end()
         .map_err(|error| Refusal::with_detail(ErrorCode::MalformedJson, error.to_string()))?;
     Ok(value)
+}
+
+/// What the parser says of a value, without its position, and with the name of a missing field.
+fn field_error(path: String, message: &str) -> FieldError {
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let missing = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next());
+    let field = match missing {
+        Some(name) if path == "." => name.to_owned(),
+        Some(name) => format!("{path}.{name}"),
+        None => path,
+    };
+    let message = if missing.is_some() {
+        "is needed"
+    } else {
+        message
+    };
+    FieldError {
+        field,
+        message: message.to_owned(),
+    }
 }
 
 /// The token of `Authorization: Bearer …`.

@@ -1,0 +1,78 @@
+//! The promises of the HTTP API, one function each. The list is the contract: a platform on which
+//! one is missing or broken does not conform.
+
+mod accounts;
+mod bad_input;
+mod executions;
+mod executors;
+mod service;
+mod sessions;
+
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+
+use crate::world::World;
+
+/// One promise.
+pub struct Case {
+    /// What is promised.
+    pub name: &'static str,
+    /// Tries it; an error says how it was broken.
+    pub run: fn(World) -> BoxFuture<'static, Result<()>>,
+}
+
+macro_rules! cases {
+    ($($module:ident: $($name:ident,)+;)+) => {
+        /// Every promise.
+        pub const CASES: &[Case] = &[$($(
+            Case { name: stringify!($name), run: |world| Box::pin($module::$name(world)) },
+        )+)+];
+    };
+}
+
+cases! {
+    service:
+        the_service_says_that_it_lives_and_is_ready,
+        languages_are_listed_with_what_is_offered,
+        public_keys_are_published_and_private_ones_are_not,
+        every_answer_carries_security_headers_and_an_id,
+        the_short_prefix_is_the_same_api,;
+    accounts:
+        registering_signs_in,
+        signing_in_takes_the_name_or_the_mail_address_in_any_case,
+        a_wrong_password_and_an_unknown_user_get_the_same_answer,
+        a_taken_name_or_mail_address_is_a_conflict,
+        every_wrong_field_of_a_registration_is_named,
+        a_refresh_token_is_good_once_and_its_reuse_ends_the_login,
+        logging_out_ends_the_access_token_at_once,;
+    sessions:
+        a_session_is_created_read_changed_and_deleted,
+        sessions_are_listed_in_pages_newest_change_first,
+        a_private_session_of_others_is_not_there,
+        a_public_session_is_joined_with_its_role_once,
+        a_full_session_takes_nobody_else,
+        a_viewer_changes_nothing_and_runs_nothing,
+        a_lock_raises_the_access_version,;
+    executions:
+        an_execution_waits_for_an_executor_and_ends_when_one_joins,
+        waiting_for_an_execution_ends_with_its_result,
+        a_session_runs_its_own_document,
+        an_execution_of_others_is_not_there,
+        output_that_is_not_text_is_given_as_base64,
+        unfinished_executions_are_limited,;
+    executors:
+        a_job_is_leased_to_one_executor_only,
+        the_first_final_result_stays,
+        an_attempt_that_was_lost_is_followed_by_another,
+        reports_need_the_token_of_their_execution,
+        a_link_must_sign_what_it_sends,
+        a_link_of_another_age_is_told_so,
+        enrolling_needs_the_join_token,;
+    bad_input:
+        what_is_not_json_is_told_apart_from_what_is_not_valid,
+        a_body_over_the_limit_is_refused,
+        tokens_that_are_missing_forged_or_expired_are_refused,
+        an_identity_header_from_outside_changes_nothing,
+        unknown_languages_routes_and_methods_are_named,
+        files_of_an_execution_stay_in_their_folder,;
+}

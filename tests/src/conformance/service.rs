@@ -1,0 +1,86 @@
+//! The service itself.
+
+use anyhow::{Result, ensure};
+use codecrafter_shared::api::{Health, Languages, Ready};
+
+use crate::link::Link;
+use crate::world::World;
+
+pub async fn the_service_says_that_it_lives_and_is_ready(world: World) -> Result<()> {
+    let client = world.stranger();
+    let health: Health = client.get("/health").await?.expect(200)?;
+    ensure!(health.status == "ok");
+    let apart = world.now().since(health.timestamp).abs();
+    ensure!(apart < 60_000, "the clocks differ by {apart} ms");
+    let ready: Ready = client.get("/ready").await?.expect(200)?;
+    ensure!(ready.status == "ready", "{ready:?}");
+    Ok(())
+}
+
+pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<()> {
+    let link = Link::enrol(&world, "perl").await?;
+    link.lease(0, 0).await?;
+    let link = Link::enrol(&world, "ruby").await?;
+    link.lease(0, 0).await?;
+    let languages: Languages = world
+        .stranger()
+        .get("/api/v1/languages")
+        .await?
+        .expect(200)?;
+    ensure!(languages.items.len() == 11, "{languages:?}");
+    ensure!(
+        languages.items.is_sorted_by(|a, b| a.id < b.id),
+        "not sorted: {languages:?}"
+    );
+    let ruby = languages
+        .items
+        .iter()
+        .find(|language| language.id == "ruby");
+    let offered = ruby.is_some_and(|ruby| ruby.available && ruby.versions == ["1.2.3"]);
+    ensure!(offered, "{ruby:?}");
+    Ok(())
+}
+
+pub async fn public_keys_are_published_and_private_ones_are_not(world: World) -> Result<()> {
+    let jwks: serde_json::Value = world
+        .stranger()
+        .get("/.well-known/jwks.json")
+        .await?
+        .expect(200)?;
+    let keys = jwks["keys"].as_array().cloned().unwrap_or_default();
+    ensure!(keys.len() >= 2, "{jwks}");
+    for key in keys {
+        ensure!(
+            key["kty"] == "OKP" && key["crv"] == "Ed25519" && key["x"].is_string(),
+            "{key}"
+        );
+        ensure!(key["kid"].is_string() && key.get("d").is_none(), "{key}");
+    }
+    Ok(())
+}
+
+pub async fn every_answer_carries_security_headers_and_an_id(world: World) -> Result<()> {
+    for path in ["/health", "/api/v1/auth/me", "/nowhere"] {
+        let answer = world.stranger().get(path).await?;
+        for header in [
+            "x-request-id",
+            "x-content-type-options",
+            "x-frame-options",
+            "referrer-policy",
+        ] {
+            ensure!(
+                answer.headers.contains_key(header),
+                "{path} has no {header}"
+            );
+        }
+    }
+    Ok(())
+}
+
+pub async fn the_short_prefix_is_the_same_api(world: World) -> Result<()> {
+    let user = world.user().await?;
+    let long: serde_json::Value = user.get("/api/v1/auth/me").await?.expect(200)?;
+    let short: serde_json::Value = user.get("/api/auth/me").await?.expect(200)?;
+    ensure!(long == short, "{long} differs from {short}");
+    Ok(())
+}

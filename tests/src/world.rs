@@ -1,0 +1,83 @@
+//! Where a promise is tried: a deployment, and what its operator knows.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use codecrafter_edge::token::Keys;
+use codecrafter_shared::api::{CreateSession, Session};
+use codecrafter_shared::role::Role;
+use codecrafter_shared::time::Timestamp;
+
+use crate::client::Client;
+
+/// A deployment under test.
+#[derive(Clone)]
+pub struct World {
+    /// Its URL, without a slash at the end.
+    pub url: String,
+    /// Its `CODECRAFTER_SECRET`.
+    pub secret: String,
+}
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+impl World {
+    /// Somebody who is not signed in.
+    #[must_use]
+    pub fn stranger(&self) -> Client {
+        Client::new(&self.url)
+    }
+
+    /// A new account, signed in.
+    ///
+    /// # Errors
+    /// If it cannot register.
+    pub async fn user(&self) -> Result<Client> {
+        let mut client = self.stranger();
+        client.register(&self.name()).await?;
+        Ok(client)
+    }
+
+    /// A new public session of `owner` whose joiners get `join_role`.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub async fn public_session(&self, owner: &Client, join_role: Role) -> Result<Session> {
+        let request = CreateSession {
+            title: "Public".into(),
+            language: "ruby".into(),
+            is_public: Some(true),
+            join_role: Some(join_role),
+            ..Default::default()
+        };
+        owner.create_session(&request).await
+    }
+
+    /// A user name that nobody had before, in this run or another.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        format!("u{:x}-{number}", since.as_micros())
+    }
+
+    /// The deployment's keys, to make what only it could make.
+    ///
+    /// # Errors
+    /// Never, for a secret that the deployment itself took.
+    pub fn keys(&self) -> Result<Keys> {
+        Keys::new(self.secret.as_bytes(), None).ok_or_else(|| anyhow::anyhow!("no keys"))
+    }
+
+    /// Now, by this machine's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(0))
+    }
+}
