@@ -146,6 +146,7 @@ test('a viewer’s edits reach nobody, and who keeps trying is closed out with 4
   await viewer.decided(editor)
   assert.equal(editor.content, 'as it was')
   assert.equal(await roomContent(owner, session.id), 'as it was')
+  assert.equal(viewer.denials.length, 1, 'the viewer is told')
 
   // The viewer goes on reading.
   editor.text.insert(0, 'still ')

@@ -14,6 +14,8 @@ import { colorOf, safeColor } from './colors.js'
 
 /** The root `Y.Text` that holds the main file. */
 const MAIN_TEXT = 'content'
+/** y-protocols: the room says why it refused something. */
+const MESSAGE_AUTH = 2
 /** Message id of our frames: `varUint(110) varUint8Array(json)`, for who asks with `caps=app1`. */
 const MESSAGE_APP = 110
 const CAPABILITY_APP = 'app1'
@@ -72,6 +74,9 @@ export class Room extends ObservableV2 {
       this.emit('people', [this.people()])
     })
 
+    // The access frame and the close code say it better, and the provider's own handler would write
+    // the room token into the console.
+    this.provider.messageHandlers[MESSAGE_AUTH] = () => {}
     this.provider.messageHandlers[MESSAGE_APP] = (_encoder, decoder) => {
       this.receive(decoding.readVarUint8Array(decoder))
     }

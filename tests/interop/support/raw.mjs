@@ -8,6 +8,8 @@ import * as Y from 'yjs'
 
 const MESSAGE_SYNC = 0
 const LIMIT_MS = 10_000
+/** How long a browser waits, once a socket is closed by a frame, for the connection to end too. */
+export const CLOSE_MS = 2_000
 
 /**
  * Opens a room's socket, asks for the document as a client does, and stays until it is closed.
@@ -20,7 +22,7 @@ const LIMIT_MS = 10_000
  */
 export function knock (url, { protocols = [], headers = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, protocols, { headers })
+    const socket = new WebSocket(url, protocols, { headers, closeTimeout: CLOSE_MS })
     const frames = []
     let upgraded = false
     const limit = setTimeout(() => {

@@ -2,13 +2,23 @@
 
 import * as decoding from 'lib0/decoding'
 import WebSocket from 'ws'
+import { readAuthMessage } from 'y-protocols/auth'
 import { WebsocketProvider } from 'y-websocket'
 import { WebsocketProvider as WebsocketProvider30 } from 'y-websocket-3.0'
 import * as Y from 'yjs'
+import { nonce } from './edge.mjs'
+import { CLOSE_MS } from './raw.mjs'
 import { until } from './wait.mjs'
 
 const PROVIDERS = { 3.1: WebsocketProvider, '3.0': WebsocketProvider30 }
+const MESSAGE_AUTH = 2
 const MESSAGE_APP = 110
+
+class Socket extends WebSocket {
+  constructor (url, protocols) {
+    super(url, protocols, { closeTimeout: CLOSE_MS })
+  }
+}
 
 // Every provider says goodbye when the process ends; a test file has many.
 process.setMaxListeners(100)
@@ -35,18 +45,24 @@ export class Client {
     this.text = doc.getText('content')
     /** Our frames, in the order of arrival, with `receivedAt` in milliseconds. */
     this.frames = []
+    /** Why the room has refused something, in its words. */
+    this.denials = []
     this.closeCodes = []
     this.statuses = []
     this.provider = new PROVIDERS[version](roomsUrl(origin, joined), sessionId, doc, {
       connect: false,
       params: { token: joined.roomToken, ...(frames ? { caps: 'app1' } : {}) },
-      WebSocketPolyfill: WebSocket,
+      WebSocketPolyfill: Socket,
       disableBc: true
     })
     this.awareness = this.provider.awareness
     // As every editor binding does. A state that was never set has the clock 0, and y-protocols
     // shows no peer before it has a higher one.
     this.awareness.setLocalStateField('user', { name: 'somebody', color: '#30bced' })
+    // As the provider's own, which writes the reason, and the token, into the log.
+    this.provider.messageHandlers[MESSAGE_AUTH] = (_encoder, decoder) => {
+      readAuthMessage(decoder, this.doc, (_doc, reason) => this.denials.push(reason))
+    }
     if (frames) {
       this.provider.messageHandlers[MESSAGE_APP] = (_encoder, decoder) => {
         const frame = JSON.parse(new TextDecoder().decode(decoding.readVarUint8Array(decoder)))
@@ -84,7 +100,7 @@ export class Client {
    * the room handles the frames of a socket in order, so it has decided about each of them.
    */
   async decided (witness) {
-    const mark = Math.random()
+    const mark = nonce()
     this.awareness.setLocalStateField('mark', mark)
     await until('the room passes on what a client says about itself', () => witness.sees(this)?.mark === mark)
   }
