@@ -1,2 +1,137 @@
-//! Placeholder of the skeleton; replaced before the first landing.
-fn main() {}
+//! `cargo xtask`: the one entry to everything that can be done with a clone.
+//!
+//! A command makes a plan of [`step`]s and runs it. What steps there are, in the order in which a
+//! new machine meets them: [`tools`], [`node`] and [`docker`] set up, [`artifacts`] and [`images`]
+//! build, [`stack`] runs, [`check`] and [`suites`] test.
+
+mod repo;
+mod step;
+mod work;
+
+mod apt;
+mod docker;
+mod node;
+mod tools;
+
+mod artifacts;
+mod images;
+mod inputs;
+mod names;
+
+mod http;
+mod process;
+mod stack;
+
+mod demo;
+mod up;
+
+mod check;
+mod suites;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+
+use repo::Repo;
+use stack::Stack;
+use step::Plan;
+
+/// Sets up, builds, runs, checks and tests CodeCrafter.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set up what is missing, run everything on this machine, and print the page's address.
+    /// Harmless to repeat: only what changed or died is started again.
+    Up {
+        /// The port of the page and the API, on 127.0.0.1.
+        #[arg(long, default_value_t = up::PORT)]
+        port: u16,
+    },
+    /// Stop what `up` started. Data stays in .codecrafter.
+    Down,
+    /// Show two people writing and running a program, on the running stack or on one for the time
+    /// of the demo.
+    Demo {
+        /// Print one line of JSON on standard output, and nothing else.
+        #[arg(long)]
+        json: bool,
+        /// The queue that the program must go through.
+        #[arg(long, value_enum, default_value_t)]
+        queue: demo::Queue,
+    },
+    /// Run every suite, each on a stack of its own that no running `up` notices.
+    Test {
+        /// Run only this suite and what it needs; may be repeated.
+        #[arg(long, value_name = "NAME", value_parser = suites::NAMES)]
+        only: Vec<String>,
+    },
+    /// Check format, lints on every target, documentation and dependencies.
+    Check,
+    /// Build everything: the edge for both platforms, the page, the executor-host, the agent.
+    Build,
+    /// Build the images that programs run in.
+    Images,
+    /// Kill the edge of a suite's stack, start it again, and return when it answers.
+    #[command(hide = true)]
+    CrashEdge {
+        /// The stack's folder.
+        folder: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("error: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command; false if it has already said what failed.
+fn run(command: Command) -> Result<bool> {
+    ensure!(
+        cfg!(target_os = "linux"),
+        "the executor-host needs Linux's containers: please use a Linux machine or a virtual one"
+    );
+    let repo = Repo::find()?;
+    match command {
+        Command::Up { port } => {
+            let url = up::up(&repo, port)?;
+            println!("{url}");
+        }
+        Command::Down => up::down(&repo)?,
+        Command::Demo { json, queue } => demo::demo(&repo, queue, json)?,
+        Command::Test { only } => return test::test(&repo, &only),
+        Command::Check => run_steps(&repo, check::steps(&repo))?,
+        Command::Build => run_steps(&repo, up::build_steps(&repo)?)?,
+        Command::Images => {
+            let mut plan = up::build_steps(&repo)?;
+            plan.keep(&[names::IMAGES]);
+            run_steps(&repo, plan)?;
+        }
+        Command::CrashEdge { folder } => {
+            let mut stack = Stack::found(&repo, &folder)?;
+            stack.kill_edge()?;
+            stack.start_edge()?;
+        }
+    }
+    Ok(true)
+}
+
+/// Runs a plan; an error if any of it failed.
+fn run_steps(repo: &Repo, plan: Plan<'_>) -> Result<()> {
+    plan.announce()?;
+    step::all_good(&plan.run(&repo.state_dir().join("logs")))
+}

@@ -1,0 +1,175 @@
+//! Everything that is built from the sources: the edge for both platforms, the executor-host, the
+//! agent, and the programs of the suites.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::inputs::{Inputs, Stamp};
+use crate::names;
+use crate::repo::Repo;
+use crate::step::{Lane, Report, Step};
+use crate::tools::{self, SPIN_TARGET, agent_target};
+use crate::work::Work;
+
+/// The profile of the executor-host, of `[profile.*]` in Cargo.toml. A debug build would take half
+/// as long to compile, but unoptimised signatures and JSON add milliseconds to every run, and what
+/// is tested here is then what people run.
+const EXECUTOR_PROFILE: &str = "native";
+
+/// The component, as spin.toml names it.
+const COMPONENT: &str = "target/wasm32-wasip2/release/codecrafter_edge.wasm";
+
+/// The agent, which goes into every image.
+pub fn agent(repo: &Repo) -> PathBuf {
+    repo.target()
+        .join(agent_target())
+        .join("release/codecrafter-agent")
+}
+
+/// The service that runs programs.
+pub fn executor(repo: &Repo) -> PathBuf {
+    repo.target().join(EXECUTOR_PROFILE).join("executor-host")
+}
+
+/// A program of the test crates.
+pub fn test_program(repo: &Repo, name: &str) -> PathBuf {
+    repo.target().join("debug").join(name)
+}
+
+/// The folder of the Worker's modules; deploy/workerd.capnp and wrangler.toml name it too.
+pub fn worker(repo: &Repo) -> PathBuf {
+    repo.path("build")
+}
+
+/// The edge for Spin, where spin.toml looks for it.
+pub fn component(repo: &Repo) -> PathBuf {
+    repo.path(COMPONENT)
+}
+
+/// Builds the agent.
+pub fn agent_step(repo: &Repo) -> Step<'_> {
+    let step = Step::new(names::AGENT, Lane::Processor, |work| {
+        let target = agent_target();
+        build(
+            repo,
+            work,
+            &["-p", "codecrafter-agent", "--release", "--target", &target],
+        )
+    });
+    step.after(&[names::TARGETS])
+}
+
+/// Builds the executor-host.
+pub fn executor_step(repo: &Repo) -> Step<'_> {
+    Step::new(names::EXECUTOR, Lane::Processor, |work| {
+        build(
+            repo,
+            work,
+            &[
+                "-p",
+                "codecrafter-executor-host",
+                "--profile",
+                EXECUTOR_PROFILE,
+            ],
+        )
+    })
+}
+
+/// Builds the edge for Cloudflare Workers, unless it was made from the same sources.
+pub fn worker_step(repo: &Repo) -> Result<Option<Step<'_>>> {
+    let inputs = edge_inputs(repo)?.path(&repo.path("package-lock.json"))?;
+    let stamp = Stamp::new(repo, names::WORKER, inputs);
+    let modules = ["index.js", "index_bg.wasm"];
+    if stamp.is_fresh()
+        && modules
+            .iter()
+            .all(|module| worker(repo).join(module).is_file())
+    {
+        return Ok(None);
+    }
+    let step = Step::new(names::WORKER, Lane::Processor, move |work| {
+        build_worker(repo, work)?;
+        stamp.write()?;
+        Report::done()
+    });
+    Ok(Some(step.after(&[
+        names::TARGETS,
+        names::PACKAGES,
+        names::WASM_BINDGEN,
+        names::WORKER_BUILD,
+    ])))
+}
+
+/// Runs worker-build as wrangler.toml does, with every tool at hand.
+fn build_worker(repo: &Repo, work: &Work) -> Result<()> {
+    let mut command = tools::command_with_tools(repo, tools::Tool::worker_build(repo)?.program())?;
+    command.args(["edge", "--release", "--out-dir", "../build"]);
+    work.run(&mut command)
+}
+
+/// Builds the edge for Spin, and puts it where spin.toml looks.
+pub fn component_step(repo: &Repo) -> Step<'_> {
+    let step = Step::new(names::COMPONENT, Lane::Processor, |work| {
+        build(
+            repo,
+            work,
+            &[
+                "-p",
+                "codecrafter-edge",
+                "--release",
+                "--target",
+                SPIN_TARGET,
+            ],
+        )?;
+        place_component(repo)?;
+        Report::done()
+    });
+    step.after(&[names::TARGETS])
+}
+
+/// spin.toml has one path for everybody; with CARGO_TARGET_DIR, cargo has another.
+pub fn place_component(repo: &Repo) -> Result<()> {
+    let built = repo
+        .target()
+        .join(SPIN_TARGET)
+        .join("release/codecrafter_edge.wasm");
+    let place = component(repo);
+    if built != place {
+        fs::create_dir_all(place.parent().unwrap_or(Path::new(".")))?;
+        fs::copy(&built, &place).with_context(|| built.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Builds every test and every program of the workspace, for this machine and for debugging.
+pub fn tests_step(repo: &Repo) -> Step<'_> {
+    Step::new(names::TESTS, Lane::Processor, |work| {
+        // The same selection as `cargo test --workspace`, so that dependencies are built once.
+        build(repo, work, &["--workspace", "--all-targets"])
+    })
+}
+
+fn build(repo: &Repo, work: &Work, arguments: &[&str]) -> Result<Report> {
+    work.run(repo.cargo(["build", "--locked"]).args(arguments))?;
+    Report::done()
+}
+
+/// All that the edge is compiled from.
+fn edge_inputs(repo: &Repo) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    for path in [
+        "edge",
+        "shared",
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+        "wrangler.toml",
+    ] {
+        let path = repo.path(path);
+        ensure!(path.exists(), "{} is missing", path.display());
+        inputs = inputs.path(&path)?;
+    }
+    Ok(inputs)
+}

@@ -1,0 +1,313 @@
+//! A running CodeCrafter: an edge and an executor-host with a folder and a secret of their own.
+//!
+//! `up` has one that stays; every suite has one that ends with it.
+
+mod executor;
+mod spin;
+mod workerd;
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::http::{Client, expect, free_port, is_taken, wait_for};
+use crate::inputs::hex;
+use crate::process::{Service, Services};
+use crate::repo::Repo;
+use crate::work::{Work, answer, tail};
+
+/// How long an edge may take until it answers.
+const EDGE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long an executor may take until it offers a language: it looks into every image first.
+const EXECUTOR_LIMIT: Duration = Duration::from_secs(120);
+
+/// What the edge runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Platform {
+    /// Cloudflare's runtime.
+    Workerd,
+    /// The Spin component in the test host.
+    Spin,
+}
+
+impl Platform {
+    /// The name of the service.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Workerd => "workerd",
+            Self::Spin => "spin",
+        }
+    }
+}
+
+/// The service that runs programs.
+pub const EXECUTOR: &str = "executor";
+
+/// What a stack is, so that another command finds it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Setting {
+    platform: Platform,
+    port: u16,
+    contract: bool,
+}
+
+/// An edge and an executor-host.
+#[derive(Debug)]
+pub struct Stack<'a> {
+    repo: &'a Repo,
+    folder: PathBuf,
+    setting: Setting,
+    services: Services,
+    /// Whether it ends when it is dropped.
+    ends: bool,
+}
+
+impl<'a> Stack<'a> {
+    /// The stack that `up` keeps, on `port`.
+    pub fn kept(repo: &'a Repo, port: u16) -> Result<Self> {
+        let setting = Setting {
+            platform: Platform::Workerd,
+            port,
+            contract: false,
+        };
+        let folder = repo.state_dir();
+        let services = Services::load(&folder)?;
+        let stack = Self {
+            repo,
+            folder,
+            setting,
+            services,
+            ends: false,
+        };
+        stack.begin()?;
+        Ok(stack)
+    }
+
+    /// A new stack of a suite, with nothing kept from earlier ones. It ends when it is dropped.
+    pub fn of_suite(repo: &'a Repo, suite: &str, platform: Platform) -> Result<Self> {
+        let folder = suites_folder(repo).join(format!("{suite}-{}", platform.name()));
+        end_leftovers(&folder)?;
+        let setting = Setting {
+            platform,
+            port: free_port()?,
+            contract: true,
+        };
+        let services = Services::load_attached(&folder)?;
+        let stack = Self {
+            repo,
+            folder,
+            setting,
+            services,
+            ends: true,
+        };
+        stack.begin()?;
+        Ok(stack)
+    }
+
+    /// A stack that some other command started.
+    pub fn found(repo: &'a Repo, folder: &Path) -> Result<Self> {
+        let file = folder.join("stack.json");
+        let text = fs::read(&file).with_context(|| format!("no stack in {}", folder.display()))?;
+        Ok(Self {
+            repo,
+            folder: folder.to_owned(),
+            setting: serde_json::from_slice(&text)?,
+            services: Services::load_attached(folder)?,
+            ends: false,
+        })
+    }
+
+    /// Where the edge answers.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.setting.port)
+    }
+
+    /// A client of the edge.
+    pub fn client(&self) -> Client {
+        Client::new(self.url())
+    }
+
+    /// Starts the edge unless it runs as it is now, and waits until it answers.
+    pub fn start_edge(&mut self) -> Result<()> {
+        let service = self.edge()?;
+        let name = self.setting.platform.name();
+        ensure!(
+            self.services.is_alive(name) || !is_taken(self.setting.port),
+            "port {} is taken by another program; `cargo xtask up --port N` takes another",
+            self.setting.port
+        );
+        self.services.start(&service)?;
+        let client = self.client();
+        self.wait(name, EDGE_LIMIT, || {
+            expect(200, client.get("/ready")?)?;
+            Ok(Some(()))
+        })
+    }
+
+    /// Joins the executor to the edge, starts it unless it runs as it is now, and waits until the
+    /// edge knows of a language that it offers.
+    pub fn start_executor(&mut self, work: &Work) -> Result<()> {
+        executor::join(self, work)?;
+        self.services.start(&executor::service(self))?;
+        let client = self.client();
+        self.wait(EXECUTOR, EXECUTOR_LIMIT, || {
+            let languages = expect(200, client.get("/api/v1/languages")?)?;
+            Ok(offered(&languages).then_some(()))
+        })
+    }
+
+    /// Kills the edge as a crash would.
+    pub fn kill_edge(&mut self) -> Result<()> {
+        self.services.kill(self.setting.platform.name())
+    }
+
+    /// Kills the executor as a crash would.
+    pub fn kill_executor(&mut self) -> Result<()> {
+        self.services.kill(EXECUTOR)
+    }
+
+    /// What the executor's queue holds; field `queue` is its name.
+    pub fn queue(&self) -> Result<Value> {
+        let text =
+            answer(&mut executor::queue_command(self)).context("no answer about the queue")?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Whether both services run.
+    pub fn is_up(&self) -> bool {
+        self.services.is_alive(self.setting.platform.name()) && self.services.is_alive(EXECUTOR)
+    }
+
+    /// A command that knows where this stack is, by the variables that the interop suites read.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
+        let mut command = self.repo.command(program);
+        command
+            .env("CODECRAFTER_URL", self.url())
+            .env("CODECRAFTER_SECRET", self.secret()?)
+            .env("CODECRAFTER_RESTART", self.restart_command()?);
+        Ok(command)
+    }
+
+    /// A line for a shell that kills the edge, starts it again and returns when it answers.
+    fn restart_command(&self) -> Result<String> {
+        let program = std::env::current_exe()?;
+        let quoted =
+            |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+        Ok(format!(
+            "CARGO_MANIFEST_DIR={} {} crash-edge {}",
+            quoted(&self.repo.path("xtask")),
+            quoted(&program),
+            quoted(&self.folder)
+        ))
+    }
+
+    /// What a service wrote last.
+    pub fn tail(&self, name: &str, lines: usize) -> String {
+        tail(&self.services.log(name), lines)
+    }
+
+    fn edge(&self) -> Result<Service> {
+        match self.setting.platform {
+            Platform::Workerd => workerd::service(self),
+            Platform::Spin => spin::service(self),
+        }
+    }
+
+    /// Waits for a service that was started; if it ends instead, shows what it said.
+    fn wait(
+        &self,
+        name: &str,
+        limit: Duration,
+        ask: impl Fn() -> Result<Option<()>>,
+    ) -> Result<()> {
+        let mut ended = false;
+        let result = wait_for(name, limit, || {
+            ended = !self.services.is_alive(name);
+            if ended { Ok(Some(())) } else { ask() }
+        });
+        ensure!(!ended, "{name} ended:\n{}", self.tail(name, 20));
+        result.with_context(|| format!("{name} is not ready; it said:\n{}", self.tail(name, 20)))
+    }
+
+    /// Writes down what the stack is, and makes its secret.
+    fn begin(&self) -> Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        fs::write(
+            self.folder.join("stack.json"),
+            serde_json::to_vec(&self.setting)?,
+        )?;
+        let secret = self.folder.join("secret");
+        if !secret.exists() {
+            let mut random = [0; 32];
+            fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&secret)?;
+            writeln!(file, "{}", hex(&random))?;
+        }
+        Ok(())
+    }
+
+    /// The deployment's secret.
+    fn secret(&self) -> Result<String> {
+        let text = fs::read_to_string(self.folder.join("secret")).context("the stack's secret")?;
+        Ok(text.trim().to_owned())
+    }
+
+    fn contract(&self) -> &'static str {
+        if self.setting.contract { "1" } else { "" }
+    }
+}
+
+impl Drop for Stack<'_> {
+    fn drop(&mut self) {
+        if self.ends
+            && let Err(why) = end_leftovers_of(&self.folder)
+        {
+            eprintln!(
+                "cannot end the services of {}: {why:#}",
+                self.folder.display()
+            );
+        }
+    }
+}
+
+/// Where the suites have their stacks.
+pub fn suites_folder(repo: &Repo) -> PathBuf {
+    repo.state_dir().join("suites")
+}
+
+/// Stops the services of a folder, the executor first: it gives back what it has in hand.
+pub fn stop(folder: &Path) -> Result<Vec<String>> {
+    Services::load(folder)?.stop_all(&[EXECUTOR, "workerd", "spin"])
+}
+
+/// Stops what an interrupted suite left, and forgets its state; its logs stay until then.
+fn end_leftovers(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        end_leftovers_of(folder)?;
+        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn end_leftovers_of(folder: &Path) -> Result<()> {
+    stop(folder).map(drop)
+}
+
+/// Whether somebody offers a language now.
+fn offered(languages: &Value) -> bool {
+    let items = languages["items"].as_array();
+    items.is_some_and(|items| items.iter().any(|language| language["available"] == true))
+}

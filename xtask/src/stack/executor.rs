@@ -1,0 +1,56 @@
+//! The executor-host of a stack: joined once, then serving from its own folder.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{EXECUTOR, Stack};
+use crate::artifacts;
+use crate::process::Service;
+use crate::work::{Work, answer};
+
+pub(super) fn service(stack: &Stack<'_>) -> Service {
+    Service::new(EXECUTOR, artifacts::executor(stack.repo), stack.repo.root())
+        .argument("serve")
+        .option("--state-dir", folder(stack))
+        // What one machine offers does not depend on a broker that it happens to have.
+        .setting("AMQP_URL", "")
+        .reads(stack.repo.path("executor-host/languages.toml"))
+}
+
+/// Enrols the host with the stack's edge. Harmless to repeat.
+pub(super) fn join(stack: &Stack<'_>, work: &Work) -> Result<()> {
+    let mut token = command(stack);
+    token
+        .arg("join-token")
+        .env("CODECRAFTER_SECRET", stack.secret()?);
+    let token = answer(&mut token).context("executor-host prints no join token")?;
+    let join = |again: &[&str]| {
+        let mut join = command(stack);
+        join.args(["join", &stack.url()]).args(again);
+        // Not as an argument: other users of this machine can see those, and so does the log.
+        join.arg("--state-dir")
+            .arg(folder(stack))
+            .env("CODECRAFTER_JOIN_TOKEN", &token);
+        work.run(&mut join)
+    };
+    // It may have joined the same edge on another port.
+    join(&[]).or_else(|_| join(&["--again"]))
+}
+
+pub(super) fn queue_command(stack: &Stack<'_>) -> Command {
+    let mut command = command(stack);
+    command
+        .args(["queue", "--json", "--state-dir"])
+        .arg(folder(stack));
+    command
+}
+
+fn command(stack: &Stack<'_>) -> Command {
+    stack.repo.command(artifacts::executor(stack.repo))
+}
+
+fn folder(stack: &Stack<'_>) -> PathBuf {
+    stack.folder.join("executor")
+}

@@ -1,0 +1,102 @@
+//! The test suites, each a step of the plan with a stack of its own.
+
+mod cargo;
+mod conformance;
+mod deploy;
+mod faults;
+mod node;
+
+use anyhow::Result;
+
+use crate::apt;
+use crate::artifacts;
+use crate::check;
+use crate::names;
+use crate::repo::Repo;
+use crate::step::{Lane, Plan, Report, Step};
+use crate::up;
+use crate::work::on_path;
+
+/// The suites, in the order in which they run: what fails fast comes first.
+pub const NAMES: [&str; 11] = [
+    "unit",
+    "check",
+    "web",
+    "docker",
+    "contract",
+    "conformance",
+    "interop",
+    "page",
+    "demo",
+    "faults",
+    "deploy",
+];
+
+/// What every suite on workerd needs, beside an executor.
+const EDGE: [&str; 3] = [names::WORKER, names::PAGE, names::PACKAGES];
+
+/// What runs programs.
+const RUNS: [&str; 3] = [names::EXECUTOR, names::IMAGES, names::ENGINE];
+
+/// All suites and what they need.
+pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
+    let mut plan = up::run_needs(repo)?;
+    plan.push(artifacts::tests_step(repo));
+    plan.push(step(
+        "unit",
+        |work| cargo::unit(repo, work),
+        &[&[names::TESTS]],
+    ));
+    plan.push(check::step(repo));
+    plan.push(artifacts::component_step(repo));
+    plan.extend(chromium_step());
+
+    let web = step("web", |work| node::web(repo, work), &[&[names::PACKAGES]]);
+    plan.push(web);
+    let docker = step(
+        "docker",
+        |work| cargo::docker(repo, work),
+        &[&[names::TESTS], &RUNS],
+    );
+    plan.push(docker);
+    let both = [names::TESTS, names::COMPONENT];
+    let contract = |_: &_| conformance::contract(repo);
+    plan.push(step("contract", contract, &[&EDGE, &both]));
+    let conformance = |work: &_| conformance::conformance(repo, work);
+    plan.push(step("conformance", conformance, &[&EDGE, &RUNS, &both]));
+    plan.push(step("interop", |work| node::interop(repo, work), &[&EDGE]));
+    let page = |work: &_| node::page(repo, work);
+    plan.push(step("page", page, &[&EDGE, &RUNS, &[names::CHROMIUM]]));
+    plan.push(step("demo", |work| node::demo(repo, work), &[&EDGE, &RUNS]));
+    plan.push(step(
+        "faults",
+        |work| faults::faults(repo, work),
+        &[&EDGE, &RUNS],
+    ));
+    let deploy = |work: &_| deploy::deploy(repo, work);
+    plan.push(step("deploy", deploy, &[&EDGE, &[names::COMPONENT]]));
+    Ok(plan)
+}
+
+fn step<'a>(
+    name: &'static str,
+    job: impl FnOnce(&crate::work::Work) -> Result<Report> + Send + 'a,
+    needs: &[&[&'static str]],
+) -> Step<'a> {
+    Step::new(name, Lane::Processor, job).after(&needs.concat())
+}
+
+/// A browser for the page's suite. Where it cannot be installed the suite says so and is skipped.
+fn chromium_step() -> Option<Step<'static>> {
+    let found = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .any(on_path);
+    if found || std::env::var_os("CHROMIUM").is_some() || !apt::can_install() {
+        return None;
+    }
+    let step = Step::new(names::CHROMIUM, Lane::Packages, |work| {
+        apt::install(work, &["chromium"])?;
+        Report::done()
+    });
+    Some(step.installs([apt::missing("A browser", &["chromium"], 400)]))
+}

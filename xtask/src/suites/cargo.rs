@@ -1,0 +1,95 @@
+//! The suites that are `cargo test`: the workspace's own, and the executor's with real containers.
+
+use anyhow::{Result, ensure};
+
+use crate::repo::Repo;
+use crate::step::Report;
+use crate::work::Work;
+
+/// What needs neither root nor a service.
+pub fn unit(repo: &Repo, work: &Work) -> Result<Report> {
+    test(repo, work, &[], &[])
+}
+
+/// What needs Docker and the language images.
+pub fn docker(repo: &Repo, work: &Work) -> Result<Report> {
+    // The whole workspace again, so that nothing is compiled for another selection of features.
+    test(repo, work, &["--test", "docker"], &["--ignored"])
+}
+
+fn test(repo: &Repo, work: &Work, selection: &[&str], arguments: &[&str]) -> Result<Report> {
+    let mut command = repo.cargo(["test", "--locked", "--workspace", "--no-fail-fast"]);
+    command.args(selection).arg("--").args(arguments);
+    let (output, success) = work.output_and_success(&mut command)?;
+    report(&output, success)
+}
+
+/// Adds up the lines `test result: …` and names the tests that failed.
+fn report(output: &str, success: bool) -> Result<Report> {
+    let mut report = Report::default();
+    let mut ignored = 0;
+    for line in output
+        .lines()
+        .filter_map(|line| line.strip_prefix("test result: "))
+    {
+        report.passed += count(line, "passed");
+        report.failed += count(line, "failed");
+        ignored += count(line, "ignored");
+    }
+    for line in output
+        .lines()
+        .filter(|line| line.starts_with("test ") && line.ends_with("FAILED"))
+    {
+        report.say(line);
+    }
+    if ignored > 0 {
+        report.say(format!(
+            "{ignored} ignored here, because they need a service"
+        ));
+    }
+    ensure!(success || report.failed > 0, "cargo test failed");
+    ensure!(report.passed + report.failed > 0, "cargo test ran no test");
+    Ok(report)
+}
+
+/// The number before `word` in `ok. 12 passed; 0 failed; 3 ignored; …`.
+fn count(line: &str, word: &str) -> usize {
+    let mut words = line.split([' ', ';']).filter(|word| !word.is_empty());
+    let mut before = None;
+    words
+        .find_map(|next| {
+            let number = (next == word).then_some(before).flatten();
+            before = next.parse().ok();
+            number
+        })
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "\
+running 3 tests
+test a::b ... ok
+test a::c ... FAILED
+test a::d ... ignored, needs Docker
+
+test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
+
+test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.10s
+";
+
+    #[test]
+    fn the_counts_of_all_test_programs_are_added_up() {
+        let report = report(OUTPUT, false).expect("a report");
+        assert_eq!((report.passed, report.failed, report.skipped), (13, 1, 0));
+        assert!(report.note.contains("test a::c ... FAILED"));
+    }
+
+    #[test]
+    fn a_failure_without_a_failed_test_is_an_error() {
+        assert!(report("error: could not compile", false).is_err());
+        assert!(report("", true).is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! The suites that run in Node: the page's own logic, stock Yjs clients, the page in a browser, and
+//! the demo.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::demo::{self, Queue};
+use crate::repo::Repo;
+use crate::stack::{Platform, Stack};
+use crate::step::Report;
+use crate::work::Work;
+
+/// The one file of the interop tests that needs a browser and an executor.
+const PAGE: &str = "page.test.mjs";
+
+/// The page's own logic.
+pub fn web(repo: &Repo, work: &Work) -> Result<Report> {
+    let files = test_files(&repo.path("web/test"), |_| true)?;
+    run(work, &mut repo.command("node"), &files)
+}
+
+/// Stock clients against workerd.
+pub fn interop(repo: &Repo, work: &Work) -> Result<Report> {
+    let files = test_files(&repo.path("tests/interop"), |name| name != PAGE)?;
+    let mut stack = Stack::of_suite(repo, "interop", Platform::Workerd)?;
+    stack.start_edge()?;
+    run(work, &mut stack.command("node")?, &files)
+}
+
+/// The page in Chromium, with programs that run.
+pub fn page(repo: &Repo, work: &Work) -> Result<Report> {
+    let files = test_files(&repo.path("tests/interop"), |name| name == PAGE)?;
+    let mut stack = Stack::of_suite(repo, "page", Platform::Workerd)?;
+    stack.start_edge()?;
+    stack.start_executor(work)?;
+    run(work, &mut stack.command("node")?, &files)
+}
+
+/// The demo, and what it prints for other programs.
+pub fn demo(repo: &Repo, work: &Work) -> Result<Report> {
+    let mut stack = Stack::of_suite(repo, "demo", Platform::Workerd)?;
+    stack.start_edge()?;
+    stack.start_executor(work)?;
+    let mut report = Report::default();
+    let output = work.output(demo::driver(&stack, Queue::default())?.arg("--json"));
+    let line = output.and_then(|output| demo::result_line(&output).map(str::to_owned));
+    report.case("two people write and run a program", line.map(drop));
+    Ok(report)
+}
+
+fn test_files(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<OsString>> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut files: Vec<OsString> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?;
+            (name.ends_with(".test.mjs") && wanted(name)).then(|| path.clone().into_os_string())
+        })
+        .collect();
+    files.sort();
+    ensure!(!files.is_empty(), "no tests in {}", folder.display());
+    Ok(files)
+}
+
+/// Runs test files one after the other, because they share one edge.
+fn run(work: &Work, node: &mut Command, files: &[OsString]) -> Result<Report> {
+    node.args(["--test", "--test-concurrency=1", "--test-reporter=tap"])
+        .args(files);
+    let (output, success) = work.output_and_success(node)?;
+    report(&output, success)
+}
+
+/// Reads the Test Anything Protocol as Node writes it: its totals at the end, and the names of
+/// tests that failed or were skipped.
+fn report(output: &str, success: bool) -> Result<Report> {
+    let total = |word: &str| -> usize {
+        let prefix = format!("# {word} ");
+        let mut lines = output.lines().filter_map(|line| line.strip_prefix(&prefix));
+        lines
+            .next_back()
+            .and_then(|count| count.trim().parse().ok())
+            .unwrap_or(0)
+    };
+    let mut report = Report {
+        passed: total("pass"),
+        failed: total("fail") + total("cancelled"),
+        skipped: total("skipped") + total("todo"),
+        ..Report::default()
+    };
+    for line in output.lines().map(str::trim_start) {
+        if line.starts_with("not ok ") || line.contains(" # SKIP") {
+            report.say(line);
+        }
+    }
+    ensure!(success || report.failed > 0, "node failed");
+    ensure!(
+        report.passed + report.failed + report.skipped > 0,
+        "node ran no test"
+    );
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "\
+TAP version 13
+# Subtest: a
+ok 1 - a
+# Subtest: b
+not ok 2 - b
+# Subtest: c
+ok 3 - c # SKIP needs a browser
+1..3
+# tests 3
+# suites 0
+# pass 1
+# fail 1
+# cancelled 0
+# skipped 1
+# todo 0
+";
+
+    #[test]
+    fn totals_are_read_and_what_did_not_pass_is_named() {
+        let report = report(OUTPUT, false).expect("a report");
+        assert_eq!((report.passed, report.failed, report.skipped), (1, 1, 1));
+        assert_eq!(report.note, "not ok 2 - b\nok 3 - c # SKIP needs a browser");
+    }
+
+    #[test]
+    fn a_run_that_ends_early_is_an_error() {
+        assert!(report("TAP version 13\n", false).is_err());
+        assert!(report("TAP version 13\n", true).is_err());
+    }
+}

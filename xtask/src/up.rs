@@ -1,0 +1,95 @@
+//! The stack that stays: everything it needs, started, and stopped again.
+
+use std::fs::{self, File};
+
+use anyhow::{Context, Result};
+
+use crate::artifacts;
+use crate::docker;
+use crate::images;
+use crate::names;
+use crate::node;
+use crate::repo::Repo;
+use crate::stack::{self, Stack};
+use crate::step::{Lane, Plan, Report, Step, all_good, say};
+use crate::tools::{self, Tool};
+
+/// Where `up` serves unless told otherwise.
+pub const PORT: u16 = 8787;
+
+/// Sets up what is missing, starts what does not run, and gives the page's address.
+pub fn up(repo: &Repo, port: u16) -> Result<String> {
+    let _lock = lock(repo)?;
+    let mut plan = run_needs(repo)?;
+    plan.push(
+        Step::new("start edge", Lane::Processor, move |_| {
+            Stack::kept(repo, port)?.start_edge()?;
+            Report::done()
+        })
+        .after(&[names::WORKER, names::PAGE, names::PACKAGES]),
+    );
+    plan.push(
+        Step::new("start executor", Lane::Processor, move |work| {
+            Stack::kept(repo, port)?.start_executor(work)?;
+            Report::done()
+        })
+        .after(&["start edge", names::EXECUTOR, names::IMAGES, names::ENGINE]),
+    );
+    plan.announce()?;
+    all_good(&plan.run(&repo.state_dir().join("logs")))?;
+    tools::forget_compiled(repo)?;
+    Ok(format!("http://localhost:{port}/"))
+}
+
+/// Stops what `up` started.
+pub fn down(repo: &Repo) -> Result<()> {
+    let _lock = lock(repo)?;
+    let mut stopped = stack::stop(&repo.state_dir())?;
+    stopped.extend(stack::stop(&docker::state_dir(repo))?);
+    if stopped.is_empty() {
+        say("nothing was running");
+    } else {
+        say(&format!("stopped {}", stopped.join(", ")));
+    }
+    Ok(())
+}
+
+/// All that a stack on workerd needs, in an order that lets steps overlap well.
+pub fn run_needs(repo: &Repo) -> Result<Plan<'_>> {
+    let wasm_bindgen = Tool::wasm_bindgen(repo)?;
+    let worker_build = Tool::worker_build(repo)?;
+    let mut plan = Plan::default();
+    plan.extend(tools::targets_step(repo));
+    plan.extend(node::packages_step(repo));
+    plan.extend(tools::libraries_step(&worker_build));
+    plan.extend(docker::engine_step(repo));
+    plan.extend(images::base_step());
+    // First of what is compiled, because the images wait for it.
+    plan.push(artifacts::agent_step(repo));
+    plan.push(images::languages_step(repo));
+    plan.extend(node::page_step(repo)?);
+    plan.push(artifacts::executor_step(repo));
+    plan.extend(wasm_bindgen.step(names::WASM_BINDGEN, repo));
+    plan.extend(worker_build.step(names::WORKER_BUILD, repo));
+    plan.extend(artifacts::worker_step(repo)?);
+    Ok(plan)
+}
+
+/// Everything that can be built.
+pub fn build_steps(repo: &Repo) -> Result<Plan<'_>> {
+    let mut plan = run_needs(repo)?;
+    plan.push(artifacts::component_step(repo));
+    plan.push(artifacts::tests_step(repo));
+    Ok(plan)
+}
+
+/// Held while services of this clone are started or stopped; waits for another command's.
+fn lock(repo: &Repo) -> Result<File> {
+    fs::create_dir_all(repo.state_dir())?;
+    let lock = File::create(repo.state_dir().join("lock"))?;
+    if lock.try_lock().is_err() {
+        say("waiting for another `cargo xtask` in this clone");
+        lock.lock().context("cannot lock .codecrafter")?;
+    }
+    Ok(lock)
+}
