@@ -3,9 +3,12 @@
 //!
 //! An update is stored after it was integrated, so what is stored has been in a document once. A
 //! stored update still must never be able to make a room unusable, should a later `yrs` fail on
-//! it: one that is refused while loading goes to `room_quarantine` and the room goes on without
-//! it; one that ends the process is found by [`load_document`], which counts the loads that did
-//! not come to an end and, after two, notes each piece before it touches it.
+//! it. One that is refused while loading goes to `room_quarantine`, and the room goes on without
+//! it. One that ends the process is found out: loads that do not come to an end are counted, and
+//! after two of them each piece is noted as a suspect until it was loaded. A suspect of
+//! [`SUSPECT_MS`] ago was the last thing that some load has touched.
+
+use std::fmt;
 
 use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::role::Role;
@@ -15,18 +18,17 @@ use super::Change;
 use super::access::AccessNotice;
 use super::document::{Document, Refusal};
 use super::machine::{LoadedDocument, Stored};
-use crate::ports::{Db, DbError, Row, Tx};
+use crate::ports::{Db, DbError, Row, Tx, Value};
 
 /// The version of the tables below.
 const SCHEMA_VERSION: i64 = 1;
 
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS room_head (
         room TEXT NOT NULL PRIMARY KEY,
         generation INTEGER NOT NULL,
         base_seq INTEGER NOT NULL,
-        loads INTEGER NOT NULL,
-        suspect TEXT
+        loads INTEGER NOT NULL
     )",
     "CREATE TABLE IF NOT EXISTS room_snapshot (
         room TEXT NOT NULL,
@@ -50,6 +52,12 @@ const SCHEMA: [&str; 5] = [
         deleted INTEGER NOT NULL,
         participants TEXT NOT NULL
     )",
+    "CREATE TABLE IF NOT EXISTS room_suspect (
+        room TEXT NOT NULL,
+        piece TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (room, piece)
+    ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS room_quarantine (
         room TEXT NOT NULL,
         piece TEXT NOT NULL,
@@ -196,15 +204,18 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
     Ok(())
 }
 
-fn number(n: u64) -> crate::ports::Value {
+fn number(n: u64) -> Value {
     // Beyond the range of the database the statement fails, as it should.
-    crate::ports::Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
 // ---- Loading ----
 
-/// Loads that may fail to come to an end before the pieces are tried one by one.
-const LOADS_MAX: i64 = 2;
+/// Loads that may fail to come to an end before the pieces are tried one by one. Loads at the
+/// same time count as well, where a platform has them; that costs time and nothing else.
+const LOADS_MAX: u32 = 2;
+/// No load lasts as long: no platform gives it so much time.
+const SUSPECT_MS: i64 = 60_000;
 
 /// Loads a room's document. `now` is noted with what is put into quarantine.
 ///
@@ -215,64 +226,52 @@ pub async fn load_document(
     room: SessionId,
     now: Timestamp,
 ) -> Result<LoadedDocument, DbError> {
-    let loader = Loader { db, room, now };
-    let begun = loader.begin().await?;
-    let careful = begun.loads >= LOADS_MAX;
-    let fatal = |piece: &str| begun.suspect.as_deref() == Some(piece);
-
+    let mut loader = Loader {
+        db,
+        room,
+        now,
+        careful: false,
+    };
+    loader.begin().await?;
     let mut loaded = LoadedDocument::default();
     let updates = loop {
         let read = loader.read().await?;
         loaded.generation = read.generation;
         loaded.last_seq = read.base_seq;
-        let Some(snapshot) = read.snapshot else {
+        let Some((generation, state)) = read.state else {
             break read.updates;
         };
-        let piece = format!("state {}", snapshot.generation);
-        let refused = if fatal(&piece) {
-            FATAL.to_owned()
-        } else {
-            if careful {
-                loader.suspect(&piece).await?;
+        let piece = Piece::State(generation);
+        match loader
+            .attempt(piece, || Document::from_state(&state))
+            .await?
+        {
+            Ok(document) => {
+                loaded.document = document;
+                break read.updates;
             }
-            match Document::from_state(&snapshot.data) {
-                Ok(document) => {
-                    loaded.document = document;
-                    break read.updates;
-                }
-                Err(refusal) => why(refusal),
-            }
-        };
-        // The state before it is still there, if there ever was one.
-        loader
-            .quarantine_snapshot(snapshot.generation, &refused)
-            .await?;
+            // The state before it is still there, if there ever was one.
+            Err(why) => loader.quarantine(piece, &why).await?,
+        }
     };
-    for update in updates {
-        loaded.last_seq = loaded.last_seq.max(update.seq);
-        let piece = format!("update {}", update.seq);
-        let refused = if fatal(&piece) {
-            FATAL.to_owned()
-        } else {
-            if careful {
-                loader.suspect(&piece).await?;
+    for (seq, update) in updates {
+        loaded.last_seq = loaded.last_seq.max(seq);
+        let piece = Piece::Update(seq);
+        let document = &mut loaded.document;
+        match loader
+            .attempt(piece, || document.integrate_stored(&update))
+            .await?
+        {
+            Ok(()) => {
+                loaded.tail_rows = loaded.tail_rows.saturating_add(1);
+                loaded.tail_bytes = loaded.tail_bytes.saturating_add(update.len());
             }
-            match loaded.document.integrate_stored(&update.data) {
-                Ok(()) => {
-                    loaded.tail_rows = loaded.tail_rows.saturating_add(1);
-                    loaded.tail_bytes = loaded.tail_bytes.saturating_add(update.data.len());
-                    continue;
-                }
-                Err(refusal) => why(refusal),
-            }
-        };
-        loader.quarantine_update(update.seq, &refused).await?;
+            Err(why) => loader.quarantine(piece, &why).await?,
+        }
     }
     loader.end().await?;
     Ok(loaded)
 }
-
-const FATAL: &str = "it has ended the process";
 
 fn why(refusal: Refusal) -> String {
     match refusal {
@@ -287,157 +286,174 @@ struct Loader<'a> {
     db: &'a dyn Db,
     room: SessionId,
     now: Timestamp,
+    /// Whether each piece is noted before it is touched.
+    careful: bool,
 }
 
-/// How the loads before this one went.
-struct Begun {
-    /// How many have not come to an end.
-    loads: i64,
-    /// The piece that the last of them was at, if it went piece by piece.
-    suspect: Option<String>,
+/// What can be the end of a load.
+#[derive(Clone, Copy)]
+enum Piece {
+    /// A state, by its generation.
+    State(u64),
+    /// An update, by its number.
+    Update(u64),
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(generation) => write!(f, "state {generation}"),
+            Self::Update(seq) => write!(f, "update {seq}"),
+        }
+    }
 }
 
 /// Everything that is stored of a document, of one moment.
 struct Read {
     generation: u64,
     base_seq: u64,
-    /// The newest that is left.
-    snapshot: Option<Snapshot>,
-    /// Oldest first.
-    updates: Vec<Update>,
-}
-
-struct Snapshot {
-    generation: u64,
-    data: Vec<u8>,
-}
-
-struct Update {
-    seq: u64,
-    data: Vec<u8>,
+    /// The newest state that is left, with its generation.
+    state: Option<(u64, Vec<u8>)>,
+    /// Oldest first, with their numbers.
+    updates: Vec<(u64, Vec<u8>)>,
 }
 
 impl Loader<'_> {
-    /// Notes that a load has begun.
-    async fn begin(&self) -> Result<Begun, DbError> {
+    /// Notes that a load has begun, and finds out whether those before it have ended.
+    async fn begin(&mut self) -> Result<(), DbError> {
         let room = self.room;
-        self.db
-            .transaction(|tx| async move {
-                let sql = "INSERT INTO room_head (room, generation, base_seq, loads)
-                           VALUES (?, 0, 0, 1) ON CONFLICT (room) DO UPDATE SET
-                           loads = loads + 1 RETURNING loads, suspect";
-                let head = tx.first(sql, [room.into()]).await?;
-                let head = head.ok_or_else(|| DbError::Failed("no head of the room".into()))?;
-                let loads = head.get::<i64>("loads")?.saturating_sub(1);
-                Ok(Begun {
-                    loads,
-                    suspect: head.get("suspect")?,
-                })
-            })
-            .await
-    }
-
-    async fn read(&self) -> Result<Read, DbError> {
-        let room = self.room;
-        self.db
-            .transaction(|tx| async move {
-                let sql = "SELECT generation, base_seq FROM room_head WHERE room = ?";
-                let head = tx.first(sql, [room.into()]).await?;
-                let head = head.ok_or_else(|| DbError::Failed("no head of the room".into()))?;
-
-                let sql = "SELECT generation, data FROM room_snapshot WHERE room = ? AND
-                           generation = (SELECT max(generation) FROM room_snapshot WHERE room = ?)
-                           ORDER BY part";
-                let mut snapshot: Option<Snapshot> = None;
-                for row in tx.execute(sql, [room.into(), room.into()]).await? {
-                    let data: Vec<u8> = row.get("data")?;
-                    match &mut snapshot {
-                        Some(snapshot) => snapshot.data.extend(data),
-                        None => {
-                            snapshot = Some(Snapshot {
-                                generation: row.get("generation")?,
-                                data,
-                            })
-                        }
-                    }
-                }
-
-                let sql = "SELECT seq, data FROM room_update WHERE room = ? ORDER BY seq";
-                let mut updates = Vec::new();
-                for row in tx.execute(sql, [room.into()]).await? {
-                    updates.push(Update {
-                        seq: row.get("seq")?,
-                        data: row.get("data")?,
-                    });
-                }
-                let (generation, base_seq) = (head.get("generation")?, head.get("base_seq")?);
-                Ok(Read {
-                    generation,
-                    base_seq,
-                    snapshot,
-                    updates,
-                })
-            })
-            .await
-    }
-
-    /// Notes the piece that is touched next.
-    async fn suspect(&self, piece: &str) -> Result<(), DbError> {
-        let room = self.room;
-        self.db
-            .transaction(|tx| async move {
-                let sql = "UPDATE room_head SET suspect = ? WHERE room = ?";
-                tx.execute(sql, [piece.into(), room.into()]).await?;
-                Ok(())
-            })
-            .await
+        let begun = self.db.transaction(|tx| async move {
+            let sql = "INSERT INTO room_head (room, generation, base_seq, loads)
+                       VALUES (?, 0, 0, 1) ON CONFLICT (room) DO UPDATE SET
+                       loads = loads + 1 RETURNING loads";
+            let head = tx.first(sql, [room.into()]).await?;
+            head.map_or(Ok(1), |row| row.get::<u32>("loads"))
+        });
+        self.careful = begun.await? > LOADS_MAX;
+        Ok(())
     }
 
     /// Notes that the load has come to its end.
     async fn end(&self) -> Result<(), DbError> {
         let room = self.room;
-        self.db
-            .transaction(|tx| async move {
-                let sql = "UPDATE room_head SET loads = 0, suspect = NULL WHERE room = ?";
-                tx.execute(sql, [room.into()]).await?;
-                Ok(())
-            })
-            .await
+        let ended = self.db.transaction(|tx| async move {
+            tx.execute(
+                "UPDATE room_head SET loads = 0 WHERE room = ?",
+                [room.into()],
+            )
+            .await?;
+            Ok(())
+        });
+        ended.await
     }
 
-    async fn quarantine_snapshot(&self, generation: u64, why: &str) -> Result<(), DbError> {
-        let (room, now) = (self.room, self.now);
-        self.db
-            .transaction(|tx| async move {
-                let sql = "INSERT INTO room_quarantine (room, piece, part, at, why, data)
-                           SELECT room, ?, part, ?, ?, data FROM room_snapshot
-                           WHERE room = ? AND generation = ? ON CONFLICT DO NOTHING";
-                let piece = format!("state {generation}").into();
-                let key = [room.into(), number(generation)];
-                let values = [piece, now.into(), why.into()].into_iter().chain(key);
-                tx.execute(sql, values).await?;
-                let sql = "DELETE FROM room_snapshot WHERE room = ? AND generation = ?";
-                tx.execute(sql, [room.into(), number(generation)]).await?;
-                Ok(())
+    async fn read(&self) -> Result<Read, DbError> {
+        let room = self.room;
+        let read = self.db.transaction(|tx| async move {
+            let sql = "SELECT generation, base_seq FROM room_head WHERE room = ?";
+            let head = tx.first(sql, [room.into()]).await?;
+            let head = head.ok_or_else(|| DbError::Failed("no head of the room".into()))?;
+
+            let sql = "SELECT generation, data FROM room_snapshot WHERE room = ? AND
+                       generation = (SELECT max(generation) FROM room_snapshot WHERE room = ?)
+                       ORDER BY part";
+            let mut state: Option<(u64, Vec<u8>)> = None;
+            for row in tx.execute(sql, [room.into(), room.into()]).await? {
+                let data: Vec<u8> = row.get("data")?;
+                match &mut state {
+                    Some((_, state)) => state.extend(data),
+                    None => state = Some((row.get("generation")?, data)),
+                }
+            }
+
+            let sql = "SELECT seq, data FROM room_update WHERE room = ? ORDER BY seq";
+            let mut updates = Vec::new();
+            for row in tx.execute(sql, [room.into()]).await? {
+                updates.push((row.get("seq")?, row.get("data")?));
+            }
+            let (generation, base_seq) = (head.get("generation")?, head.get("base_seq")?);
+            Ok(Read {
+                generation,
+                base_seq,
+                state,
+                updates,
             })
-            .await
+        });
+        read.await
     }
 
-    async fn quarantine_update(&self, seq: u64, why: &str) -> Result<(), DbError> {
-        let (room, now) = (self.room, self.now);
-        self.db
-            .transaction(|tx| async move {
-                let sql = "INSERT INTO room_quarantine (room, piece, part, at, why, data)
-                           SELECT room, ?, 0, ?, ?, data FROM room_update
-                           WHERE room = ? AND seq = ? ON CONFLICT DO NOTHING";
-                let piece = format!("update {seq}").into();
-                let key = [room.into(), number(seq)];
-                let values = [piece, now.into(), why.into()].into_iter().chain(key);
-                tx.execute(sql, values).await?;
-                let sql = "DELETE FROM room_update WHERE room = ? AND seq = ?";
-                tx.execute(sql, [room.into(), number(seq)]).await?;
-                Ok(())
-            })
-            .await
+    /// Loads a piece, or says why not.
+    async fn attempt<T: Send>(
+        &self,
+        piece: Piece,
+        load: impl FnOnce() -> Result<T, Refusal> + Send,
+    ) -> Result<Result<T, String>, DbError> {
+        if !self.careful {
+            return Ok(load().map_err(why));
+        }
+        if self.now.since(self.suspect(piece).await?) >= SUSPECT_MS {
+            return Ok(Err("it has ended the process".into()));
+        }
+        let loaded = load().map_err(why);
+        self.acquit(piece).await?;
+        Ok(loaded)
     }
+
+    /// Notes the piece that is touched next; gives the time when that was first done and not
+    /// taken back.
+    async fn suspect(&self, piece: Piece) -> Result<Timestamp, DbError> {
+        let (room, now) = (self.room, self.now);
+        let noted = self.db.transaction(|tx| async move {
+            let sql = "INSERT INTO room_suspect (room, piece, at) VALUES (?, ?, ?)
+                       ON CONFLICT (room, piece) DO UPDATE SET at = at RETURNING at";
+            let values = [room.into(), piece.to_string().into(), now.into()];
+            let row = tx.first(sql, values).await?;
+            row.map_or(Ok(now), |row| row.get("at"))
+        });
+        noted.await
+    }
+
+    async fn acquit(&self, piece: Piece) -> Result<(), DbError> {
+        let room = self.room;
+        let acquitted = self
+            .db
+            .transaction(|tx| async move { acquit(&tx, room, piece).await });
+        acquitted.await
+    }
+
+    /// Puts a piece out of the way, where an operator can look into it.
+    async fn quarantine(&self, piece: Piece, why: &str) -> Result<(), DbError> {
+        let (room, now) = (self.room, self.now);
+        let (copy, delete, key) = match piece {
+            Piece::State(generation) => (
+                "INSERT INTO room_quarantine (room, piece, at, part, why, data)
+                 SELECT room, ?, ?, part, ?, data FROM room_snapshot
+                 WHERE room = ? AND generation = ? ON CONFLICT DO NOTHING",
+                "DELETE FROM room_snapshot WHERE room = ? AND generation = ?",
+                generation,
+            ),
+            Piece::Update(seq) => (
+                "INSERT INTO room_quarantine (room, piece, at, part, why, data)
+                 SELECT room, ?, ?, 0, ?, data FROM room_update
+                 WHERE room = ? AND seq = ? ON CONFLICT DO NOTHING",
+                "DELETE FROM room_update WHERE room = ? AND seq = ?",
+                seq,
+            ),
+        };
+        let moved = self.db.transaction(|tx| async move {
+            let note = [piece.to_string().into(), now.into(), why.into()];
+            tx.execute(copy, note.into_iter().chain([room.into(), number(key)]))
+                .await?;
+            tx.execute(delete, [room.into(), number(key)]).await?;
+            acquit(&tx, room, piece).await
+        });
+        moved.await
+    }
+}
+
+async fn acquit(tx: &Tx, room: SessionId, piece: Piece) -> Result<(), DbError> {
+    let sql = "DELETE FROM room_suspect WHERE room = ? AND piece = ?";
+    tx.execute(sql, [room.into(), piece.to_string().into()])
+        .await?;
+    Ok(())
 }

@@ -413,9 +413,6 @@ impl Client {
             .unwrap_or_default()
     }
 
-    pub fn state_vector(&self) -> StateVector {
-        self.doc.transact().state_vector()
-    }
 }
 
 /// Lets all frames arrive, in every direction, until there are none.
