@@ -12,9 +12,11 @@ use worker::{State, WebSocket};
 
 use super::clock::WorkerClock;
 use super::db::ObjectDb;
-use crate::ports::{Clock as _, DbError};
+use crate::ports::{Clock as _, Db, DbError};
 use crate::room::calls::Content;
-use crate::room::{Audience, Connection, ConnectionId, Input, Output, Room, shard, store};
+use crate::room::{
+    Audience, Connection, ConnectionId, Input, Output, Room, keepalive, shard, store,
+};
 
 /// The room of a session.
 pub struct LiveRoom {
@@ -30,12 +32,8 @@ impl LiveRoom {
     /// # Errors
     /// What the database says.
     pub fn wake(state: &State) -> Result<Self, DbError> {
-        let failed = |why: &str| DbError::Failed(why.to_owned());
-        let id = state.as_raw().id();
-        let id = id.map_err(|_| failed("the object has no id"))?;
-        let session = id.name().and_then(|name| name.parse().ok());
-        let session = session.ok_or_else(|| failed("the object is not named by a session"))?;
         let db = ObjectDb::of(state)?;
+        let session = now(session_of(state, &db))?;
         now(store::migrate(&db))?;
         let stored = now(store::restore(&db, session))?;
 
@@ -137,11 +135,37 @@ impl LiveRoom {
     }
 }
 
+/// Which session this object is the Room of: the name that it is called by. The platform does not
+/// tell it to an object that is started by its alarm, so it is noted at the first call.
+async fn session_of(state: &State, db: &dyn Db) -> Result<SessionId, DbError> {
+    let name = state.as_raw().id().ok().and_then(|id| id.name());
+    let named: Option<SessionId> = name.and_then(|name| name.parse().ok());
+    db.transaction(|tx| async move {
+        let table = "CREATE TABLE IF NOT EXISTS object (
+            id INTEGER PRIMARY KEY, session TEXT NOT NULL)";
+        tx.execute(table, []).await?;
+        if let Some(session) = named {
+            let sql = "INSERT INTO object (id, session) VALUES (1, ?) ON CONFLICT DO NOTHING";
+            tx.execute(sql, [session.into()]).await?;
+            return Ok(session);
+        }
+        let noted = tx
+            .first("SELECT session FROM object WHERE id = 1", [])
+            .await?;
+        let nobody = || DbError::Failed("the object is not named by a session".into());
+        noted.ok_or_else(nobody)?.get("session")
+    })
+    .await
+}
+
 /// Closes a socket and takes away what is remembered of it, so that a room that wakes before the
 /// other side has answered does not take it for an open one.
 pub fn close(socket: &WebSocket, code: CloseCode) {
-    // Both fail for a socket that is closed already.
+    // All fail for a socket that is closed already.
     let _ = socket.serialize_attachment(());
+    // workerd ends the connection after the closing handshake only if it has sent something on
+    // it before. The empty awareness update means nothing to anybody.
+    send(socket, &encoded(&keepalive()));
     let _ = socket.close(Some(code.code()), Some(code.reason()));
 }
 

@@ -18,18 +18,15 @@ use worker::{
 };
 
 use super::alarm::Alarm;
-use super::clock::{WorkerClock, WorkerRng};
+use super::clock::WorkerRng;
 use super::live_room::{self, LiveRoom};
 use super::object;
 use super::rooms::{CONNECT, VISITOR, Visitor};
 use crate::error::Refusal;
-use crate::ports::{Clock as _, DbError, Rng};
+use crate::ports::{DbError, Rng};
 use crate::room::calls::Content;
 use crate::room::shard::{self, RoomHost};
 use crate::room::{ConnectionId, Input};
-
-/// When the alarm rings again if its work could not be done.
-const ALARM_RETRY_MS: i64 = 30_000;
 
 /// A session's realtime side.
 #[durable_object]
@@ -99,13 +96,11 @@ impl DurableObject for Room {
         Ok(())
     }
 
-    /// Never fails: the platform gives an alarm up after six errors.
+    /// Never fails: the platform gives an alarm up after six errors. It is not set again for a
+    /// room that failed: that has closed its sockets, and the alarm is for their sake.
     async fn alarm(&self) -> worker::Result<Response> {
         self.alarm.has_rung();
-        if self.take(Input::Tick).await.is_err() {
-            let retry_at = WorkerClock.now().plus_millis(ALARM_RETRY_MS);
-            self.alarm.ring_by(retry_at).await;
-        }
+        let _ = self.take(Input::Tick).await;
         Response::empty()
     }
 
