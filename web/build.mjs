@@ -3,14 +3,14 @@
 //   node web/build.mjs            once, minified
 //   node web/build.mjs --watch    again on every change, with source maps
 
-import { cp, mkdir, rm } from 'node:fs/promises'
+import { cp, mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import * as esbuild from 'esbuild'
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const watch = process.argv.includes('--watch')
 
-await rm(here('dist'), { recursive: true, force: true })
+// The folder stays the same one: a server that is running may hold it open.
 await mkdir(here('dist'), { recursive: true })
 await cp(here('index.html'), here('dist/index.html'))
 

@@ -2,16 +2,19 @@
 
 import assert from 'node:assert/strict'
 import { exec } from 'node:child_process'
-import { after, before, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { nonce, person, sharedSession } from './support/edge.mjs'
-import { Client, roomContent } from './support/stock.mjs'
+import { listen } from './support/raw.mjs'
+import { Client, roomContent, roomsUrl } from './support/stock.mjs'
 import { pause, until } from './support/wait.mjs'
 
 const RESTART = process.env.CODECRAFTER_RESTART
 const noRestart = RESTART ? false : 'needs CODECRAFTER_RESTART, a command that kills the edge and returns when it answers again'
 /** workerd drops an object from memory after 10 s without events; this is well beyond it. */
 const IDLE_MS = 20_000
+/** After so much silence a stock provider takes its connection for lost. */
+const SIGN_OF_LIFE_MS_MAX = 30_000
 const RESTART_MS_MAX = 120_000
 
 let ada, bob
@@ -38,21 +41,42 @@ async function written () {
   return { session, content, a, b }
 }
 
-test('a room that everybody left is found as it was, after its memory was given back', async () => {
-  const { session, content, a, b } = await written()
-  a.leave()
-  b.leave()
-  await pause(IDLE_MS)
-  assert.equal(await roomContent(bob, session.id), content)
-})
+describe('a room that nobody uses', { concurrency: true }, () => {
+  test('is found as it was when everybody has left, after its memory was given back', async () => {
+    const { session, content, a, b } = await written()
+    a.leave()
+    b.leave()
+    await pause(IDLE_MS)
+    assert.equal(await roomContent(bob, session.id), content)
+  })
 
-test('a room whose clients are silent for a while goes on without a new connection', async () => {
-  const { content, a, b } = await written()
-  await pause(IDLE_MS)
-  b.text.insert(0, 'awake ')
-  await a.shows(`awake ${content}`)
-  assert.deepEqual(a.statuses, ['connecting', 'connected'])
-  assert.deepEqual(b.statuses, ['connecting', 'connected'])
+  test('goes on without a new connection when its clients were silent', async () => {
+    const { content, a, b } = await written()
+    await pause(IDLE_MS)
+    b.text.insert(0, 'awake ')
+    await a.shows(`awake ${content}`)
+    assert.deepEqual(a.statuses, ['connecting', 'connected'])
+    assert.deepEqual(b.statuses, ['connecting', 'connected'])
+  })
+
+  test('gives a sign of life to who says nothing at all, and still delivers', async () => {
+    const session = await sharedSession(ada)
+    const joined = await ada.join(session.id)
+    const listener = await listen(`${roomsUrl(ada.origin, joined)}/${session.id}?token=${joined.roomToken}`)
+    try {
+      // Long enough for the room to have slept and to have been woken by its own alarm, twice.
+      await pause(2 * SIGN_OF_LIFE_MS_MAX)
+      assert.equal(listener.closeCode(), null)
+      assert.ok(listener.longestSilenceMs() < SIGN_OF_LIFE_MS_MAX, `${listener.longestSilenceMs()} ms of silence`)
+      const word = nonce()
+      const b = await enter(bob, session)
+      b.text.insert(0, word)
+      await until('the edit arrives', () => listener.heard(word))
+      assert.equal(listener.closeCode(), null)
+    } finally {
+      listener.leave()
+    }
+  })
 })
 
 test('a killed runtime loses nothing that anybody had received', { skip: noRestart, timeout: 2 * RESTART_MS_MAX }, async () => {

@@ -1,5 +1,6 @@
 // A bare WebSocket: for who has no right to be in a room, and for what a stock client never sends.
 
+import { once } from 'node:events'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import WebSocket from 'ws'
@@ -40,6 +41,27 @@ export function knock (url, { protocols = [], headers = {} } = {}) {
       resolve({ code, frames, upgraded })
     })
   })
+}
+
+/**
+ * Opens a room's socket and says nothing, not even what every provider says of itself.
+ * @param {string} url with a good token in it
+ */
+export async function listen (url) {
+  const socket = new WebSocket(url)
+  const frames = []
+  const times = []
+  let closed = null
+  socket.on('message', (data) => { frames.push(Buffer.from(data)); times.push(performance.now()) })
+  socket.on('close', (code) => { closed = code })
+  await once(socket, 'open')
+  times.push(performance.now())
+  return {
+    closeCode: () => closed,
+    heard: (text) => frames.some((frame) => frame.includes(text)),
+    longestSilenceMs: () => [...times.slice(1), performance.now()].reduce((longest, time, i) => Math.max(longest, time - times[i]), 0),
+    leave: () => socket.terminate()
+  }
 }
 
 /** Whether a frame carries any of the document. */
