@@ -4,7 +4,7 @@
 mod db;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,6 +33,7 @@ pub struct NativeEdge {
     pub directory: Arc<Directory>,
     /// Its clock.
     pub clock: Arc<HandClock>,
+    shards: Arc<NativeShards>,
 }
 
 impl NativeEdge {
@@ -47,6 +48,7 @@ impl NativeEdge {
             rooms: Arc::new(SqliteDb::in_memory()?),
             clock: clock.clone(),
             directory: Mutex::new(None),
+            rooms_unreachable: AtomicBool::new(false),
         });
         let cache = Arc::new(NoCache);
         let ports = DirectoryPorts {
@@ -65,7 +67,7 @@ impl NativeEdge {
             clock: clock.clone(),
             rng: Arc::new(SystemRng),
             cache,
-            shards,
+            shards: shards.clone(),
             hasher: Arc::new(InProcess),
             assets: Arc::new(NoAssets),
             rooms: None,
@@ -75,7 +77,15 @@ impl NativeEdge {
             router,
             directory,
             clock,
+            shards,
         })
+    }
+
+    /// Cuts the rooms off, or connects them again.
+    pub fn set_rooms_unreachable(&self, unreachable: bool) {
+        self.shards
+            .rooms_unreachable
+            .store(unreachable, Ordering::Relaxed);
     }
 }
 
@@ -198,6 +208,7 @@ struct NativeShards {
     clock: Arc<HandClock>,
     /// Set once the Directory, which itself calls rooms through this, is made.
     directory: Mutex<Option<Arc<Directory>>>,
+    rooms_unreachable: AtomicBool,
 }
 
 #[async_trait]
@@ -217,6 +228,9 @@ impl Shards for NativeShards {
                     .clone();
                 let directory = directory.ok_or_else(|| ShardUnreachable("not started".into()))?;
                 Ok(directory.handle(path, &body).await)
+            }
+            Shard::Room { .. } if self.rooms_unreachable.load(Ordering::Relaxed) => {
+                Err(ShardUnreachable("cut off by hand".into()))
             }
             Shard::Room { session } => {
                 let (db, clock) = (self.rooms.clone(), self.clock.clone());

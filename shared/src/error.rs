@@ -73,16 +73,12 @@ codes! {
     SessionFull = 409 "session_full" "The session has no place left.",
     /// 404: no such execution, or none that the caller may know of.
     ExecutionNotFound = 404 "execution_not_found" "There is no such execution.",
-    /// 422: no row of the language table has that id.
-    LanguageUnknown = 422 "language_unknown" "No such language is known.",
     /// 429: the user has as many unfinished executions as one may have.
     TooManyExecutions = 429 "too_many_executions" "Too many of your executions are unfinished.",
     /// 503: as many executions wait as may wait; try again after `Retry-After`.
     QueueFull = 503 "queue_full" "Too many executions are waiting; try again later.",
     /// 401: a link's request is not signed by an enrolled, unrevoked executor.
     ExecutorUnknown = 401 "executor_unknown" "The request is not signed by an enrolled executor.",
-    /// 403: the report token does not fit the execution and the executor.
-    ReportRefused = 403 "report_refused" "This executor holds no lease for that execution.",
     /// 426: the link speaks a protocol version that this edge does not.
     ProtocolUnsupported = 426 "protocol_unsupported" "No common protocol version; update the older side.",
     /// 503: a part of the deployment did not answer.

@@ -182,7 +182,6 @@ impl CallError {
                 ErrorCode::MalformedJson
                     | ErrorCode::ValidationFailed
                     | ErrorCode::BodyTooLarge
-                    | ErrorCode::ReportRefused
                     | ErrorCode::ExecutionNotFound
             )
         )

@@ -1,0 +1,158 @@
+//! Promises about time, with a clock that is moved by hand.
+
+use std::sync::Arc;
+
+use codecrafter_edge::config::Config;
+use codecrafter_edge::native::NativeEdge;
+use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, Refresh, SignedIn, User};
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::job::Verdict;
+use codecrafter_shared::limits;
+use codecrafter_tests::link::Link;
+use codecrafter_tests::world::World;
+
+const SECRET: &str = "a secret of the tests, and of nobody else";
+
+/// A deployment of its own, and the way to it.
+async fn deployment() -> (Arc<NativeEdge>, World) {
+    let get = |name: &str| (name == "CODECRAFTER_SECRET").then(|| SECRET.to_owned());
+    let edge = Arc::new(NativeEdge::new(Config::from_settings(get).unwrap()).unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = edge.router.clone();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (
+        edge,
+        World {
+            url,
+            secret: SECRET.into(),
+        },
+    )
+}
+
+fn request() -> CreateExecution {
+    CreateExecution {
+        language: Some("python".into()),
+        code: Some("print(1)".into()),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_acknowledges_goes_to_somebody_else() {
+    let (edge, world) = deployment().await;
+    let execution = world
+        .user()
+        .await
+        .unwrap()
+        .execute(&request())
+        .await
+        .unwrap();
+    let silent = Link::enrol(&world, "python").await.unwrap();
+    let other = Link::enrol(&world, "python").await.unwrap();
+    let lost = silent.lease(1, 0).await.unwrap();
+    assert_eq!(lost[0].job.execution_id, execution.id);
+    edge.clock.advance_ms(limits::LEASE_MS - 2_000);
+    assert!(other.lease(1, 0).await.unwrap().is_empty());
+    edge.clock.advance_ms(3_000);
+    let leases = other.lease(1, 0).await.unwrap();
+    assert_eq!(leases[0].job.execution_id, execution.id);
+    assert_ne!(leases[0].id, lost[0].id);
+    assert!(silent.acknowledge(&lost).await.unwrap().leases.is_empty());
+    assert_eq!(other.acknowledge(&leases).await.unwrap().leases.len(), 1);
+}
+
+#[tokio::test]
+async fn an_acknowledged_job_stays_with_its_link() {
+    let (edge, world) = deployment().await;
+    world
+        .user()
+        .await
+        .unwrap()
+        .execute(&request())
+        .await
+        .unwrap();
+    let link = Link::enrol(&world, "python").await.unwrap();
+    let leases = link.lease(1, 0).await.unwrap();
+    link.acknowledge(&leases).await.unwrap();
+    edge.clock.advance_ms(limits::LEASE_MS * 2);
+    edge.directory.tick().await.unwrap();
+    edge.clock.advance_ms(-limits::LEASE_MS * 2);
+    let other = Link::enrol(&world, "python").await.unwrap();
+    assert!(other.lease(1, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_execution_that_nobody_answers_ends_as_expired() {
+    let (edge, world) = deployment().await;
+    let mut user = world.user().await.unwrap();
+    let execution = user.execute(&request()).await.unwrap();
+    edge.clock.advance_ms(limits::EXECUTION_MS_MAX + 1_000);
+    edge.directory.tick().await.unwrap();
+    let refresh_token = user.signed_in.clone().unwrap().refresh_token;
+    let answer = user
+        .post("/api/v1/auth/refresh", &Refresh { refresh_token })
+        .await
+        .unwrap();
+    user.signed_in = Some(answer.expect::<SignedIn>(200).unwrap());
+    let ended: Execution = user.execution(&execution).await.unwrap();
+    assert_eq!(ended.verdict, Some(Verdict::Expired));
+    assert_eq!(ended.attempts, 0);
+    assert!(ended.message.is_some());
+}
+
+#[tokio::test]
+async fn a_login_session_ends_when_nobody_refreshes_it() {
+    let (edge, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    let refresh_token = user.signed_in.clone().unwrap().refresh_token;
+    edge.clock.advance_ms(limits::LOGIN_SESSION_IDLE_MS + 1_000);
+    let answer = user
+        .post("/api/v1/auth/refresh", &Refresh { refresh_token })
+        .await
+        .unwrap();
+    answer.refused(ErrorCode::LoginSessionEnded).unwrap();
+}
+
+#[tokio::test]
+async fn an_access_token_ends_after_its_time() {
+    let (edge, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    edge.clock.advance_ms(limits::ACCESS_TOKEN_MS - 1_000);
+    user.get("/api/v1/auth/me")
+        .await
+        .unwrap()
+        .expect::<User>(200)
+        .unwrap();
+    edge.clock.advance_ms(limits::CLOCK_TOLERANCE_MS + 2_000);
+    let answer = user.get("/api/v1/auth/me").await.unwrap();
+    answer.refused(ErrorCode::TokenExpired).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_room_could_not_be_told_it_is_told_later() {
+    let (edge, world) = deployment().await;
+    let owner = world.user().await.unwrap();
+    edge.set_rooms_unreachable(true);
+    let session = CreateSession {
+        title: "Cut off".into(),
+        language: "python".into(),
+        content: Some("print('kept')".into()),
+        ..Default::default()
+    };
+    let session = owner.create_session(&session).await.unwrap();
+    let own = CreateExecution {
+        session_id: Some(session.id),
+        ..Default::default()
+    };
+    let answer = owner.post("/api/v1/executions", &own).await.unwrap();
+    answer.refused(ErrorCode::Unavailable).unwrap();
+
+    edge.set_rooms_unreachable(false);
+    edge.clock.advance_ms(6_000);
+    edge.directory.tick().await.unwrap();
+    owner.execute(&own).await.unwrap();
+    let link = Link::enrol(&world, "python").await.unwrap();
+    let leases = link.lease(1, 0).await.unwrap();
+    assert_eq!(leases[0].job.code, "print('kept')");
+}
