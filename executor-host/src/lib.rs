@@ -1,7 +1,7 @@
 //! The executor-host: takes jobs from a queue and runs untrusted programs in Docker.
 //!
 //! Modules in the order in which a job meets them: [`link`] leases it from the edge, [`queue`]
-//! keeps it, [`host`] admits it and sees it through, [`sandbox`] is what it runs in, `docker`
+//! keeps it, [`host`] admits it and sees it through, [`sandbox`] is what it runs in, [`docker`]
 //! is the real one. Reports go back the same way. [`serve`] joins them, [`shutdown`] ends them.
 
 pub mod link;
@@ -12,6 +12,8 @@ pub mod host;
 pub mod languages;
 
 pub mod sandbox;
+
+pub mod docker;
 
 pub mod serve;
 pub mod shutdown;

@@ -1,1 +1,200 @@
-//! Frames between executor-host and agent.
+//! What executor-host and the agent say to each other over the container's attached streams.
+//!
+//! Orders go down the agent's standard input, events come up its standard output; both as frames
+//! ([`wire`]). Types only, no I/O.
+//!
+//! ```text
+//! host                                   agent (pid 1)
+//!  │ ◀──────────────────────────── Ready │  once, when it can take orders
+//!  │ File*  ───────────────────────────▶ │  before the first program
+//!  │ Exec (the compiler)  ─────────────▶ │
+//!  │ ◀────────────────── Output*, Ended  │
+//!  │ Save  ────────────────────────────▶ │  what the compiler left
+//!  │ Exec (the program, first run)  ───▶ │
+//!  │ ◀────────────────── Output*, Ended  │
+//!  │ Restore, Exec (second run) …  ────▶ │
+//! ```
+//!
+//! Orders are carried out one after the other and only [`Order::Exec`] is answered, so the host
+//! may send several at once. An order that cannot be carried out is answered by
+//! [`Event::Failed`], and nothing follows it. Standard input stays open for the whole job: when
+//! it closes, the host is gone and the agent ends, and the container with it.
+
+pub mod wire;
+
+/// The version of everything in this crate, announced in [`Event::Ready`].
+pub const VERSION: u16 = 1;
+
+/// The user and the group that programs run as.
+pub const PROGRAM_UID: u32 = 65_534;
+
+/// Where files are written and programs start.
+pub const WORK_DIR: &str = "/work";
+
+/// The environment of every program, before what [`Exec::env`] adds.
+pub const BASE_ENV: &[(&str, &str)] = &[
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
+    ("HOME", WORK_DIR),
+    ("LANG", "C.UTF-8"),
+];
+
+/// What the host tells the agent to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Write a new file into [`WORK_DIR`]. Refused once a program has run.
+    File {
+        /// Relative; see [`is_safe_path`].
+        path: String,
+        /// The whole file.
+        content: Vec<u8>,
+    },
+    /// Run one program to its end and report it by [`Event::Ended`].
+    Exec(Exec),
+    /// Remember what [`WORK_DIR`] holds now.
+    Save,
+    /// Put [`WORK_DIR`] back to what [`Order::Save`] saw, and empty every other place that a
+    /// program can write to.
+    Restore,
+}
+
+/// One start of a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exec {
+    /// The program, looked up in `PATH`, and its arguments; never empty.
+    pub argv: Vec<String>,
+    /// Added to [`BASE_ENV`].
+    pub env: Vec<(String, String)>,
+    /// What it reads from standard input, which then ends.
+    pub stdin: Vec<u8>,
+    /// When to end it.
+    pub limits: Limits,
+}
+
+/// When to end a program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// CPU time of all its processes together, in milliseconds.
+    pub cpu_ms: u32,
+    /// Wall time, in milliseconds.
+    pub wall_ms: u32,
+    /// Bytes passed on of each of stdout and stderr; one more ends the program.
+    pub output_bytes: u32,
+}
+
+/// What the agent reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The agent takes orders. Always the first event.
+    Ready {
+        /// The agent's [`VERSION`].
+        version: u16,
+    },
+    /// The program wrote these bytes; never more of a stream than its limit.
+    Output {
+        /// Where to.
+        stream: Stream,
+        /// What; at most [`wire::OUTPUT_BYTES_MAX`].
+        bytes: Vec<u8>,
+    },
+    /// The program has ended, and so has everything that it started.
+    Ended(Ended),
+    /// An order could not be carried out. Always the last event.
+    Failed {
+        /// Which and why, for the operator.
+        reason: String,
+    },
+}
+
+/// One of a program's two outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How a program ended, and what it used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// How its first process ended.
+    pub exit: Exit,
+    /// The limit that it went over, if any.
+    pub limit: Option<Limit>,
+    /// From its start to its end, in microseconds.
+    pub wall_us: u64,
+    /// CPU time of the processes that were waited for, in microseconds.
+    pub cpu_us: u64,
+    /// The largest resident size of one of its processes, in bytes.
+    pub peak_bytes: u64,
+    /// Bytes that were seen on standard output, passed on or not.
+    pub stdout_bytes: u64,
+    /// Bytes that were seen on standard error, passed on or not.
+    pub stderr_bytes: u64,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it, by the kernel's number.
+    Signal(i32),
+    /// It could not be started, for this `errno`: no such program, or not one.
+    NotStarted(i32),
+}
+
+/// A limit that a program went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// [`Limits::cpu_ms`].
+    Cpu,
+    /// [`Limits::wall_ms`].
+    Wall,
+    /// [`Limits::output_bytes`].
+    Output,
+}
+
+/// Whether a file may be written there: relative, of parts from `[A-Za-z0-9._-]`, none of them
+/// `.`, `..` or empty, at most 120 bytes. Checked by whoever takes the path, however often that
+/// was done before.
+#[must_use]
+pub fn is_safe_path(path: &str) -> bool {
+    let is_safe_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_safe_part = |part: &str| {
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(is_safe_byte)
+    };
+    path.len() <= 120 && path.split('/').all(is_safe_part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_inside_the_work_directory() {
+        for good in ["main.py", "pkg/a-b_c.1.py", ".env", "...", "a/b/c/d"] {
+            assert!(is_safe_path(good), "{good}");
+        }
+        let long = "a".repeat(121);
+        for bad in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "a/../b",
+            "a//b",
+            "a/",
+            "./a",
+            "a b",
+            "a\0b",
+            "ä",
+            &long,
+        ] {
+            assert!(!is_safe_path(bad), "{bad:?}");
+        }
+    }
+}

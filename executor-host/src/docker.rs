@@ -1,0 +1,326 @@
+//! The real sandbox: one hardened Docker container for each job, with the agent in it.
+//!
+//! A job meets the files of this folder in this order: [`files`] says what to write, [`pool`]
+//! has a [`container`] ready or starts one with the settings of [`harden`] and [`seccomp`],
+//! [`attempt`] runs the job in it through the agent and measures by [`cgroup`], [`verdict`]
+//! judges, [`output`] is what was written. [`engine`] is the connection to Docker.
+//!
+//! What protects the host: a container has no network, no writable disk, no right that a program
+//! could use, few system calls, and hard limits on memory, processes and CPU time. What does not:
+//! programs share the machine's kernel. Against a hole in that, run containers by gVisor
+//! ([`DockerSettings::runtime`]) or the whole host in a virtual machine.
+
+mod attempt;
+mod cgroup;
+mod container;
+mod engine;
+mod files;
+pub mod harden;
+mod output;
+mod pool;
+mod seccomp;
+#[cfg(test)]
+mod testing;
+mod verdict;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use agent_protocol::{Event, Exec, Exit, Limits, Order, Stream};
+use async_trait::async_trait;
+use codecrafter_shared::job::{Job, Outcome, RunLimits, Verdict};
+use codecrafter_shared::language::{AnnouncedLanguage, LanguageRow};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use self::attempt::{Attempt, run_budget};
+use self::container::{Container, Request};
+use self::engine::Engine;
+use self::output::Relay;
+use self::pool::Pool;
+use crate::sandbox::{HostFault, Progress, Sandbox};
+
+/// How this host uses Docker.
+#[derive(Debug, Clone)]
+pub struct DockerSettings {
+    /// Names this executor-host among all that share the engine. Containers carry it, and at the
+    /// start all that carry it are removed: two processes must never have the same.
+    pub instance: String,
+    /// The engine's socket; the usual one (or `DOCKER_HOST`) if absent.
+    pub socket: Option<PathBuf>,
+    /// The languages; [`crate::languages::load`].
+    pub languages: Vec<LanguageRow>,
+    /// Containers that are kept ready for each language; 0 for none.
+    pub warm: usize,
+    /// CPU time that a container may use at a time, in billionths of a core.
+    pub nano_cpus: i64,
+    /// The engine's runtime, such as `runsc`, if it is not to be the default.
+    pub runtime: Option<String>,
+    /// A cgroup above all containers of this host, to cap them together.
+    pub cgroup_parent: Option<String>,
+    /// How long a container may take from its creation until its agent is ready.
+    pub start_timeout: Duration,
+    /// How long the engine may take to answer.
+    pub request_timeout: Duration,
+}
+
+impl DockerSettings {
+    /// The usual: one warm container per language, one core per container.
+    #[must_use]
+    pub fn new(instance: impl Into<String>, languages: Vec<LanguageRow>) -> Self {
+        Self {
+            instance: instance.into(),
+            socket: None,
+            languages,
+            warm: 1,
+            nano_cpus: 1_000_000_000,
+            runtime: None,
+            cgroup_parent: None,
+            start_timeout: Duration::from_secs(20),
+            request_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Runs jobs in Docker.
+pub struct DockerSandbox {
+    engine: Arc<Engine>,
+    pool: Arc<Pool>,
+    /// What each language's image printed as its version, by the image's id.
+    versions: Mutex<HashMap<String, String>>,
+}
+
+impl DockerSandbox {
+    /// Connects to the engine and removes what an earlier process of this instance left there.
+    ///
+    /// # Errors
+    /// The engine cannot be reached or refuses; worth another try.
+    pub async fn connect(settings: DockerSettings) -> Result<Self, HostFault> {
+        let engine = Arc::new(Engine::connect(settings).await?);
+        let sandbox = Self {
+            engine,
+            pool: Arc::default(),
+            versions: Mutex::default(),
+        };
+        let left = sandbox.sweep().await?;
+        if left > 0 {
+            info!(containers = left, "removed what an earlier process left");
+        }
+        Ok(sandbox)
+    }
+
+    /// Removes every container of this instance, running or not, and gives their number.
+    ///
+    /// # Errors
+    /// The engine cannot be reached.
+    pub async fn sweep(&self) -> Result<usize, HostFault> {
+        self.engine.sweep().await
+    }
+
+    /// Removes the containers that are kept ready, and waits for all that is under way in the
+    /// background. For the end, when no job runs any more; nothing is started ahead after it.
+    pub async fn close(&self) {
+        self.engine.tasks.close();
+        self.pool.keep_only(&[]).await;
+        self.engine.tasks.wait().await;
+        self.engine.remove_abandoned().await;
+    }
+
+    fn row(&self, id: &str) -> Option<&LanguageRow> {
+        self.engine
+            .settings
+            .languages
+            .iter()
+            .find(|row| row.id == id)
+    }
+
+    /// A container for the job: one that is ready, or a new one.
+    async fn acquire(&self, row: &LanguageRow, job: &Job) -> Result<Container, HostFault> {
+        let image =
+            self.engine.image_id(&row.image).await?.ok_or_else(|| {
+                retryable(format!("there is no image {} on this host", row.image))
+            })?;
+        if let Some(container) = self.pool.take(&image) {
+            return Ok(container);
+        }
+        let request = Request {
+            image,
+            language: row.id.clone(),
+            job: Some(job.execution_id.to_string()),
+            budget: run_budget(&job.limits, row),
+        };
+        Container::start(Arc::clone(&self.engine), request).await
+    }
+
+    /// What is started ahead for a language: it has the limits that most jobs have.
+    fn request_ahead(row: &LanguageRow, image: String) -> Request {
+        let budget = run_budget(&RunLimits::default(), row);
+        Request {
+            image,
+            language: row.id.clone(),
+            job: None,
+            budget,
+        }
+    }
+
+    fn refill(&self, row: &LanguageRow, image: &str) {
+        if self.engine.tasks.is_closed() {
+            return;
+        }
+        let request = Self::request_ahead(row, image.to_owned());
+        self.pool
+            .refill(&self.engine, &request, self.engine.settings.warm);
+    }
+
+    /// What the language's runtime prints as its version.
+    async fn version(&self, row: &LanguageRow, image: &str) -> Result<String, HostFault> {
+        let known = self.versions().get(image).cloned();
+        if let Some(version) = known {
+            return Ok(version);
+        }
+        let request = Self::request_ahead(row, image.to_owned());
+        let mut container = Container::start(Arc::clone(&self.engine), request).await?;
+        let version = probe(&mut container, row).await;
+        container.remove().await;
+        let version = version?;
+        self.versions().insert(image.to_owned(), version.clone());
+        Ok(version)
+    }
+
+    fn versions(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Sandbox for DockerSandbox {
+    /// A language whose image is missing, or does not work, is not there; the latter is logged.
+    async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
+        self.engine.remove_abandoned().await;
+        let mut announced = Vec::new();
+        let mut images = Vec::new();
+        for row in &self.engine.settings.languages {
+            let Some(image) = self.engine.image_id(&row.image).await? else {
+                continue;
+            };
+            match self.version(row, &image).await {
+                Ok(version) => {
+                    self.refill(row, &image);
+                    announced.push(AnnouncedLanguage {
+                        id: row.id.clone(),
+                        version,
+                    });
+                    images.push(image);
+                }
+                Err(fault) => {
+                    error!(language = row.id, image = row.image, %fault, "an image does not work");
+                }
+            }
+        }
+        self.pool.keep_only(&images).await;
+        Ok(announced)
+    }
+
+    async fn run(
+        &self,
+        job: &Job,
+        progress: mpsc::Sender<Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Outcome, HostFault> {
+        let row = self
+            .row(&job.language)
+            .ok_or_else(|| retryable(format!("this host does not know {:?}", job.language)))?;
+        let files = match files::orders(job, row) {
+            Ok(files) => files,
+            Err(message) => return Ok(Outcome::without_run(Verdict::CompileError, message)),
+        };
+        if cancel.is_cancelled() {
+            return Ok(Outcome::without_run(
+                Verdict::Cancelled,
+                "The execution was cancelled.",
+            ));
+        }
+        let mut container = self.acquire(row, job).await?;
+        let image = container.image().to_owned();
+        let mut relay = Relay::new(progress);
+        let attempt = Attempt {
+            container: &mut container,
+            row,
+            job,
+            relay: &mut relay,
+            cancel: &cancel,
+        };
+        let outcome = attempt.run(files).await;
+        // First the program's end, then everything else: whatever the outcome, it is over.
+        container.remove().await;
+        // After the job and not beside it, because starting a container costs CPU time.
+        self.refill(row, &image);
+        relay.finish().await;
+        outcome
+    }
+}
+
+/// Runs the row's version command and gives the first line that it prints.
+async fn probe(container: &mut Container, row: &LanguageRow) -> Result<String, HostFault> {
+    const LIMITS: Limits = Limits {
+        cpu_ms: 20_000,
+        wall_ms: 30_000,
+        output_bytes: 4096,
+    };
+    let exec = Exec {
+        argv: row.version.clone(),
+        env: row.env.clone().into_iter().collect(),
+        stdin: Vec::new(),
+        limits: LIMITS,
+    };
+    let events = async {
+        container.send(&[Order::Exec(exec)]).await?;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        loop {
+            match container.next_event().await? {
+                Some(Event::Output {
+                    stream: Stream::Stdout,
+                    bytes,
+                }) => stdout.extend(bytes),
+                Some(Event::Output {
+                    stream: Stream::Stderr,
+                    bytes,
+                }) => stderr.extend(bytes),
+                Some(Event::Ended(ended)) if ended.exit == Exit::Code(0) => break,
+                other => return Err(retryable(format!("{:?} ended with {other:?}", row.version))),
+            }
+        }
+        // Some runtimes print their version on standard error.
+        let text = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let line = text
+            .iter()
+            .flat_map(|text| text.lines())
+            .map(str::trim)
+            .find(|l| !l.is_empty());
+        let line = line.ok_or_else(|| retryable(format!("{:?} printed nothing", row.version)))?;
+        Ok(line.chars().take(100).collect())
+    };
+    let limit = Duration::from_millis(u64::from(LIMITS.wall_ms) + 3000);
+    tokio::time::timeout(limit, events)
+        .await
+        .unwrap_or_else(|_| Err(retryable(format!("{:?} did not end", row.version))))
+}
+
+/// A fault that may pass, or that another host may not have.
+fn retryable(what: impl Into<String>) -> HostFault {
+    HostFault {
+        what: what.into(),
+        retry: true,
+    }
+}
+
+/// A fault that would come back.
+fn permanent(what: impl Into<String>) -> HostFault {
+    HostFault {
+        what: what.into(),
+        retry: false,
+    }
+}

@@ -1,0 +1,357 @@
+//! One attempt at a job inside a container that is ready: compile once, then run after run.
+
+use std::time::{Duration, Instant};
+
+use agent_protocol::{Ended, Event, Exec, Exit, Limits, Order};
+use codecrafter_shared::job::{
+    Job, Outcome, RunLimits, RunOutcome, RunSpec, Stage, Stream, Usage, UsageSource, Verdict,
+};
+use codecrafter_shared::language::LanguageRow;
+use tokio_util::sync::CancellationToken;
+
+use super::cgroup::{Cgroup, Counters};
+use super::container::Container;
+use super::harden::Budget;
+use super::output::{Capture, Relay};
+use super::verdict::{self, Facts};
+use super::{permanent, retryable};
+use crate::sandbox::HostFault;
+
+/// How long after a run's wall limit the host stops to believe that the agent will end it.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What a compiler may use. Not part of a job's limits: they are for the program.
+pub const COMPILE_LIMITS: RunLimits = RunLimits {
+    cpu_ms: 30_000,
+    wall_ms: 60_000,
+    memory_bytes: 1 << 30,
+    output_bytes: 64 * 1024,
+    processes: 256,
+};
+
+/// What a job's programs may use, with the floors of their language.
+pub fn run_budget(limits: &RunLimits, row: &LanguageRow) -> Budget {
+    Budget {
+        memory_bytes: limits.memory_bytes.max(row.memory_floor_bytes),
+        processes: limits.processes.max(row.processes_floor),
+    }
+}
+
+/// An attempt.
+pub struct Attempt<'a> {
+    pub container: &'a mut Container,
+    pub row: &'a LanguageRow,
+    pub job: &'a Job,
+    pub relay: &'a mut Relay,
+    pub cancel: &'a CancellationToken,
+}
+
+impl Attempt<'_> {
+    /// Sees the job through, from its files to its last run.
+    pub async fn run(mut self, files: Vec<Order>) -> Result<Outcome, HostFault> {
+        let mut orders = files;
+        let compile = match &self.row.compile {
+            None => None,
+            Some(compiler) => {
+                let compiled = self.compile(compiler, std::mem::take(&mut orders)).await?;
+                if compiled.verdict != Verdict::Accepted {
+                    return Ok(compiled.into_outcome_of_compiler());
+                }
+                Some(compiled.outcome)
+            }
+        };
+
+        self.container
+            .resize(run_budget(&self.job.limits, self.row))
+            .await?;
+        self.relay.stage(Stage::Run);
+        if self.job.runs.len() > 1 {
+            orders.push(Order::Save);
+        }
+        let mut outcome = Outcome {
+            verdict: Verdict::Accepted,
+            message: None,
+            compile,
+            runs: Vec::new(),
+        };
+        for (number, spec) in self.job.runs.iter().enumerate() {
+            if number > 0 {
+                orders.push(Order::Restore);
+            }
+            orders.push(Order::Exec(self.program(spec)));
+            let orders = std::mem::take(&mut orders);
+            let run = self
+                .stage(Stage::Run, &self.effective_limits(), &orders)
+                .await?;
+            if run.not_started && !self.may_fail_to_start(spec) {
+                return Err(retryable(format!(
+                    "the image {} cannot start {:?}: {}",
+                    self.row.image,
+                    self.row.run,
+                    run.message.unwrap_or_default()
+                )));
+            }
+            outcome.runs.push(run.outcome);
+            if run.verdict != Verdict::Accepted {
+                outcome.verdict = run.verdict;
+                outcome.message = run.message;
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn compile(
+        &mut self,
+        compiler: &[String],
+        mut orders: Vec<Order>,
+    ) -> Result<Run, HostFault> {
+        self.container
+            .resize(run_budget(&COMPILE_LIMITS, self.row))
+            .await?;
+        self.relay.stage(Stage::Compile);
+        orders.push(Order::Exec(Exec {
+            argv: compiler.to_vec(),
+            env: self.environment(),
+            stdin: Vec::new(),
+            limits: agent_limits(&COMPILE_LIMITS),
+        }));
+        let run = self.stage(Stage::Compile, &COMPILE_LIMITS, &orders).await?;
+        if run.not_started {
+            return Err(retryable(format!(
+                "the image {} cannot start its compiler",
+                self.row.image
+            )));
+        }
+        Ok(run)
+    }
+
+    fn program(&self, spec: &RunSpec) -> Exec {
+        Exec {
+            argv: self.row.run.iter().chain(&spec.args).cloned().collect(),
+            env: self.environment(),
+            stdin: spec.stdin.clone().into_bytes(),
+            limits: agent_limits(&self.job.limits),
+        }
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        self.row.env.clone().into_iter().collect()
+    }
+
+    /// The limits with the language's floor on memory, as they are reported.
+    fn effective_limits(&self) -> RunLimits {
+        let budget = run_budget(&self.job.limits, self.row);
+        RunLimits {
+            memory_bytes: budget.memory_bytes,
+            ..self.job.limits
+        }
+    }
+
+    /// Whether a program that cannot be started is the job's doing: what a compiler made may be
+    /// no program, and an argument may be none to the kernel. An interpreter always starts.
+    fn may_fail_to_start(&self, spec: &RunSpec) -> bool {
+        self.row.compile.is_some() || spec.args.iter().any(|argument| argument.contains('\0'))
+    }
+
+    /// Sends the orders, the last of which starts a program, and sees that program to its end.
+    async fn stage(
+        &mut self,
+        stage: Stage,
+        limits: &RunLimits,
+        orders: &[Order],
+    ) -> Result<Run, HostFault> {
+        if let Some(cgroup) = self.container.cgroup() {
+            cgroup.reset_peak();
+        }
+        let before = counters(self.container.cgroup());
+        let started = Instant::now();
+        let mut stdout = Capture::new(limits.output_bytes);
+        let mut stderr = Capture::new(limits.output_bytes);
+        let end = self.watch(limits, orders, &mut stdout, &mut stderr).await?;
+        let wall = started.elapsed();
+        let after = counters(self.container.cgroup());
+
+        let mut facts = Facts {
+            over_output: stdout.is_over() || stderr.is_over(),
+            ..Facts::default()
+        };
+        if let (Some(before), Some(after)) = (&before, &after) {
+            facts.out_of_memory = after.oom_kills > before.oom_kills;
+        }
+        let mut ended = None;
+        match end {
+            End::Reported(report) => {
+                (facts.exit, facts.limit) = (Some(report.exit), report.limit);
+                ended = Some(report);
+            }
+            End::Cancelled => facts.cancelled = true,
+            End::Overdue => facts.overdue = true,
+            End::Flooded => facts.over_output = true,
+            End::Vanished => {
+                // Memory is the one thing of the program's that can take the agent with it.
+                facts.out_of_memory =
+                    facts.out_of_memory || self.container.was_out_of_memory().await?;
+                if !facts.out_of_memory {
+                    return Err(retryable("the container ended by itself"));
+                }
+            }
+        }
+        let verdict = verdict::of_run(stage, &facts);
+        let (seen_out, seen_err) = ended
+            .as_ref()
+            .map_or((0, 0), |e| (e.stdout_bytes, e.stderr_bytes));
+        let exit_and_signal = match facts.exit {
+            Some(Exit::Code(code)) => (Some(code), None),
+            Some(Exit::Signal(signal)) => (None, Some(verdict::signal_name(signal))),
+            Some(Exit::NotStarted(_)) | None => (None, None),
+        };
+        Ok(Run {
+            verdict,
+            message: verdict::sentence(stage, verdict, &facts, limits),
+            not_started: matches!(facts.exit, Some(Exit::NotStarted(_))),
+            outcome: RunOutcome {
+                verdict,
+                exit_code: exit_and_signal.0,
+                signal: exit_and_signal.1,
+                stdout: stdout.finish(seen_out),
+                stderr: stderr.finish(seen_err),
+                usage: usage(before.zip(after), ended.as_ref(), wall),
+            },
+        })
+    }
+
+    /// Sends the orders and passes on what the agent reports, until it reports the end or
+    /// something else ends the run.
+    async fn watch(
+        &mut self,
+        limits: &RunLimits,
+        orders: &[Order],
+        stdout: &mut Capture,
+        stderr: &mut Capture,
+    ) -> Result<End, HostFault> {
+        let deadline = Duration::from_millis(u64::from(limits.wall_ms)) + GRACE;
+        let deadline = tokio::time::sleep(deadline);
+        tokio::pin!(deadline);
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Ok(End::Cancelled),
+            () = &mut deadline => return Ok(End::Overdue),
+            sent = self.container.send(orders) => sent?,
+        }
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Ok(End::Cancelled),
+                () = &mut deadline => return Ok(End::Overdue),
+                () = self.relay.room(), if self.relay.is_waiting() => continue,
+                event = self.container.next_event() => event?,
+            };
+            match event {
+                Some(Event::Output { stream, bytes }) => {
+                    let (stream, capture) = match stream {
+                        agent_protocol::Stream::Stdout => (Stream::Stdout, &mut *stdout),
+                        agent_protocol::Stream::Stderr => (Stream::Stderr, &mut *stderr),
+                    };
+                    self.relay.output(stream, capture.push(&bytes));
+                    if capture.is_over() {
+                        return Ok(End::Flooded);
+                    }
+                }
+                Some(Event::Ended(ended)) => return Ok(End::Reported(ended)),
+                Some(Event::Failed { reason }) => {
+                    return Err(permanent(format!("the agent could not go on: {reason}")));
+                }
+                Some(Event::Ready { .. }) => {
+                    return Err(permanent("the agent said twice that it is ready"));
+                }
+                None => return Ok(End::Vanished),
+            }
+        }
+    }
+}
+
+/// What ended a run, as the host sees it. After all but the first the container is of no more
+/// use, and whoever holds it removes it.
+enum End {
+    /// The agent has ended it and reports.
+    Reported(Ended),
+    /// The job's owner ended it.
+    Cancelled,
+    /// The agent has not ended it in time.
+    Overdue,
+    /// The agent has passed on more than it may.
+    Flooded,
+    /// The container is no more.
+    Vanished,
+}
+
+/// A run that has ended.
+struct Run {
+    verdict: Verdict,
+    message: Option<String>,
+    not_started: bool,
+    outcome: RunOutcome,
+}
+
+impl Run {
+    /// The job's outcome, when this is its compiler's run and it was not accepted.
+    fn into_outcome_of_compiler(self) -> Outcome {
+        // Whatever limit a compiler runs into, there is nothing to run.
+        let verdict = match self.verdict {
+            Verdict::Cancelled => Verdict::Cancelled,
+            _ => Verdict::CompileError,
+        };
+        Outcome {
+            verdict,
+            message: self.message,
+            compile: Some(self.outcome),
+            runs: Vec::new(),
+        }
+    }
+}
+
+fn agent_limits(limits: &RunLimits) -> Limits {
+    let RunLimits {
+        cpu_ms,
+        wall_ms,
+        output_bytes,
+        ..
+    } = *limits;
+    Limits {
+        cpu_ms,
+        wall_ms,
+        output_bytes,
+    }
+}
+
+/// The counters, if they can be read; a container that has gone has none.
+fn counters(cgroup: Option<&Cgroup>) -> Option<Counters> {
+    cgroup.and_then(|cgroup| cgroup.counters().ok())
+}
+
+/// What the run used: by the host's counters where there are any, else by the agent's.
+fn usage(counted: Option<(Counters, Counters)>, ended: Option<&Ended>, watched: Duration) -> Usage {
+    let wall_ms = match ended {
+        Some(ended) => ended.wall_us / 1000,
+        None => watched.as_millis() as u64,
+    };
+    match (counted, ended) {
+        (Some((before, after)), _) => Usage {
+            cpu_ms: after.cpu.saturating_sub(before.cpu).as_millis() as u64,
+            wall_ms,
+            peak_bytes: after.peak_bytes,
+            source: UsageSource::Cgroup,
+        },
+        (None, Some(ended)) => Usage {
+            cpu_ms: ended.cpu_us / 1000,
+            wall_ms,
+            peak_bytes: ended.peak_bytes,
+            source: UsageSource::Rusage,
+        },
+        (None, None) => Usage {
+            wall_ms,
+            ..Usage::default()
+        },
+    }
+}

@@ -1,0 +1,265 @@
+//! A container's cgroups as the host sees them: what it has used, whether the kernel killed for
+//! memory, and the way to end all of it at once.
+//!
+//! Works on cgroup v1, v2 and a hybrid of the two, and finds the paths in `/proc/PID/cgroup`
+//! instead of guessing how the engine builds them. Where the host's cgroups cannot be reached
+//! (the service itself runs in a container), there is no [`Cgroup`], and callers use what the
+//! engine and the agent say.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// Where a container's counters and its kill switch are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cgroup {
+    cpu: Place,
+    memory: Place,
+    /// `cgroup.kill`, on kernels that have it (5.14).
+    kill: Option<PathBuf>,
+}
+
+/// A controller's folder, and whose files are in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    V1(PathBuf),
+    V2(PathBuf),
+}
+
+/// What a container has used until now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// CPU time of everything in it.
+    pub cpu: Duration,
+    /// The most memory held at once, since [`Cgroup::reset_peak`] where the kernel allows that.
+    pub peak_bytes: u64,
+    /// Processes killed because the memory limit was reached.
+    pub oom_kills: u64,
+}
+
+impl Cgroup {
+    /// The cgroup of the container whose first process has this id on this host.
+    ///
+    /// `None` if it cannot be seen from here.
+    pub fn of_container(container: &str, pid: i64) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        Self::detect(&text, container, Path::exists)
+    }
+
+    /// Finds the places from the text of `/proc/PID/cgroup`.
+    ///
+    /// A path counts only if it carries the container's id. That keeps a process id of another
+    /// namespace, used again for something else, from naming a cgroup that is not the container's.
+    fn detect(text: &str, container: &str, exists: impl Fn(&Path) -> bool) -> Option<Self> {
+        let lines = || {
+            text.lines().filter_map(|line| {
+                let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+                let relative = path.strip_prefix('/')?;
+                (!container.is_empty() && path.contains(container))
+                    .then_some((controllers, relative))
+            })
+        };
+        let v1 = |controller: &str, file: &str| {
+            lines().find_map(|(controllers, path)| {
+                controllers
+                    .split(',')
+                    .any(|name| name == controller)
+                    .then_some(())?;
+                // Controllers that are mounted together have one folder, with a link for each
+                // name on most systems but not on all.
+                [controller, controllers]
+                    .map(|mount| Path::new(ROOT).join(mount).join(path))
+                    .into_iter()
+                    .find(|folder| exists(&folder.join(file)))
+                    .map(Place::V1)
+            })
+        };
+        let v2_folders = || {
+            lines()
+                .filter(|(controllers, _)| controllers.is_empty())
+                .flat_map(|(_, path)| {
+                    [ROOT.to_owned(), format!("{ROOT}/unified")]
+                        .map(|root| Path::new(&root).join(path))
+                })
+        };
+        let v2 = |file: &str| {
+            v2_folders()
+                .find(|folder| exists(&folder.join(file)))
+                .map(Place::V2)
+        };
+
+        Some(Self {
+            // A v2 folder of a hybrid has no controllers, so v1 is asked first.
+            cpu: v1("cpuacct", "cpuacct.usage").or_else(|| v2("cpu.stat"))?,
+            memory: v1("memory", "memory.oom_control").or_else(|| v2("memory.events"))?,
+            kill: v2_folders()
+                .map(|folder| folder.join("cgroup.kill"))
+                .find(|path| exists(path)),
+        })
+    }
+
+    /// Reads the counters.
+    ///
+    /// # Errors
+    /// The container has gone, or a file is not as the kernel documents it.
+    pub fn counters(&self) -> io::Result<Counters> {
+        let cpu = match &self.cpu {
+            Place::V1(folder) => Duration::from_nanos(number(&folder.join("cpuacct.usage"))?),
+            Place::V2(folder) => {
+                Duration::from_micros(field(&folder.join("cpu.stat"), "usage_usec")?)
+            }
+        };
+        let (peak_bytes, oom_kills) = match &self.memory {
+            Place::V1(folder) => (
+                number(&folder.join("memory.max_usage_in_bytes"))?,
+                field(&folder.join("memory.oom_control"), "oom_kill")?,
+            ),
+            Place::V2(folder) => (
+                // Since Linux 5.19; before, what is held now is the best there is.
+                number(&folder.join("memory.peak"))
+                    .or_else(|_| number(&folder.join("memory.current")))?,
+                field(&folder.join("memory.events"), "oom_kill")?,
+            ),
+        };
+        Ok(Counters {
+            cpu,
+            peak_bytes,
+            oom_kills,
+        })
+    }
+
+    /// Starts the peak anew. Only v1 can; elsewhere the peak is that of the container's life.
+    pub fn reset_peak(&self) {
+        if let Place::V1(folder) = &self.memory {
+            // Refused to a host without the right to write there, which only widens the peak.
+            let _ = std::fs::write(folder.join("memory.max_usage_in_bytes"), "0");
+        }
+    }
+
+    /// Sends SIGKILL to everything in it at once, including what is forked meanwhile.
+    ///
+    /// # Errors
+    /// The kernel has no such switch, or it cannot be reached; ask the engine then.
+    pub fn kill(&self) -> io::Result<()> {
+        match &self.kill {
+            Some(path) => std::fs::write(path, "1"),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// The number that a file holds.
+fn number(path: &Path) -> io::Result<u64> {
+    let text = std::fs::read_to_string(path)?;
+    text.trim().parse().map_err(|_| unexpected(path))
+}
+
+/// The number after `name` in a file of `name number` lines.
+fn field(path: &Path, name: &str) -> io::Result<u64> {
+    let text = std::fs::read_to_string(path)?;
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix(name)?
+                .strip_prefix(' ')?
+                .trim()
+                .parse()
+                .ok()
+        })
+        .ok_or_else(|| unexpected(path))
+}
+
+fn unexpected(path: &Path) -> io::Error {
+    io::Error::other(format!("{} is not as expected", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `detect` finds on a machine on which these paths exist.
+    fn detect(text: &str, existing: &[&str]) -> Option<Cgroup> {
+        Cgroup::detect(text, "abc123", |path| {
+            existing.iter().any(|known| path == Path::new(known))
+        })
+    }
+
+    const V1: Option<fn(&str) -> Place> = Some(|path| Place::V1(path.into()));
+    const V2: Option<fn(&str) -> Place> = Some(|path| Place::V2(path.into()));
+
+    fn expect(
+        cpu: (Option<fn(&str) -> Place>, &str),
+        memory: (Option<fn(&str) -> Place>, &str),
+        kill: Option<&str>,
+    ) -> Option<Cgroup> {
+        Some(Cgroup {
+            cpu: cpu.0?(cpu.1),
+            memory: memory.0?(memory.1),
+            kill: kill.map(PathBuf::from),
+        })
+    }
+
+    #[test]
+    fn v1_with_controllers_mounted_apart_or_together() {
+        let text = "5:memory:/docker/abc123\n4:cpu,cpuacct:/docker/abc123\n1:name=systemd:/docker/abc123\n";
+        let memory = "/sys/fs/cgroup/memory/docker/abc123/memory.oom_control";
+        let folder = "/sys/fs/cgroup/memory/docker/abc123";
+        for cpu in [
+            "/sys/fs/cgroup/cpuacct/docker/abc123",
+            "/sys/fs/cgroup/cpu,cpuacct/docker/abc123",
+        ] {
+            assert_eq!(
+                detect(text, &[memory, &format!("{cpu}/cpuacct.usage")]),
+                expect((V1, cpu), (V1, folder), None)
+            );
+        }
+    }
+
+    #[test]
+    fn v2_below_a_systemd_slice() {
+        let text = "0::/system.slice/docker-abc123.scope\n";
+        let folder = "/sys/fs/cgroup/system.slice/docker-abc123.scope";
+        let files =
+            ["cpu.stat", "memory.events", "cgroup.kill"].map(|file| format!("{folder}/{file}"));
+        assert_eq!(
+            detect(text, &files.each_ref().map(String::as_str)),
+            expect((V2, folder), (V2, folder), Some(&files[2]))
+        );
+    }
+
+    #[test]
+    fn a_hybrid_counts_by_v1_and_kills_by_v2() {
+        let text = "4:memory:/docker/abc123\n2:cpuacct:/docker/abc123\n0::/docker/abc123\n";
+        let existing = [
+            "/sys/fs/cgroup/memory/docker/abc123/memory.oom_control",
+            "/sys/fs/cgroup/cpuacct/docker/abc123/cpuacct.usage",
+            "/sys/fs/cgroup/unified/docker/abc123/cpu.stat",
+            "/sys/fs/cgroup/unified/docker/abc123/cgroup.kill",
+        ];
+        assert_eq!(
+            detect(text, &existing),
+            expect(
+                (V1, "/sys/fs/cgroup/cpuacct/docker/abc123"),
+                (V1, "/sys/fs/cgroup/memory/docker/abc123"),
+                Some(existing[3])
+            )
+        );
+    }
+
+    #[test]
+    fn a_process_outside_of_the_container_is_never_taken_for_it() {
+        for text in [
+            "0::/\n",
+            "0::/user.slice\n",
+            "0::/docker/def456\n",
+            "",
+            "nonsense\n",
+            "0::\n",
+        ] {
+            let anything = Cgroup::detect(text, "abc123", |_| true);
+            assert_eq!(anything, None, "{text:?}");
+        }
+        assert_eq!(Cgroup::detect("0::/docker/abc123\n", "", |_| true), None);
+    }
+}

@@ -1,0 +1,268 @@
+//! One container with its agent: made, spoken to, ended and removed.
+//!
+//! Whoever holds a [`Container`] holds all there is of it. Dropping it ends every process in it
+//! at once and removes it soon after; [`Container::remove`] does the same and waits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use agent_protocol::wire::Frames;
+use agent_protocol::{Event, Order, VERSION};
+use bollard::container::{AttachContainerResults, LogOutput};
+use bollard::models::ContainerUpdateBody;
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StartContainerOptions,
+};
+use futures_util::{FutureExt, Stream, StreamExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tracing::warn;
+
+use super::cgroup::Cgroup;
+use super::engine::{Engine, status};
+use super::harden::{self, Budget, Spec};
+use super::{permanent, retryable};
+use crate::sandbox::HostFault;
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The image's id.
+    pub image: String,
+    /// The language's id.
+    pub language: String,
+    /// The job's id, if it is for one.
+    pub job: Option<String>,
+    /// What it may use.
+    pub budget: Budget,
+}
+
+/// A running container whose agent takes orders.
+pub struct Container {
+    guard: Guard,
+    image: String,
+    /// What it may use now.
+    budget: Budget,
+    input: Pin<Box<dyn AsyncWrite + Send>>,
+    output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
+    frames: Frames,
+}
+
+impl Container {
+    /// Makes and starts a container and waits until its agent is ready.
+    pub async fn start(engine: Arc<Engine>, request: Request) -> Result<Self, HostFault> {
+        // In a task of its own, so that a caller who gives up cannot leave a container behind
+        // that the engine was about to make: its guard lives here until there is one to hand over.
+        let tasks = engine.tasks.clone();
+        let task = tasks.spawn(async move {
+            let guard = Guard::create(engine, &request).await?;
+            let limit = guard.engine.settings.start_timeout;
+            match tokio::time::timeout(limit, Self::open(guard, request)).await {
+                Ok(container) => container,
+                Err(_) => Err(retryable(format!(
+                    "a container was not ready within {limit:?}"
+                ))),
+            }
+        });
+        task.await
+            .map_err(|error| retryable(format!("starting a container broke off: {error}")))?
+    }
+
+    /// Attaches to the container, starts it, and hears its agent say that it is ready.
+    async fn open(mut guard: Guard, request: Request) -> Result<Self, HostFault> {
+        let fault = |error| retryable(format!("a container cannot be started: {error}"));
+        let docker = &guard.engine.docker;
+        // Before the start, or the agent's first words would be lost.
+        let options = AttachContainerOptionsBuilder::new()
+            .stream(true)
+            .stdin(true)
+            .stdout(true)
+            .stderr(true)
+            .build();
+        let AttachContainerResults { output, input } = docker
+            .attach_container(&guard.name, Some(options))
+            .await
+            .map_err(fault)?;
+        docker
+            .start_container(&guard.name, None::<StartContainerOptions>)
+            .await
+            .map_err(fault)?;
+        let inspected = guard.engine.inspect(&guard.name).await?;
+        let pid = inspected.state.and_then(|state| state.pid);
+        guard.cgroup = Cgroup::of_container(
+            inspected.id.as_deref().unwrap_or_default(),
+            pid.unwrap_or_default(),
+        );
+
+        let Request { image, budget, .. } = request;
+        let mut container = Self {
+            guard,
+            image,
+            budget,
+            input,
+            output,
+            frames: Frames::default(),
+        };
+        match container.next_event().await? {
+            Some(Event::Ready { version: VERSION }) => Ok(container),
+            Some(Event::Ready { version }) => Err(retryable(format!(
+                "the image's agent speaks protocol {version} and this host {VERSION}; build the images again"
+            ))),
+            other => Err(retryable(format!("the agent began with {other:?}"))),
+        }
+    }
+
+    /// Sends orders.
+    pub async fn send(&mut self, orders: &[Order]) -> Result<(), HostFault> {
+        let frames: Vec<u8> = orders.iter().flat_map(Order::to_frame).collect();
+        let lost = |error| retryable(format!("the agent takes no orders: {error}"));
+        self.input.write_all(&frames).await.map_err(lost)?;
+        self.input.flush().await.map_err(lost)
+    }
+
+    /// The agent's next event, or `None` if the container has ended. Losing this future loses
+    /// nothing.
+    pub async fn next_event(&mut self) -> Result<Option<Event>, HostFault> {
+        let broken = |error| permanent(format!("the agent's stream is broken: {error}"));
+        loop {
+            if let Some(body) = self.frames.next_body().map_err(broken)? {
+                return Event::from_body(body).map(Some).map_err(broken);
+            }
+            match self.output.next().await {
+                Some(Ok(LogOutput::StdOut { message })) => self.frames.push(&message),
+                Some(Ok(LogOutput::StdErr { message })) => {
+                    let text = String::from_utf8_lossy(&message);
+                    warn!(container.name = %self.guard.name, text = %text.trim_end(), "the agent says");
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    return Err(retryable(format!("the engine's stream broke: {error}")));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether an idle container is still there. Its agent has nothing to say until it is asked.
+    pub fn is_idle(&mut self) -> bool {
+        self.next_event().now_or_never().is_none()
+    }
+
+    /// Changes what everything in it may use together.
+    pub async fn resize(&mut self, budget: Budget) -> Result<(), HostFault> {
+        if self.budget == budget {
+            return Ok(());
+        }
+        let body = ContainerUpdateBody {
+            memory: Some(budget.memory()),
+            memory_swap: Some(budget.memory()),
+            pids_limit: Some(budget.pids()),
+            ..ContainerUpdateBody::default()
+        };
+        let updated = self
+            .guard
+            .engine
+            .docker
+            .update_container(&self.guard.name, body)
+            .await;
+        updated
+            .map_err(|error| retryable(format!("a container's limits cannot be set: {error}")))?;
+        self.budget = budget;
+        Ok(())
+    }
+
+    /// The id of its image.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// Its cgroup, if the host can see it.
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.guard.cgroup.as_ref()
+    }
+
+    /// Whether the engine says that it ended for lack of memory. For when there is no cgroup
+    /// left to ask.
+    pub async fn was_out_of_memory(&mut self) -> Result<bool, HostFault> {
+        let state = self.guard.engine.inspect(&self.guard.name).await?.state;
+        Ok(state.and_then(|state| state.oom_killed).unwrap_or(false))
+    }
+
+    /// Ends everything in it and removes it.
+    pub async fn remove(mut self) {
+        self.guard.remove().await;
+    }
+}
+
+/// A container's name, whether the engine has made it yet or not, and the duty to remove it.
+struct Guard {
+    engine: Arc<Engine>,
+    name: String,
+    cgroup: Option<Cgroup>,
+    removed: bool,
+}
+
+impl Guard {
+    async fn create(engine: Arc<Engine>, request: &Request) -> Result<Self, HostFault> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random)
+            .map_err(|error| retryable(format!("there is no randomness: {error}")))?;
+        let name = format!("codecrafter-{:016x}", u64::from_le_bytes(random));
+        let settings = &engine.settings;
+        let body = harden::container(&Spec {
+            image: &request.image,
+            instance: &settings.instance,
+            language: &request.language,
+            job: request.job.as_deref(),
+            budget: request.budget,
+            nano_cpus: settings.nano_cpus,
+            seccomp: &engine.seccomp,
+            cgroup_parent: settings.cgroup_parent.as_deref(),
+            runtime: settings.runtime.as_deref(),
+        });
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        if let Err(error) = engine.docker.create_container(Some(options), body).await {
+            // Without an answer, the engine may yet make it.
+            if status(&error).is_none() {
+                engine.abandon(name);
+            }
+            return Err(retryable(format!("a container cannot be made: {error}")));
+        }
+        Ok(Self {
+            engine,
+            name,
+            cgroup: None,
+            removed: false,
+        })
+    }
+
+    /// Ends every process, by the kernel where that is possible: at once and without the engine.
+    fn kill(&self) {
+        if let Some(cgroup) = &self.cgroup {
+            // Where it cannot, removing it by force kills as well.
+            let _ = cgroup.kill();
+        }
+    }
+
+    async fn remove(&mut self) {
+        self.kill();
+        self.engine.remove(&self.name).await;
+        // Only now: a caller who gives up before leaves the rest to `drop`.
+        self.removed = true;
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        self.kill();
+        let (engine, name) = (Arc::clone(&self.engine), std::mem::take(&mut self.name));
+        // Without a runtime the process is ending. The agent then loses its input and ends too,
+        // and the next start sweeps up what is left of the container.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = engine.tasks.clone();
+            tasks.spawn_on(async move { engine.remove(&name).await }, &runtime);
+        }
+    }
+}

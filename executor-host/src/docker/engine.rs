@@ -1,0 +1,160 @@
+//! The engine: the connection to it, what it is asked for in every container, and the certainty
+//! that what it made is removed.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::harden::LABEL_HOST;
+use super::{DockerSettings, permanent, retryable, seccomp};
+use crate::sandbox::HostFault;
+
+/// A connected engine.
+#[derive(Debug)]
+pub struct Engine {
+    pub docker: Docker,
+    pub settings: DockerSettings,
+    /// The text of the system call profile for its architecture.
+    pub seccomp: String,
+    /// What starts and removes containers in the background.
+    pub tasks: TaskTracker,
+    /// Containers that could not be removed yet, by name.
+    abandoned: Mutex<Vec<String>>,
+}
+
+impl Engine {
+    /// Connects, agrees on a version of the API, and finds out what the engine is.
+    pub async fn connect(settings: DockerSettings) -> Result<Self, HostFault> {
+        let unreachable =
+            |error| retryable(format!("the container engine cannot be reached: {error}"));
+        let docker = match &settings.socket {
+            Some(path) => Docker::connect_with_unix(
+                &path.to_string_lossy(),
+                settings.request_timeout.as_secs().max(1),
+                API_DEFAULT_VERSION,
+            ),
+            None => Docker::connect_with_unix_defaults(),
+        };
+        let docker = docker
+            .map_err(unreachable)?
+            .with_timeout(settings.request_timeout)
+            // An engine refuses every request of a client that is newer than itself.
+            .negotiate_version()
+            .await
+            .map_err(unreachable)?;
+        let version = docker.version().await.map_err(unreachable)?;
+        let architecture = version.arch.unwrap_or_default();
+        let seccomp = seccomp::profile(&architecture).ok_or_else(|| {
+            permanent(format!(
+                "there is no system call profile for the architecture {architecture:?}"
+            ))
+        })?;
+        info!(
+            engine.version = version.version.as_deref().unwrap_or("unknown"),
+            engine.api = %docker.client_version(),
+            "connected to the container engine"
+        );
+        Ok(Self {
+            docker,
+            settings,
+            seccomp,
+            tasks: TaskTracker::new(),
+            abandoned: Mutex::default(),
+        })
+    }
+
+    /// The id of an image, or `None` if there is no such image here.
+    pub async fn image_id(&self, name: &str) -> Result<Option<String>, HostFault> {
+        match self.docker.inspect_image(name).await {
+            Ok(image) => Ok(image.id),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(retryable(format!(
+                "the image {name} cannot be looked up: {error}"
+            ))),
+        }
+    }
+
+    /// What the engine knows of a container.
+    pub async fn inspect(&self, name: &str) -> Result<ContainerInspectResponse, HostFault> {
+        let inspected = self
+            .docker
+            .inspect_container(name, None::<InspectContainerOptions>)
+            .await;
+        inspected.map_err(|error| retryable(format!("a container cannot be looked at: {error}")))
+    }
+
+    /// Ends and removes a container. One that is not there is fine. One that cannot be removed
+    /// now is remembered for [`Self::remove_abandoned`].
+    pub async fn remove(&self, name: &str) {
+        let options = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
+        match self.docker.remove_container(name, Some(options)).await {
+            // 409: it is being removed already.
+            Ok(()) => {}
+            Err(error) if matches!(status(&error), Some(404 | 409)) => {}
+            Err(error) => {
+                warn!(container.name = name, %error, "a container could not be removed; will try again");
+                self.abandon(name.to_owned());
+            }
+        }
+    }
+
+    /// Remembers a container that may exist, to be removed later.
+    pub fn abandon(&self, name: String) {
+        self.abandoned().push(name);
+    }
+
+    /// Tries again to remove what could not be removed before.
+    pub async fn remove_abandoned(&self) {
+        let names = std::mem::take(&mut *self.abandoned());
+        for name in names {
+            self.remove(&name).await;
+        }
+    }
+
+    fn abandoned(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.abandoned
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Removes every container of this host's instance and gives their number.
+    pub async fn sweep(&self) -> Result<usize, HostFault> {
+        let label = format!("{LABEL_HOST}={}", self.settings.instance);
+        let filters = HashMap::from([("label".to_owned(), vec![label])]);
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let found = self
+            .docker
+            .list_containers(Some(options))
+            .await
+            .map_err(|error| retryable(format!("containers cannot be listed: {error}")))?;
+        let ids: Vec<_> = found
+            .into_iter()
+            .filter_map(|container| container.id)
+            .collect();
+        for id in &ids {
+            self.remove(id).await;
+        }
+        Ok(ids.len())
+    }
+}
+
+/// The HTTP status of an engine's refusal.
+pub fn status(error: &bollard::errors::Error) -> Option<u16> {
+    match error {
+        bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}

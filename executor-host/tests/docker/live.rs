@@ -1,0 +1,106 @@
+//! Output while a program runs, cancelling, and what is left after all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::CreateContainerOptions;
+use codecrafter_shared::job::{Stage, Stream, Verdict};
+use executor_host::docker::harden::LABEL_HOST;
+use executor_host::sandbox::{Progress, Sandbox};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{World, job, next, only_run, start, timed};
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn output_arrives_while_the_program_runs_and_cancelling_ends_it() {
+    let world = Arc::new(World::new("live").await);
+    // It never ends by itself, so what arrives arrives before its end.
+    let code = "print('first')\nwhile True: pass";
+    let (mut progress, cancel, task) = start(&world, timed(code, 15_000, 30_000));
+    assert_eq!(next(&mut progress).await, Progress::Stage(Stage::Run));
+    let mut seen = Vec::new();
+    while seen != b"first\n" {
+        match next(&mut progress).await {
+            Progress::Output(Stream::Stdout, bytes) => seen.extend(bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!task.is_finished());
+    cancel.cancel();
+    let outcome = tokio::time::timeout(Duration::from_secs(5), task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(outcome.verdict, Verdict::Cancelled);
+    assert_eq!(
+        outcome.message.as_deref(),
+        Some("The execution was cancelled.")
+    );
+    assert_eq!(only_run(outcome).stdout.data, "first\n");
+    assert_eq!(world.containers().await.len(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_job_cancelled_before_it_starts_starts_nothing() {
+    let world = World::new("cancel-early").await;
+    let (sender, _receiver) = mpsc::channel(1);
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let outcome = world
+        .sandbox
+        .run(&job("print(1)"), sender, cancel)
+        .await
+        .unwrap();
+    assert_eq!(
+        (outcome.verdict, outcome.runs.len()),
+        (Verdict::Cancelled, 0)
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_job_whose_future_is_dropped_leaves_nothing() {
+    let world = Arc::new(World::new("dropped").await);
+    let code = "print('first')\nwhile True: pass";
+    let (mut progress, _cancel, task) = start(&world, timed(code, 15_000, 30_000));
+    assert_eq!(next(&mut progress).await, Progress::Stage(Stage::Run));
+    assert!(matches!(next(&mut progress).await, Progress::Output(..)));
+    task.abort();
+    world.wait_for_containers(0).await;
+    // Also when it is dropped while its container is being made.
+    let (_progress, _cancel, task) = start(&world, job("print(1)"));
+    world.wait_for_containers(1).await;
+    task.abort();
+    world.wait_for_containers(0).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_sweep_removes_what_a_crash_left() {
+    let world = World::new("sweep").await;
+    let leftover = ContainerCreateBody {
+        image: Some("codecrafter/python:dev".into()),
+        labels: Some(HashMap::from([(
+            LABEL_HOST.to_owned(),
+            world.instance.clone(),
+        )])),
+        ..ContainerCreateBody::default()
+    };
+    for _ in 0..2 {
+        let options = None::<CreateContainerOptions>;
+        world
+            .docker
+            .create_container(options, leftover.clone())
+            .await
+            .unwrap();
+    }
+    assert_eq!(world.containers().await.len(), 2);
+    assert_eq!(world.sandbox.sweep().await.unwrap(), 2);
+    assert_eq!(world.containers().await.len(), 0);
+}

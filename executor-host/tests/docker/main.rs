@@ -1,0 +1,13 @@
+//! Real programs in real containers. Needs a Docker engine and the images; run by
+//! `cargo xtask test`, or by hand with
+//! `cargo test -p codecrafter-executor-host --test docker -- --ignored`.
+//!
+//! Each test has an instance name of its own, so that it sees only its own containers.
+
+mod faults;
+mod isolation;
+mod limits;
+mod live;
+mod programs;
+mod runs;
+mod world;

@@ -1,0 +1,186 @@
+//! Several runs of one job, a compiler before them, and containers started ahead.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use codecrafter_shared::job::{Job, RunSpec, SourceFile, Stage, Stream, Verdict};
+use executor_host::docker::harden::LABEL_JOB;
+use executor_host::sandbox::{Progress, Sandbox};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{PATIENCE, World, job, only_run, printed, start};
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn each_run_finds_the_files_as_the_first_did() {
+    let world = World::new("runs").await;
+    let code = "
+import os, sys
+here = sorted(os.listdir('/work')), os.listdir('/tmp'), os.listdir('/dev/shm')
+print(here, open('main.py').read(6) == '\\nimpor', sys.stdin.read())
+for place in ['/work', '/tmp', '/dev/shm']:
+    os.makedirs(place + '/d/e'); os.chmod(place + '/d', 0)
+    os.symlink('/etc', place + '/link')
+    open(place + '/f', 'w').write('x')
+open('main.py', 'w').write('raise SystemExit(9)')
+if os.fork() == 0:
+    os.setsid()
+    while True: pass
+";
+    let mut job = job(code);
+    let run = |stdin: &str| RunSpec {
+        stdin: stdin.into(),
+        args: vec![],
+    };
+    job.runs = vec![run("one"), run("two"), run("three")];
+    let outcome = world.run(&job).await;
+    assert_eq!(outcome.verdict, Verdict::Accepted, "{outcome:#?}");
+    let printed: Vec<_> = outcome.runs.iter().map(printed).collect();
+    assert_eq!(
+        printed,
+        ["one", "two", "three"].map(|input| format!("(['main.py'], [], []) True {input}\n"))
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn runs_stop_after_the_first_that_is_not_accepted() {
+    let world = World::new("stop").await;
+    let mut job = job("import sys; sys.exit(int(sys.argv[1]))");
+    job.runs = ["0", "7", "0"]
+        .map(|code| RunSpec {
+            stdin: String::new(),
+            args: vec![code.into()],
+        })
+        .into();
+    let outcome = world.run(&job).await;
+    assert_eq!(outcome.verdict, Verdict::RuntimeError);
+    let codes: Vec<_> = outcome.runs.iter().map(|run| run.exit_code).collect();
+    assert_eq!(codes, [Some(0), Some(7)]);
+}
+
+/// A language with a compiler: Python's, and a program in a folder that only it makes.
+async fn world_with_compiler(test: &str) -> World {
+    World::with(test, |settings| {
+        settings.languages[0].compile = Some(vec!["python3".into(), "build.py".into()]);
+        settings.languages[0].run = vec!["./out/program".into()];
+        settings.languages[0].env = BTreeMap::new();
+    })
+    .await
+}
+
+fn compiled(build: &str, runs: usize) -> Job {
+    let mut job = job("print('built')");
+    job.files = vec![SourceFile {
+        path: "build.py".into(),
+        content: build.into(),
+    }];
+    job.runs = vec![RunSpec::default(); runs];
+    job
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_compiler_runs_once_before_all_runs() {
+    let world = Arc::new(world_with_compiler("compile").await);
+    let build = "
+import os
+print('compiling')
+os.mkdir('out')
+with open('out/program', 'w') as f: f.write('#!/bin/sh\\nexec python3 main.py\\n')
+os.chmod('out/program', 0o755)
+";
+    let (mut progress, _cancel, task) = start(&world, compiled(build, 2));
+    let mut seen = Vec::new();
+    while let Some(progress) = progress.recv().await {
+        seen.push(progress);
+    }
+    let outcome = task.await.unwrap().unwrap();
+    assert_eq!(outcome.verdict, Verdict::Accepted, "{outcome:#?}");
+    assert_eq!(printed(outcome.compile.as_ref().unwrap()), "compiling\n");
+    assert_eq!(
+        outcome.runs.iter().map(printed).collect::<Vec<_>>(),
+        ["built\n", "built\n"]
+    );
+    let output = |text: &str| Progress::Output(Stream::Stdout, text.as_bytes().to_vec());
+    assert_eq!(
+        seen[..3],
+        [
+            Progress::Stage(Stage::Compile),
+            output("compiling\n"),
+            Progress::Stage(Stage::Run)
+        ]
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_source_that_does_not_compile_is_not_run() {
+    let world = world_with_compiler("compile-error").await;
+    let outcome = world
+        .run(&compiled("raise SystemExit('no such thing')", 1))
+        .await;
+    assert_eq!(outcome.verdict, Verdict::CompileError);
+    assert_eq!(
+        outcome.message.as_deref(),
+        Some("The compiler exited with code 1.")
+    );
+    assert_eq!(outcome.compile.unwrap().stderr.data, "no such thing\n");
+    assert_eq!(outcome.runs.len(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_compiler_that_makes_no_program_is_the_programs_fault() {
+    let world = world_with_compiler("no-program").await;
+    let outcome = world.run(&compiled("print('lazy')", 1)).await;
+    assert_eq!(outcome.verdict, Verdict::RuntimeError);
+    let message = outcome.message.unwrap();
+    assert!(
+        message.starts_with("The program could not be started: No such file"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_warm_container_serves_a_job_within_that_jobs_limits() {
+    let world = World::with("warm", |settings| settings.warm = 1).await;
+    world.sandbox.languages().await.unwrap();
+    let warm = wait_for_warm(&world).await;
+    let mut job = job("x = bytearray(1 << 30)");
+    job.limits.memory_bytes = 48 << 20;
+    let (sender, _receiver) = mpsc::channel(1);
+    let outcome = world
+        .sandbox
+        .run(&job, sender, CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(outcome.verdict, Verdict::MemoryLimit);
+    assert!(only_run(outcome).usage.peak_bytes <= 48 << 20);
+    // Used once: the next that is ready is another.
+    assert_ne!(wait_for_warm(&world).await, warm);
+    world.sandbox.close().await;
+    assert_eq!(world.containers().await.len(), 0);
+}
+
+/// The id of the one container that runs ahead of any job.
+async fn wait_for_warm(world: &World) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let [container] = &world.wait_for_containers(1).await[..] else {
+            unreachable!()
+        };
+        if format!("{:?}", container.state)
+            .to_lowercase()
+            .contains("running")
+        {
+            assert!(!container.labels.as_ref().unwrap().contains_key(LABEL_JOB));
+            return container.id.clone().unwrap();
+        }
+        assert!(Instant::now() < deadline, "{container:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
