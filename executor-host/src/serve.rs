@@ -21,6 +21,9 @@ use crate::sandbox::Sandbox;
 /// Time to deliver the last reports in, once everything else has ended.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
+/// Three times within [`codecrafter_shared::limits::EXECUTOR_LIVE_MS`].
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
+
 /// The embedded queue's file in the state folder.
 pub const QUEUE_FILE: &str = "queue.db";
 
@@ -62,6 +65,7 @@ pub async fn serve(
         queue: Arc::clone(&queue),
         slots,
         offer: host.offer(),
+        announce_every: ANNOUNCE_EVERY,
     };
     let reporting = Reporting { client, queue: Arc::clone(&queue), live };
     tracing::info!(edge = %edge, executor.id = %executor, slots, "serving");

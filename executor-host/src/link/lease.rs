@@ -18,9 +18,6 @@ use crate::host::{Offer, describe};
 use crate::queue::{Queue, QueueError};
 use crate::retry::Retry;
 
-/// A host without room for jobs still tells the edge so often that it is there.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
-
 /// Moves jobs from the edge into the queue, never more than the host can run at a time: what it
 /// cannot run soon is better off with another host.
 pub struct Leasing {
@@ -32,6 +29,8 @@ pub struct Leasing {
     pub slots: u32,
     /// What the host can run.
     pub offer: watch::Receiver<Offer>,
+    /// How often a host without room for jobs still tells the edge that it is there.
+    pub announce_every: Duration,
 }
 
 /// Why a round of leasing did not work.
@@ -70,7 +69,7 @@ impl Leasing {
 
     /// Waits for room and then for jobs; announces the host meanwhile.
     async fn lease(&mut self) -> Result<Vec<Lease>, LeaseError> {
-        let room = timeout(ANNOUNCE_EVERY, self.room()).await;
+        let room = timeout(self.announce_every, self.room()).await;
         let (slots, wait_ms) = match room {
             Ok(free) => (free?.min(limits::LEASE_JOBS_MAX), limits::LEASE_WAIT_MS_MAX),
             Err(_) => (0, 0),

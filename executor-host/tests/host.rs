@@ -1,0 +1,307 @@
+//! What becomes of a job on a host, with a real queue and a sandbox that follows orders.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use codecrafter_shared::id::AttemptId;
+use codecrafter_shared::job::{Event, Job, Outcome, Report, Stage, Stream, Verdict};
+use codecrafter_shared::time::Timestamp;
+use common::{Faulty, Flaky, PATIENCE};
+use executor_host::host::{Host, HostSettings};
+use executor_host::queue::contract::{execution, job};
+use executor_host::queue::{DELIVERIES_MAX, Embedded, LiveReports, Queue};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// A host at work.
+struct World {
+    queue: Arc<Faulty>,
+    sandbox: Arc<Flaky>,
+    live: LiveReports,
+    settings: HostSettings,
+    _folder: TempDir,
+}
+
+struct Running {
+    stop: CancellationToken,
+    ended: JoinHandle<()>,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let queue = Embedded::open(&folder.path().join("queue.db")).unwrap();
+        Self {
+            queue: Faulty::new(Arc::new(queue)),
+            sandbox: Arc::default(),
+            live: LiveReports::default(),
+            settings: HostSettings {
+                slots: 2,
+                grace: Duration::from_secs(20),
+                retry_delay: Duration::from_millis(10),
+            },
+            _folder: folder,
+        }
+    }
+
+    fn start(&self) -> Running {
+        let (queue, sandbox) = (Arc::clone(&self.queue), Arc::clone(&self.sandbox));
+        let host = Host::new(queue, sandbox, self.live.clone(), self.settings.clone());
+        let stop = CancellationToken::new();
+        let ended = tokio::spawn(Arc::new(host).run(stop.clone()));
+        Running { stop, ended }
+    }
+
+    async fn publish(&self, number: u64, code: &str) {
+        self.queue.publish(&Job { code: code.into(), ..job(number) }).await.unwrap();
+    }
+
+    /// Waits for the next final result and takes it out of the queue.
+    async fn result(&self) -> Report {
+        let mut taken = timeout(PATIENCE, self.queue.take_results(1)).await.unwrap().unwrap();
+        let stored = taken.remove(0);
+        let report = stored.report.clone();
+        stored.confirm().await.unwrap();
+        report
+    }
+
+    async fn live_until(&self, mut seen: impl FnMut(&Report) -> bool) -> Vec<Report> {
+        let mut all = Vec::new();
+        while !all.iter().any(&mut seen) {
+            timeout(PATIENCE, self.live.due()).await.expect("it is never reported");
+            all.extend(self.live.drain());
+        }
+        all
+    }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stop.cancel();
+        timeout(PATIENCE, self.ended).await.expect("it does not stop").unwrap();
+    }
+}
+
+fn outcome(report: &Report) -> &Outcome {
+    match &report.event {
+        Event::Finished { outcome } => outcome,
+        other => panic!("not final: {other:?}"),
+    }
+}
+
+fn message(report: &Report) -> &str {
+    outcome(report).message.as_deref().unwrap()
+}
+
+#[tokio::test]
+async fn an_attempt_is_reported_in_order_and_without_a_gap() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "hello\nerr oh\nexit 3").await;
+    let last = world.result().await;
+    let mut reports = world.live.drain();
+    assert_eq!(outcome(&last).verdict, Verdict::RuntimeError);
+    assert_eq!(outcome(&last).runs[0].exit_code, Some(3));
+    reports.push(last);
+    let output = |stream, text: &str| Event::Output { stream, text: text.into() };
+    let events: Vec<_> = reports.iter().map(|report| report.event.clone()).collect();
+    let expected = [
+        Event::Started,
+        Event::Stage { stage: Stage::Run },
+        output(Stream::Stdout, "hello\n"),
+        output(Stream::Stderr, "oh\n"),
+    ];
+    assert_eq!(events[..4], expected);
+    for (seq, report) in reports.iter().enumerate() {
+        assert_eq!(report.seq as usize, seq);
+        assert_eq!(report.attempt_id, reports[0].attempt_id);
+        assert_eq!(report.execution_id, execution(1));
+        assert_eq!(report.report_token, job(1).report_token);
+    }
+    running.stop().await;
+    assert_eq!(world.queue.depth().await.unwrap(), Default::default());
+}
+
+#[tokio::test]
+async fn a_job_is_acknowledged_only_after_its_result_is_kept() {
+    let world = World::new();
+    world.queue.store_result_fails.store(true, Ordering::SeqCst);
+    let running = world.start();
+    world.publish(1, "hello").await;
+    timeout(PATIENCE, world.queue.failed.notified()).await.unwrap();
+    timeout(PATIENCE, world.queue.failed.notified()).await.unwrap();
+    let depth = world.queue.depth().await.unwrap();
+    assert_eq!((depth.running, depth.results), (1, 0), "still held");
+    world.queue.store_result_fails.store(false, Ordering::SeqCst);
+    assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
+    running.stop().await;
+    assert_eq!(world.queue.depth().await.unwrap(), Default::default());
+    assert_eq!(world.sandbox.echo.starts(execution(1)), 1, "the result was not made again");
+}
+
+#[tokio::test]
+async fn a_fault_of_the_host_is_tried_again_and_never_blamed_on_the_program() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, &format!("fault {}\nhello", DELIVERIES_MAX - 1)).await;
+    let last = world.result().await;
+    assert_eq!(outcome(&last).verdict, Verdict::Accepted);
+    let started = |report: &Report| (report.event == Event::Started).then_some(report.attempt_id);
+    let mut attempts: Vec<AttemptId> = world.live.drain().iter().filter_map(started).collect();
+    assert_eq!(attempts.last(), Some(&last.attempt_id));
+    attempts.sort_unstable();
+    attempts.dedup();
+    assert_eq!(attempts.len(), DELIVERIES_MAX as usize, "each attempt has an id of its own");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_the_host_keeps_failing_on_ends_as_an_internal_error() {
+    for (code, starts) in [("fault 99", DELIVERIES_MAX), ("panic", DELIVERIES_MAX), ("broken", 1)] {
+        let world = World::new();
+        let running = world.start();
+        world.publish(1, code).await;
+        let last = world.result().await;
+        assert_eq!(outcome(&last).verdict, Verdict::InternalError, "{code}");
+        assert!(message(&last).contains("not the program"), "{}", message(&last));
+        assert!(!message(&last).contains("told to"), "the cause is for the log");
+        assert_eq!(world.sandbox.echo.starts(execution(1)), starts, "{code}");
+        running.stop().await;
+        assert_eq!(world.queue.depth().await.unwrap(), Default::default());
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_was_in_the_hands_of_too_many_dead_workers_is_not_run_again() {
+    let world = World::new();
+    world.publish(1, "hello").await;
+    for _ in 0..DELIVERIES_MAX {
+        drop(world.queue.take().await.unwrap());
+    }
+    let running = world.start();
+    let last = world.result().await;
+    assert_eq!((outcome(&last).verdict, last.seq), (Verdict::InternalError, 0));
+    assert_eq!(world.sandbox.echo.starts(execution(1)), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_run_here_ends_with_the_reason_and_without_a_run() {
+    let past = Timestamp::from_millis(1);
+    for (refused, verdict, reason) in [
+        (Job { deadline: past, ..job(1) }, Verdict::Expired, "deadline"),
+        (Job { language: "cobol".into(), ..job(1) }, Verdict::InternalError, "`cobol`"),
+        (Job { schema: 99, ..job(1) }, Verdict::InternalError, "version 99"),
+    ] {
+        let world = World::new();
+        world.queue.publish(&refused).await.unwrap();
+        let running = world.start();
+        let last = world.result().await;
+        assert_eq!((outcome(&last).verdict, last.seq), (verdict, 0));
+        assert!(message(&last).contains(reason), "{}", message(&last));
+        assert_eq!(world.sandbox.echo.starts(execution(1)), 0);
+        assert!(world.live.is_empty());
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_character_that_arrives_in_two_pieces_is_shown_whole() {
+    let world = World::new();
+    let running = world.start();
+    // U+1F980, cut in its middle, long enough apart to be reported in between.
+    world.publish(1, "bytes 41f09f\nsleep 200\nbytes a680").await;
+    world.result().await;
+    let text = |report: Report| match report.event {
+        Event::Output { text, .. } => Some(text),
+        _ => None,
+    };
+    let texts: Vec<_> = world.live.drain().into_iter().filter_map(text).collect();
+    assert_eq!(texts, ["A", "\u{1f980}"]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn no_more_jobs_run_at_a_time_than_there_are_slots() {
+    let world = World::new();
+    let running = world.start();
+    for number in 1..=5 {
+        world.publish(number, "wait").await;
+    }
+    let mut started = 0;
+    world
+        .live_until(|report| {
+            started += u32::from(report.event == Event::Started);
+            started == 2
+        })
+        .await;
+    let depth = world.queue.depth().await.unwrap();
+    assert_eq!((depth.running, depth.ready), (2, 3));
+    running.stop.cancel();
+    running.ended.abort();
+}
+
+#[tokio::test]
+async fn a_running_job_may_end_within_the_grace() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "sleep 300\nhello").await;
+    world.live_until(|report| report.event == Event::Started).await;
+    world.publish(2, "hello").await;
+    running.stop().await;
+    assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
+    let depth = world.queue.depth().await.unwrap();
+    assert_eq!((depth.ready, depth.running), (1, 0), "nothing was taken after the stop");
+}
+
+#[tokio::test]
+async fn a_job_that_runs_longer_than_the_grace_is_given_back_and_not_called_cancelled() {
+    let mut world = World::new();
+    world.settings.grace = Duration::from_millis(50);
+    let running = world.start();
+    world.publish(1, "wait").await;
+    world.live_until(|report| report.event == Event::Started).await;
+    running.stop().await;
+    let depth = world.queue.depth().await.unwrap();
+    assert_eq!((depth.ready, depth.running, depth.results), (1, 0, 0));
+    assert_eq!(world.queue.take().await.unwrap().count, 2);
+}
+
+#[tokio::test]
+async fn nothing_is_taken_while_the_sandbox_does_not_answer() {
+    let world = World::new();
+    world.sandbox.away.store(true, Ordering::SeqCst);
+    world.publish(1, "hello").await;
+    let running = world.start();
+    // It has been asked twice: the first answer was understood.
+    timeout(PATIENCE, world.sandbox.asked.notified()).await.unwrap();
+    timeout(PATIENCE, world.sandbox.asked.notified()).await.unwrap();
+    assert_eq!(world.queue.depth().await.unwrap().ready, 1);
+    world.sandbox.away.store(false, Ordering::SeqCst);
+    assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_goes_away_costs_jobs_time_and_nothing_else() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "hello").await;
+    world.result().await;
+    world.sandbox.away.store(true, Ordering::SeqCst);
+    for number in 2..=4 {
+        world.publish(number, "hello").await;
+    }
+    // Only the jobs that were taken before it showed have lost a delivery.
+    world.live_until(|report| report.execution_id != execution(1)).await;
+    world.sandbox.away.store(false, Ordering::SeqCst);
+    for _ in 2..=4 {
+        assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
+    }
+    running.stop().await;
+}

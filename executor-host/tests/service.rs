@@ -1,0 +1,179 @@
+//! The whole service around a sandbox that follows orders: what an edge sees of it, also when the
+//! process is killed.
+
+mod common;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use codecrafter_shared::id::AttemptId;
+use codecrafter_shared::job::{Event, Job, Verdict};
+use common::{Edge, PATIENCE};
+use executor_host::host::HostSettings;
+use executor_host::link::Credentials;
+use executor_host::queue::Embedded;
+use executor_host::queue::contract::{execution, job};
+use executor_host::sandbox::echo::Echo;
+use executor_host::serve::{QUEUE_FILE, serve};
+use executor_host::shutdown;
+use tempfile::TempDir;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+fn settings() -> HostSettings {
+    HostSettings {
+        slots: 2,
+        grace: Duration::from_secs(10),
+        retry_delay: Duration::from_millis(10),
+    }
+}
+
+fn code(number: u64, code: &str) -> Job {
+    Job { code: code.into(), ..job(number) }
+}
+
+#[tokio::test]
+async fn every_job_that_the_edge_has_is_run_and_reported_once() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    let credentials = Edge::enrol(&url, folder.path()).await;
+    const JOBS: u64 = 30;
+    for number in 0..JOBS {
+        edge.offer(code(number, &format!("hello {number}")));
+    }
+    let stop = CancellationToken::new();
+    let service = tokio::spawn({
+        let (path, stop) = (folder.path().to_owned(), stop.clone());
+        async move { serve(&path, credentials, settings(), Arc::new(Echo::default()), stop).await }
+    });
+    edge.until_finished((0..JOBS).map(execution)).await;
+    stop.cancel();
+    timeout(PATIENCE, service).await.expect("it does not stop").unwrap().unwrap();
+    assert_eq!(Embedded::inspect(&folder.path().join(QUEUE_FILE)).unwrap(), Default::default());
+    let state = edge.state();
+    assert_eq!(state.acknowledged.len(), JOBS as usize);
+    assert_eq!(state.counted.duplicates, 0);
+    let mut attempts: HashMap<AttemptId, Vec<u32>> = HashMap::new();
+    for report in state.reports() {
+        attempts.entry(report.attempt_id).or_default().push(report.seq);
+    }
+    assert_eq!(attempts.len(), JOBS as usize);
+    for seqs in attempts.values() {
+        assert!(seqs.iter().copied().eq(0..seqs.len() as u32), "{seqs:?}");
+    }
+}
+
+// ---- As a process ----
+
+const CHILD_STATE: &str = "CODECRAFTER_TEST_CHILD_STATE";
+const CHILD_GRACE_MS: &str = "CODECRAFTER_TEST_CHILD_GRACE_MS";
+
+/// Not a test of its own: the process that the next tests end.
+#[tokio::test(flavor = "multi_thread")]
+async fn child_that_serves() {
+    let Ok(path) = std::env::var(CHILD_STATE) else { return };
+    let path = Path::new(&path);
+    let credentials = Credentials::load(path).unwrap().unwrap();
+    let stop = shutdown::on_signals().unwrap();
+    let grace = std::env::var(CHILD_GRACE_MS).unwrap().parse().unwrap();
+    let settings = HostSettings { grace: Duration::from_millis(grace), ..settings() };
+    serve(path, credentials, settings, Arc::new(Echo::default()), stop).await.unwrap();
+}
+
+/// Ends the child when it goes out of scope.
+struct Service(Child);
+
+impl Service {
+    fn start(state_dir: &Path, grace_ms: u32) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "child_that_serves", "--nocapture"]);
+        command.env(CHILD_STATE, state_dir).env(CHILD_GRACE_MS, grace_ms.to_string());
+        Self(command.stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill").args([name, &self.0.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    async fn ended(mut self) -> std::process::ExitStatus {
+        let waited = tokio::task::spawn_blocking(move || self.0.wait().unwrap());
+        timeout(PATIENCE, waited).await.expect("it does not end").unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn attempts_started(edge: &Edge, count: usize) -> Vec<AttemptId> {
+    edge.until(|edge| {
+        let started = edge.reports().into_iter().filter(|report| report.event == Event::Started);
+        let attempts: Vec<_> = started.map(|report| report.attempt_id).collect();
+        (attempts.len() >= count).then_some(attempts)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_host_that_is_killed_in_the_middle_of_a_job_runs_it_again_and_finishes_it_once() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    Edge::enrol(&url, folder.path()).await;
+    let first = Service::start(folder.path(), 10_000);
+    edge.offer(code(1, "begun\nsleep 1500\nended"));
+    attempts_started(&edge, 1).await;
+    first.signal("-KILL");
+    first.ended().await;
+    let second = Service::start(folder.path(), 10_000);
+    edge.until_finished([execution(1)]).await;
+    second.signal("-TERM");
+    assert!(second.ended().await.success());
+    let attempts = attempts_started(&edge, 2).await;
+    assert_ne!(attempts[0], attempts[1]);
+    let reports = edge.state().reports();
+    let finals: Vec<_> = reports
+        .iter()
+        .filter_map(|report| match &report.event {
+            Event::Finished { outcome } => Some((report.attempt_id, outcome.verdict)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(finals, [(attempts[1], Verdict::Accepted)]);
+    assert_eq!(edge.state().leased.len(), 1, "it came from the host's own queue");
+}
+
+#[tokio::test]
+async fn sigterm_gives_back_what_runs_too_long_and_exits_with_success() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    Edge::enrol(&url, folder.path()).await;
+    let service = Service::start(folder.path(), 100);
+    edge.offer(code(1, "wait"));
+    attempts_started(&edge, 1).await;
+    service.signal("-TERM");
+    assert!(service.ended().await.success());
+    let depth = Embedded::inspect(&folder.path().join(QUEUE_FILE)).unwrap();
+    assert_eq!((depth.ready, depth.running, depth.results), (1, 0, 0));
+    assert!(edge.state().finished.is_empty(), "it was not called cancelled");
+}
+
+#[tokio::test]
+async fn a_second_signal_exits_at_once() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    Edge::enrol(&url, folder.path()).await;
+    let service = Service::start(folder.path(), 600_000);
+    edge.offer(code(1, "sleep 600000"));
+    attempts_started(&edge, 1).await;
+    service.signal("-INT");
+    service.signal("-TERM");
+    let status = service.ended().await;
+    assert_eq!(status.code(), Some(130), "{status}");
+}
