@@ -9,12 +9,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use codecrafter_shared::keys;
 use reqwest::Url;
 
+use crate::docker::DockerSettings;
 use crate::host::HostSettings;
+use crate::languages::{self, LanguagesError};
 use crate::link::client::is_loopback;
 
 /// Takes jobs from a CodeCrafter edge and runs them in Docker.
 #[derive(Debug, Parser)]
-#[command(name = "executor-host", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "executor-host",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     /// What to do; `serve` unless said otherwise.
     #[command(subcommand)]
@@ -59,7 +66,12 @@ pub struct Log {
     pub log_format: LogFormat,
 
     /// What to log: a level, or `target=level` pairs with commas between.
-    #[arg(long = "log", env = "CODECRAFTER_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(
+        long = "log",
+        env = "CODECRAFTER_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
     pub log_filter: String,
 }
 
@@ -75,8 +87,8 @@ pub enum LogFormat {
 /// Settings of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
+    /// Where state is kept.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub state: State,
 
     /// Jobs that run at a time, 1–256 [default: the number of cores].
@@ -92,14 +104,52 @@ pub struct Serve {
     )]
     grace_seconds: u64,
 
+    /// How Docker is used.
+    #[command(flatten)]
+    pub docker: Docker,
+
     /// Run only a part of the host. Needs a queue that hosts can share, which the embedded one
     /// is not: leave it out, and one process does everything.
     #[arg(long, env = "CODECRAFTER_ROLE", value_enum)]
     role: Option<Role>,
 
+    /// A message broker to keep jobs in, once there is support for one. Set and not empty, it is
+    /// refused.
+    #[arg(long, env = "AMQP_URL", hide = true, hide_env_values = true)]
+    amqp_url: Option<String>,
+
+    /// How to log.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub log: Log,
+}
+
+/// How this host uses Docker.
+#[derive(Debug, Clone, Args)]
+pub struct Docker {
+    /// The engine's socket [default: that of DOCKER_HOST, else /var/run/docker.sock].
+    #[arg(long, env = "CODECRAFTER_DOCKER_SOCKET", value_name = "PATH")]
+    docker_socket: Option<PathBuf>,
+
+    /// The engine's runtime for containers, such as `runsc` [default: the engine's own default].
+    #[arg(long, env = "CODECRAFTER_DOCKER_RUNTIME", value_name = "NAME")]
+    docker_runtime: Option<String>,
+
+    /// A cgroup above all containers of this host, to cap them together.
+    #[arg(long, env = "CODECRAFTER_CGROUP_PARENT", value_name = "CGROUP")]
+    cgroup_parent: Option<String>,
+
+    /// Containers that are kept ready for each language, 0–64.
+    #[arg(
+        long,
+        env = "CODECRAFTER_WARM",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(..=64)
+    )]
+    warm: u8,
+
+    /// The language table [default: the one that comes with the program].
+    #[arg(long = "languages", env = "CODECRAFTER_LANGUAGES", value_name = "FILE")]
+    languages: Option<PathBuf>,
 }
 
 /// A part of the host (X8).
@@ -122,7 +172,12 @@ pub struct Join {
 
     /// The deployment's join token. Other users of this machine can see arguments: prefer the
     /// environment variable.
-    #[arg(long, env = "CODECRAFTER_JOIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long,
+        env = "CODECRAFTER_JOIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
     pub token: String,
 
     /// What operators see, 1–100 characters [default: the host's name].
@@ -138,8 +193,8 @@ pub struct Join {
     #[arg(long)]
     pub again: bool,
 
+    /// Where state is kept.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub state: State,
 }
 
@@ -150,8 +205,8 @@ pub struct Show {
     #[arg(long)]
     pub json: bool,
 
+    /// Where state is kept.
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub state: State,
 }
 
@@ -161,6 +216,14 @@ pub struct Languages {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+
+    /// How Docker is used.
+    #[command(flatten)]
+    pub docker: Docker,
+
+    /// How to log.
+    #[command(flatten)]
+    pub log: Log,
 }
 
 /// A setting that cannot be used, and what would be right.
@@ -184,10 +247,13 @@ impl State {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let states = variable("XDG_STATE_HOME").map(PathBuf::from);
         let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
-        states.or_else(home).map(|states| states.join("codecrafter")).ok_or_else(|| {
-            let need = "there is no HOME to keep state under; give --state-dir";
-            ConfigError(need.into())
-        })
+        states
+            .or_else(home)
+            .map(|states| states.join("codecrafter"))
+            .ok_or_else(|| {
+                let need = "there is no HOME to keep state under; give --state-dir";
+                ConfigError(need.into())
+            })
     }
 }
 
@@ -196,8 +262,14 @@ impl Serve {
     ///
     /// # Errors
     ///
-    /// When a role was asked for that this queue does not allow.
+    /// When a role or a queue was asked for that there is not.
     pub fn host(&self) -> Result<HostSettings, ConfigError> {
+        if self.amqp_url.as_ref().is_some_and(|url| !url.is_empty()) {
+            return Err(ConfigError(
+                "AMQP_URL: this version of executor-host has the embedded queue only; unset it"
+                    .into(),
+            ));
+        }
         match self.role {
             None => {}
             Some(Role::Gateway) => {
@@ -214,11 +286,32 @@ impl Serve {
             }
         }
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let slots = self.slots.unwrap_or_else(|| u32::try_from(cores()).unwrap_or(1).min(256));
+        let slots = self
+            .slots
+            .unwrap_or_else(|| u32::try_from(cores()).unwrap_or(1).min(256));
         Ok(HostSettings {
             slots,
             grace: Duration::from_secs(self.grace_seconds),
             retry_delay: Duration::from_secs(2),
+        })
+    }
+}
+
+impl Docker {
+    /// The sandbox's settings, under the name `instance`, which no other process may use at the
+    /// same time.
+    ///
+    /// # Errors
+    ///
+    /// When the language table cannot be used.
+    pub fn sandbox(&self, instance: String) -> Result<DockerSettings, LanguagesError> {
+        let languages = languages::load(self.languages.as_deref())?;
+        Ok(DockerSettings {
+            socket: self.docker_socket.clone(),
+            runtime: self.docker_runtime.clone(),
+            cgroup_parent: self.cgroup_parent.clone(),
+            warm: self.warm.into(),
+            ..DockerSettings::new(instance, languages)
         })
     }
 }
@@ -231,17 +324,24 @@ impl Join {
     /// When it is not such a URL, or would send secrets in the clear.
     pub fn edge(&self) -> Result<Url, ConfigError> {
         let wrong = |why: &str| ConfigError(format!("{}: {why}", self.edge));
-        let url: Url = self.edge.parse().map_err(|_| wrong("not a URL like https://code.example"))?;
+        let url: Url = self
+            .edge
+            .parse()
+            .map_err(|_| wrong("not a URL like https://code.example"))?;
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(wrong("an edge's URL ends after its host and port"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(ConfigError("an edge's URL has no user or password in it".into()));
+            return Err(ConfigError(
+                "an edge's URL has no user or password in it".into(),
+            ));
         }
         match url.scheme() {
             "https" => Ok(url),
             "http" if self.allow_http || is_loopback(&url) => Ok(url),
-            "http" => Err(wrong("use https://, or --allow-http on a network that you trust")),
+            "http" => Err(wrong(
+                "use https://, or --allow-http on a network that you trust",
+            )),
             _ => Err(wrong("use https://")),
         }
     }
@@ -255,7 +355,11 @@ impl Join {
         let of_host = || {
             let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             let name: String = name.trim().chars().take(100).collect();
-            if name.is_empty() { "executor".into() } else { name }
+            if name.is_empty() {
+                "executor".into()
+            } else {
+                name
+            }
         };
         let name = self.name.clone().unwrap_or_else(of_host);
         if (1..=100).contains(&name.chars().count()) {
@@ -272,9 +376,13 @@ impl Join {
 ///
 /// When it is not there or too short.
 pub fn secret() -> Result<Vec<u8>, ConfigError> {
-    let secret = std::env::var_os("CODECRAFTER_SECRET").unwrap_or_default().into_encoded_bytes();
+    let secret = std::env::var_os("CODECRAFTER_SECRET")
+        .unwrap_or_default()
+        .into_encoded_bytes();
     match secret.len() {
-        0 => Err(ConfigError("set CODECRAFTER_SECRET to the deployment's secret".into())),
+        0 => Err(ConfigError(
+            "set CODECRAFTER_SECRET to the deployment's secret".into(),
+        )),
         length if length < keys::SECRET_BYTES_MIN => Err(ConfigError(format!(
             "CODECRAFTER_SECRET has {length} bytes; it needs at least {}",
             keys::SECRET_BYTES_MIN

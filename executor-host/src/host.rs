@@ -34,6 +34,8 @@ use crate::sandbox::{HostFault, Sandbox};
 
 /// Messages between a sandbox and the forwarder of its progress.
 const PROGRESS_MESSAGES: usize = 64;
+/// How often a sandbox in order is asked what it can run.
+const ASK_EVERY: Duration = Duration::from_secs(30);
 /// A cancelled sandbox that has not returned after this long is given up.
 const CANCEL_MAX: Duration = Duration::from_secs(10);
 
@@ -71,7 +73,14 @@ impl Host {
         settings: HostSettings,
     ) -> Self {
         let (offer, faulted) = (watch::Sender::new(None), Notify::new());
-        Self { queue, sandbox, live, settings, offer, faulted }
+        Self {
+            queue,
+            sandbox,
+            live,
+            settings,
+            offer,
+            faulted,
+        }
     }
 
     /// What it can run, as that changes.
@@ -87,7 +96,8 @@ impl Host {
         let mut attempts = JoinSet::new();
         let host = Arc::clone(&self);
         let watch_sandbox = tokio::spawn(async move { host.watch_sandbox().await });
-        stop.run_until_cancelled(self.take_jobs(&mut attempts, &end_now)).await;
+        stop.run_until_cancelled(self.take_jobs(&mut attempts, &end_now))
+            .await;
         watch_sandbox.abort();
         self.wind_up(attempts, end_now).await;
     }
@@ -130,7 +140,10 @@ impl Host {
         if timeout(self.settings.grace, all_ended).await.is_ok() {
             return;
         }
-        tracing::info!(jobs = attempts.len(), "the grace is over; running jobs are given back");
+        tracing::info!(
+            jobs = attempts.len(),
+            "the grace is over; running jobs are given back"
+        );
         end_now.cancel();
         let all_ended = async { while attempts.join_next().await.is_some() {} };
         if timeout(CANCEL_MAX, all_ended).await.is_err() {
@@ -139,22 +152,39 @@ impl Host {
         }
     }
 
-    /// Keeps [`Host::offer`] true: asks the sandbox until it answers, and again after a fault.
+    /// Keeps [`Host::offer`] true: asks the sandbox until it answers, again after a fault, and
+    /// now and then, because images come and go.
     async fn watch_sandbox(&self) {
         let mut retry = Retry::new("use the sandbox");
         loop {
             match self.sandbox.languages().await {
                 Ok(languages) => {
                     retry.succeeded();
-                    self.offer.send_replace(Some(languages.into()));
-                    self.faulted.notified().await;
+                    self.set_offer(Some(languages.into()));
+                    let _ = timeout(ASK_EVERY, self.faulted.notified()).await;
                 }
                 Err(fault) => {
-                    self.offer.send_replace(None);
+                    self.set_offer(None);
                     tokio::time::sleep(retry.failed(&fault)).await;
                 }
             }
         }
+    }
+
+    fn set_offer(&self, offer: Offer) {
+        self.offer.send_if_modified(|known| {
+            let changed = *known != offer;
+            if let Some(languages) = offer.as_deref().filter(|_| changed) {
+                let ids: Vec<_> = languages.iter().map(|language| &*language.id).collect();
+                if ids.is_empty() {
+                    tracing::warn!("there is no language that this host can run");
+                } else {
+                    tracing::info!(languages = ids.join(" "), "ready");
+                }
+            }
+            *known = offer;
+            changed
+        });
     }
 
     async fn attempt(&self, delivery: Delivery, end_now: CancellationToken) {
@@ -165,7 +195,9 @@ impl Host {
             attempt.id = %attempt_id,
             delivery.count = delivery.count,
         );
-        self.see_through(delivery, attempt_id, end_now).instrument(span).await;
+        self.see_through(delivery, attempt_id, end_now)
+            .instrument(span)
+            .await;
     }
 
     /// Takes one delivery to its end, whatever that is.
@@ -175,7 +207,12 @@ impl Host {
         attempt_id: AttemptId,
         end_now: CancellationToken,
     ) {
-        let mut reporter = Reporter { live: &self.live, job: &delivery.job, attempt_id, seq: 0 };
+        let mut reporter = Reporter {
+            live: &self.live,
+            job: &delivery.job,
+            attempt_id,
+            seq: 0,
+        };
         let offer = self.offer.borrow().clone();
         let outcome = match decide::refuse(&delivery, offer.as_deref(), clock::now()) {
             Some(outcome) => outcome,
@@ -215,11 +252,14 @@ impl Host {
         let run = run.catch_unwind();
         let ended = forward::until_ended(run, told, |event| reporter.tell(event)).await;
         let outcome = ended.unwrap_or_else(|_| {
-            Err(HostFault { what: "the sandbox panicked".into(), retry: true })
+            Err(HostFault {
+                what: "the sandbox panicked".into(),
+                retry: true,
+            })
         });
         if outcome.as_ref().is_err_and(|fault| fault.retry) {
             // Nothing is taken until the sandbox answers again.
-            self.offer.send_replace(None);
+            self.set_offer(None);
             self.faulted.notify_one();
         }
         outcome
@@ -230,7 +270,11 @@ impl Host {
         let mut retry = Retry::new("keep a result");
         while let Err(error) = self.queue.store_result(&finished).await {
             let delay = retry.failed(&describe(&error));
-            if end_now.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+            if end_now
+                .run_until_cancelled(tokio::time::sleep(delay))
+                .await
+                .is_none()
+            {
                 return; // The job is given back, and will run again.
             }
         }
@@ -243,7 +287,10 @@ impl Host {
 
 async fn give_back(delivery: Delivery, delay: Duration) {
     if let Err(error) = delivery.give_back(delay).await {
-        tracing::error!(error = describe(&error), "the job is given back by the next start");
+        tracing::error!(
+            error = describe(&error),
+            "the job is given back by the next start"
+        );
     }
 }
 

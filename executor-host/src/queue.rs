@@ -96,7 +96,10 @@ impl Delivery {
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Delivery");
-        shown.field("execution", &self.job.execution_id).field("count", &self.count).finish()
+        shown
+            .field("execution", &self.job.execution_id)
+            .field("count", &self.count)
+            .finish()
     }
 }
 
@@ -123,7 +126,9 @@ impl StoredResult {
 
 impl fmt::Debug for StoredResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredResult").field("execution", &self.report.execution_id).finish()
+        f.debug_struct("StoredResult")
+            .field("execution", &self.report.execution_id)
+            .finish()
     }
 }
 
@@ -162,6 +167,9 @@ pub struct QueueError {
 impl QueueError {
     /// It cannot `what` (a verb and its object), because of `source`.
     pub fn new(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { what, source: source.into() }
+        Self {
+            what,
+            source: source.into(),
+        }
     }
 }

@@ -23,7 +23,11 @@ impl Retry {
     /// `what` is tried, such as `lease jobs`.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
-        Self { what, failures: 0, told: None }
+        Self {
+            what,
+            failures: 0,
+            told: None,
+        }
     }
 
     /// It failed because of `reason`. Returns how long to wait before the next try.
@@ -50,7 +54,9 @@ impl Retry {
 /// The wait after `failures` earlier failures: doubled each time up to [`DELAY_MAX`], less up to
 /// half of it by `luck` (0 up to 1), so that hosts cut off together do not return together.
 fn delay(failures: u32, luck: f64) -> Duration {
-    let whole = DELAY_FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(DELAY_MAX);
+    let whole = DELAY_FIRST
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(DELAY_MAX);
     whole.mul_f64(1.0 - luck / 2.0)
 }
 

@@ -58,12 +58,21 @@ impl World {
     }
 
     async fn publish(&self, number: u64, code: &str) {
-        self.queue.publish(&Job { code: code.into(), ..job(number) }).await.unwrap();
+        self.queue
+            .publish(&Job {
+                code: code.into(),
+                ..job(number)
+            })
+            .await
+            .unwrap();
     }
 
     /// Waits for the next final result and takes it out of the queue.
     async fn result(&self) -> Report {
-        let mut taken = timeout(PATIENCE, self.queue.take_results(1)).await.unwrap().unwrap();
+        let mut taken = timeout(PATIENCE, self.queue.take_results(1))
+            .await
+            .unwrap()
+            .unwrap();
         let stored = taken.remove(0);
         let report = stored.report.clone();
         stored.confirm().await.unwrap();
@@ -73,7 +82,9 @@ impl World {
     async fn live_until(&self, mut seen: impl FnMut(&Report) -> bool) -> Vec<Report> {
         let mut all = Vec::new();
         while !all.iter().any(&mut seen) {
-            timeout(PATIENCE, self.live.due()).await.expect("it is never reported");
+            timeout(PATIENCE, self.live.due())
+                .await
+                .expect("it is never reported");
             all.extend(self.live.drain());
         }
         all
@@ -83,7 +94,10 @@ impl World {
 impl Running {
     async fn stop(self) {
         self.stop.cancel();
-        timeout(PATIENCE, self.ended).await.expect("it does not stop").unwrap();
+        timeout(PATIENCE, self.ended)
+            .await
+            .expect("it does not stop")
+            .unwrap();
     }
 }
 
@@ -108,7 +122,10 @@ async fn an_attempt_is_reported_in_order_and_without_a_gap() {
     assert_eq!(outcome(&last).verdict, Verdict::RuntimeError);
     assert_eq!(outcome(&last).runs[0].exit_code, Some(3));
     reports.push(last);
-    let output = |stream, text: &str| Event::Output { stream, text: text.into() };
+    let output = |stream, text: &str| Event::Output {
+        stream,
+        text: text.into(),
+    };
     let events: Vec<_> = reports.iter().map(|report| report.event.clone()).collect();
     let expected = [
         Event::Started,
@@ -133,22 +150,35 @@ async fn a_job_is_acknowledged_only_after_its_result_is_kept() {
     world.queue.store_result_fails.store(true, Ordering::SeqCst);
     let running = world.start();
     world.publish(1, "hello").await;
-    timeout(PATIENCE, world.queue.failed.notified()).await.unwrap();
-    timeout(PATIENCE, world.queue.failed.notified()).await.unwrap();
+    timeout(PATIENCE, world.queue.failed.notified())
+        .await
+        .unwrap();
+    timeout(PATIENCE, world.queue.failed.notified())
+        .await
+        .unwrap();
     let depth = world.queue.depth().await.unwrap();
     assert_eq!((depth.running, depth.results), (1, 0), "still held");
-    world.queue.store_result_fails.store(false, Ordering::SeqCst);
+    world
+        .queue
+        .store_result_fails
+        .store(false, Ordering::SeqCst);
     assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
     running.stop().await;
     assert_eq!(world.queue.depth().await.unwrap(), Default::default());
-    assert_eq!(world.sandbox.echo.starts(execution(1)), 1, "the result was not made again");
+    assert_eq!(
+        world.sandbox.echo.starts(execution(1)),
+        1,
+        "the result was not made again"
+    );
 }
 
 #[tokio::test]
 async fn a_fault_of_the_host_is_tried_again_and_never_blamed_on_the_program() {
     let world = World::new();
     let running = world.start();
-    world.publish(1, &format!("fault {}\nhello", DELIVERIES_MAX - 1)).await;
+    world
+        .publish(1, &format!("fault {}\nhello", DELIVERIES_MAX - 1))
+        .await;
     let last = world.result().await;
     assert_eq!(outcome(&last).verdict, Verdict::Accepted);
     let started = |report: &Report| (report.event == Event::Started).then_some(report.attempt_id);
@@ -156,20 +186,35 @@ async fn a_fault_of_the_host_is_tried_again_and_never_blamed_on_the_program() {
     assert_eq!(attempts.last(), Some(&last.attempt_id));
     attempts.sort_unstable();
     attempts.dedup();
-    assert_eq!(attempts.len(), DELIVERIES_MAX as usize, "each attempt has an id of its own");
+    assert_eq!(
+        attempts.len(),
+        DELIVERIES_MAX as usize,
+        "each attempt has an id of its own"
+    );
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_job_that_the_host_keeps_failing_on_ends_as_an_internal_error() {
-    for (code, starts) in [("fault 99", DELIVERIES_MAX), ("panic", DELIVERIES_MAX), ("broken", 1)] {
+    for (code, starts) in [
+        ("fault 99", DELIVERIES_MAX),
+        ("panic", DELIVERIES_MAX),
+        ("broken", 1),
+    ] {
         let world = World::new();
         let running = world.start();
         world.publish(1, code).await;
         let last = world.result().await;
         assert_eq!(outcome(&last).verdict, Verdict::InternalError, "{code}");
-        assert!(message(&last).contains("not the program"), "{}", message(&last));
-        assert!(!message(&last).contains("told to"), "the cause is for the log");
+        assert!(
+            message(&last).contains("not the program"),
+            "{}",
+            message(&last)
+        );
+        assert!(
+            !message(&last).contains("told to"),
+            "the cause is for the log"
+        );
         assert_eq!(world.sandbox.echo.starts(execution(1)), starts, "{code}");
         running.stop().await;
         assert_eq!(world.queue.depth().await.unwrap(), Default::default());
@@ -185,7 +230,10 @@ async fn a_job_that_was_in_the_hands_of_too_many_dead_workers_is_not_run_again()
     }
     let running = world.start();
     let last = world.result().await;
-    assert_eq!((outcome(&last).verdict, last.seq), (Verdict::InternalError, 0));
+    assert_eq!(
+        (outcome(&last).verdict, last.seq),
+        (Verdict::InternalError, 0)
+    );
     assert_eq!(world.sandbox.echo.starts(execution(1)), 0);
     running.stop().await;
 }
@@ -194,9 +242,30 @@ async fn a_job_that_was_in_the_hands_of_too_many_dead_workers_is_not_run_again()
 async fn a_job_that_cannot_be_run_here_ends_with_the_reason_and_without_a_run() {
     let past = Timestamp::from_millis(1);
     for (refused, verdict, reason) in [
-        (Job { deadline: past, ..job(1) }, Verdict::Expired, "deadline"),
-        (Job { language: "cobol".into(), ..job(1) }, Verdict::InternalError, "`cobol`"),
-        (Job { schema: 99, ..job(1) }, Verdict::InternalError, "version 99"),
+        (
+            Job {
+                deadline: past,
+                ..job(1)
+            },
+            Verdict::Expired,
+            "deadline",
+        ),
+        (
+            Job {
+                language: "cobol".into(),
+                ..job(1)
+            },
+            Verdict::InternalError,
+            "`cobol`",
+        ),
+        (
+            Job {
+                schema: 99,
+                ..job(1)
+            },
+            Verdict::InternalError,
+            "version 99",
+        ),
     ] {
         let world = World::new();
         world.queue.publish(&refused).await.unwrap();
@@ -215,7 +284,9 @@ async fn a_character_that_arrives_in_two_pieces_is_shown_whole() {
     let world = World::new();
     let running = world.start();
     // U+1F980, cut in its middle, long enough apart to be reported in between.
-    world.publish(1, "bytes 41f09f\nsleep 200\nbytes a680").await;
+    world
+        .publish(1, "bytes 41f09f\nsleep 200\nbytes a680")
+        .await;
     world.result().await;
     let text = |report: Report| match report.event {
         Event::Output { text, .. } => Some(text),
@@ -251,12 +322,18 @@ async fn a_running_job_may_end_within_the_grace() {
     let world = World::new();
     let running = world.start();
     world.publish(1, "sleep 300\nhello").await;
-    world.live_until(|report| report.event == Event::Started).await;
+    world
+        .live_until(|report| report.event == Event::Started)
+        .await;
     world.publish(2, "hello").await;
     running.stop().await;
     assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
     let depth = world.queue.depth().await.unwrap();
-    assert_eq!((depth.ready, depth.running), (1, 0), "nothing was taken after the stop");
+    assert_eq!(
+        (depth.ready, depth.running),
+        (1, 0),
+        "nothing was taken after the stop"
+    );
 }
 
 #[tokio::test]
@@ -265,7 +342,9 @@ async fn a_job_that_runs_longer_than_the_grace_is_given_back_and_not_called_canc
     world.settings.grace = Duration::from_millis(50);
     let running = world.start();
     world.publish(1, "wait").await;
-    world.live_until(|report| report.event == Event::Started).await;
+    world
+        .live_until(|report| report.event == Event::Started)
+        .await;
     running.stop().await;
     let depth = world.queue.depth().await.unwrap();
     assert_eq!((depth.ready, depth.running, depth.results), (1, 0, 0));
@@ -279,8 +358,12 @@ async fn nothing_is_taken_while_the_sandbox_does_not_answer() {
     world.publish(1, "hello").await;
     let running = world.start();
     // It has been asked twice: the first answer was understood.
-    timeout(PATIENCE, world.sandbox.asked.notified()).await.unwrap();
-    timeout(PATIENCE, world.sandbox.asked.notified()).await.unwrap();
+    timeout(PATIENCE, world.sandbox.asked.notified())
+        .await
+        .unwrap();
+    timeout(PATIENCE, world.sandbox.asked.notified())
+        .await
+        .unwrap();
     assert_eq!(world.queue.depth().await.unwrap().ready, 1);
     world.sandbox.away.store(false, Ordering::SeqCst);
     assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
@@ -298,7 +381,9 @@ async fn an_engine_that_goes_away_costs_jobs_time_and_nothing_else() {
         world.publish(number, "hello").await;
     }
     // Only the jobs that were taken before it showed have lost a delivery.
-    world.live_until(|report| report.execution_id != execution(1)).await;
+    world
+        .live_until(|report| report.execution_id != execution(1))
+        .await;
     world.sandbox.away.store(false, Ordering::SeqCst);
     for _ in 2..=4 {
         assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);

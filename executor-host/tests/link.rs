@@ -25,7 +25,12 @@ use tokio_util::sync::CancellationToken;
 // ---- Joining ----
 
 fn join<'a>(url: &str, token: &'a str, again: bool) -> Join<'a> {
-    Join { edge: url.parse().unwrap(), token, name: "lab 3".into(), again }
+    Join {
+        edge: url.parse().unwrap(),
+        token,
+        name: "lab 3".into(),
+        again,
+    }
 }
 
 #[tokio::test]
@@ -33,18 +38,31 @@ async fn joining_keeps_credentials_that_only_their_owner_can_read() {
     let (edge, url) = Edge::start().await;
     let folder = TempDir::new().unwrap();
     let state = folder.path().join("made/for/it");
-    let joined = enrol::join(join(&url, JOIN_TOKEN, false), &state).await.unwrap();
-    let Joined::Now(host) = joined else { panic!("{joined:?}") };
+    let joined = enrol::join(join(&url, JOIN_TOKEN, false), &state)
+        .await
+        .unwrap();
+    let Joined::Now(host) = joined else {
+        panic!("{joined:?}")
+    };
     let path = Credentials::path(&state);
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        std::fs::metadata(&state).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     assert_eq!(edge.state().hosts[&host.executor_id.to_string()].0, "lab 3");
     let stored = std::fs::read_to_string(&path).unwrap();
     assert!(!stored.contains(JOIN_TOKEN));
     let key = serde_json::from_str::<serde_json::Value>(&stored).unwrap()["key"].clone();
     assert!(!format!("{host:?}").contains(key.as_str().unwrap()));
     let loaded = Credentials::load(&state).unwrap().unwrap();
-    assert_eq!((loaded.edge, loaded.executor_id), (host.edge, host.executor_id));
+    assert_eq!(
+        (loaded.edge, loaded.executor_id),
+        (host.edge, host.executor_id)
+    );
 }
 
 #[tokio::test]
@@ -52,10 +70,14 @@ async fn joining_the_same_edge_again_changes_nothing_unless_it_is_asked_to() {
     let (edge, url) = Edge::start().await;
     let folder = TempDir::new().unwrap();
     let first = Edge::enrol(&url, folder.path()).await;
-    let again = enrol::join(join(&url, "not looked at", false), folder.path()).await.unwrap();
+    let again = enrol::join(join(&url, "not looked at", false), folder.path())
+        .await
+        .unwrap();
     assert!(matches!(again, Joined::Before(host) if host.executor_id == first.executor_id));
     assert_eq!(edge.state().hosts.len(), 1);
-    let anew = enrol::join(join(&url, JOIN_TOKEN, true), folder.path()).await.unwrap();
+    let anew = enrol::join(join(&url, JOIN_TOKEN, true), folder.path())
+        .await
+        .unwrap();
     assert!(matches!(anew, Joined::Now(host) if host.executor_id != first.executor_id));
 }
 
@@ -73,7 +95,9 @@ async fn a_state_folder_belongs_to_one_edge() {
 async fn a_wrong_join_token_leaves_no_credentials() {
     let (_edge, url) = Edge::start().await;
     let folder = TempDir::new().unwrap();
-    let refused = enrol::join(join(&url, "wrong", false), folder.path()).await.unwrap_err();
+    let refused = enrol::join(join(&url, "wrong", false), folder.path())
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("token_invalid"), "{refused}");
     assert!(Credentials::load(folder.path()).unwrap().is_none());
 }
@@ -94,7 +118,10 @@ impl Lessee {
         let (edge, url) = Edge::start().await;
         let folder = TempDir::new().unwrap();
         let queue = Embedded::open(&folder.path().join("queue.db")).unwrap();
-        let python = AnnouncedLanguage { id: "python".into(), version: "3".into() };
+        let python = AnnouncedLanguage {
+            id: "python".into(),
+            version: "3".into(),
+        };
         Self {
             edge,
             url,
@@ -142,12 +169,21 @@ async fn a_lease_is_acknowledged_only_after_its_job_is_in_the_queue() {
     lessee.edge.state().at_acknowledge = Some(Box::new(look));
     lessee.edge.offer(job(1));
     lessee.start(2).await;
-    lessee.edge.until(|edge| (edge.acknowledged.len() == 1).then_some(())).await;
+    lessee
+        .edge
+        .until(|edge| (edge.acknowledged.len() == 1).then_some(()))
+        .await;
     assert_eq!(lessee.edge.state().depths_at_acknowledge[0].ready, 1);
     lessee.edge.offer(job(2));
-    lessee.edge.until(|edge| (edge.acknowledged.len() == 2).then_some(())).await;
+    lessee
+        .edge
+        .until(|edge| (edge.acknowledged.len() == 2).then_some(()))
+        .await;
     assert_eq!(lessee.edge.state().depths_at_acknowledge[1].ready, 2);
-    assert_eq!((lessee.taken().await, lessee.taken().await), (execution(1), execution(2)));
+    assert_eq!(
+        (lessee.taken().await, lessee.taken().await),
+        (execution(1), execution(2))
+    );
 }
 
 #[tokio::test]
@@ -156,12 +192,17 @@ async fn a_job_that_the_queue_does_not_keep_is_not_acknowledged() {
     lessee.queue.publish_fails.store(true, Ordering::SeqCst);
     lessee.edge.offer(job(1));
     lessee.start(2).await;
-    timeout(PATIENCE, lessee.queue.failed.notified()).await.unwrap();
+    timeout(PATIENCE, lessee.queue.failed.notified())
+        .await
+        .unwrap();
     lessee.queue.publish_fails.store(false, Ordering::SeqCst);
     // As after its lease has run out.
     lessee.edge.offer(job(1));
     assert_eq!(lessee.taken().await, execution(1));
-    lessee.edge.until(|edge| (!edge.acknowledged.is_empty()).then_some(())).await;
+    lessee
+        .edge
+        .until(|edge| (!edge.acknowledged.is_empty()).then_some(()))
+        .await;
     let edge = lessee.edge.state();
     assert_eq!((edge.leased.len(), edge.acknowledged.len()), (2, 1));
 }
@@ -175,17 +216,35 @@ async fn a_host_leases_what_it_has_room_for_and_announces_itself_when_it_has_non
     lessee.start(3).await;
     // The queue is full: nothing is leased, and the host is heard of all the same.
     let announced = |requests: &[codecrafter_shared::job::LeaseRequest]| {
-        requests.iter().filter(|request| request.slots == 0 && request.wait_ms == 0).count()
+        requests
+            .iter()
+            .filter(|request| request.slots == 0 && request.wait_ms == 0)
+            .count()
     };
-    lessee.edge.until(|edge| (announced(&edge.lease_requests) == 2).then_some(())).await;
+    lessee
+        .edge
+        .until(|edge| (announced(&edge.lease_requests) == 2).then_some(()))
+        .await;
     assert_eq!(lessee.queue.depth().await.unwrap().ready, 3);
     assert_eq!(lessee.edge.state().waiting.len(), 2);
     assert_eq!(lessee.edge.state().lease_requests[0].slots, 3);
-    assert_eq!(lessee.edge.state().lease_requests[0].languages[0].id, "python");
+    assert_eq!(
+        lessee.edge.state().lease_requests[0].languages[0].id,
+        "python"
+    );
     // A job that is done makes room for one more.
     lessee.taken().await;
-    lessee.edge.until(|edge| (edge.waiting.len() == 1).then_some(())).await;
-    let asked: Vec<_> = lessee.edge.state().lease_requests.iter().map(|r| r.slots).collect();
+    lessee
+        .edge
+        .until(|edge| (edge.waiting.len() == 1).then_some(()))
+        .await;
+    let asked: Vec<_> = lessee
+        .edge
+        .state()
+        .lease_requests
+        .iter()
+        .map(|r| r.slots)
+        .collect();
     assert!(asked.contains(&1), "{asked:?}");
 }
 
@@ -195,11 +254,17 @@ async fn a_host_whose_sandbox_does_not_answer_leases_nothing() {
     lessee.offer.send_replace(None);
     lessee.edge.offer(job(1));
     lessee.start(3).await;
-    lessee.edge.until(|edge| (edge.lease_requests.len() == 2).then_some(())).await;
+    lessee
+        .edge
+        .until(|edge| (edge.lease_requests.len() == 2).then_some(()))
+        .await;
     for request in &lessee.edge.state().lease_requests {
         assert_eq!((request.slots, request.languages.len()), (0, 0));
     }
-    let python = AnnouncedLanguage { id: "python".into(), version: "3".into() };
+    let python = AnnouncedLanguage {
+        id: "python".into(),
+        version: "3".into(),
+    };
     lessee.offer.send_replace(Some(vec![python].into()));
     assert_eq!(lessee.taken().await, execution(1));
 }
@@ -219,7 +284,10 @@ async fn leasing_goes_on_by_itself_after_the_edge_was_away() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     // Then something listens that is not the edge, and at last the edge.
     lessee.edge.listen(address).await;
-    lessee.edge.until(|edge| (edge.broken_answers == 2).then_some(())).await;
+    lessee
+        .edge
+        .until(|edge| (edge.broken_answers == 2).then_some(()))
+        .await;
     lessee.edge.state().broken = None;
     assert_eq!(lessee.taken().await, execution(1));
 }
@@ -255,21 +323,35 @@ impl Reporter {
     async fn start(&mut self) {
         let client = Edge::client(&self.url).await;
         let (queue, live) = (Arc::clone(&self.queue), self.live.clone());
-        let reporting = Reporting { client, queue, live };
+        let reporting = Reporting {
+            client,
+            queue,
+            live,
+        };
         self.task = Some(tokio::spawn(reporting.run(self.ended.clone())));
     }
 
     /// Waits until everything is delivered.
     async fn end(mut self) -> (Vec<Vec<Report>>, Arc<dyn Queue>) {
         self.ended.cancel();
-        timeout(PATIENCE, self.task.take().unwrap()).await.expect("it does not end").unwrap();
+        timeout(PATIENCE, self.task.take().unwrap())
+            .await
+            .expect("it does not end")
+            .unwrap();
         (std::mem::take(&mut self.edge.state().batches), self.queue)
     }
 }
 
 fn output(number: u64, seq: u32, text: &str) -> Report {
-    let event = Event::Output { stream: Stream::Stdout, text: text.into() };
-    Report { seq, event, ..result(number) }
+    let event = Event::Output {
+        stream: Stream::Stdout,
+        text: text.into(),
+    };
+    Report {
+        seq,
+        event,
+        ..result(number)
+    }
 }
 
 #[tokio::test]
@@ -282,13 +364,20 @@ async fn reports_arrive_in_order_and_in_batches_and_the_result_comes_last() {
         reporter.live.push(report.clone());
         sent.push(report);
     }
-    let last = Report { seq: MANY, ..result(1) };
+    let last = Report {
+        seq: MANY,
+        ..result(1)
+    };
     reporter.queue.store_result(&last).await.unwrap();
     sent.push(last);
     reporter.start().await;
     reporter.edge.until_finished([execution(1)]).await;
     let (batches, queue) = reporter.end().await;
-    assert!(batches.iter().all(|batch| batch.len() <= limits::REPORTS_MAX));
+    assert!(
+        batches
+            .iter()
+            .all(|batch| batch.len() <= limits::REPORTS_MAX)
+    );
     assert!(batches.len() <= 4, "{} requests", batches.len());
     assert_eq!(batches.concat(), sent);
     assert_eq!(queue.depth().await.unwrap().results, 0);
@@ -300,9 +389,15 @@ async fn live_output_does_not_wait_for_the_end_of_the_attempt() {
     reporter.start().await;
     reporter.live.push(output(1, 0, "a"));
     reporter.live.push(output(1, 1, "b"));
-    reporter.edge.until(|edge| (edge.reports().len() == 2).then_some(())).await;
+    reporter
+        .edge
+        .until(|edge| (edge.reports().len() == 2).then_some(()))
+        .await;
     reporter.live.push(output(1, 2, "c"));
-    reporter.edge.until(|edge| (edge.reports().len() == 3).then_some(())).await;
+    reporter
+        .edge
+        .until(|edge| (edge.reports().len() == 3).then_some(()))
+        .await;
 }
 
 #[tokio::test]
@@ -311,7 +406,10 @@ async fn a_result_leaves_the_queue_only_after_the_edge_took_it() {
     reporter.start().await;
     reporter.edge.state().broken = Some(StatusCode::SERVICE_UNAVAILABLE);
     reporter.queue.store_result(&result(1)).await.unwrap();
-    reporter.edge.until(|edge| (edge.broken_answers == 2).then_some(())).await;
+    reporter
+        .edge
+        .until(|edge| (edge.broken_answers == 2).then_some(()))
+        .await;
     assert_eq!(reporter.queue.depth().await.unwrap().results, 1);
     reporter.edge.state().broken = None;
     reporter.edge.until_finished([execution(1)]).await;
@@ -329,11 +427,18 @@ async fn a_report_that_is_refused_for_good_holds_up_no_other() {
     }
     reporter.start().await;
     let others: Vec<_> = (0..7).filter(|number| *number != 3).collect();
-    reporter.edge.until_finished(others.iter().map(|number| execution(*number))).await;
+    reporter
+        .edge
+        .until_finished(others.iter().map(|number| execution(*number)))
+        .await;
     let (batches, queue) = reporter.end().await;
     let expected: Vec<_> = others.into_iter().map(result).collect();
     assert_eq!(batches.concat(), expected, "still in order");
-    assert_eq!(queue.depth().await.unwrap().results, 0, "the refused one is dropped");
+    assert_eq!(
+        queue.depth().await.unwrap().results,
+        0,
+        "the refused one is dropped"
+    );
 }
 
 #[tokio::test]
@@ -358,11 +463,19 @@ async fn reports_that_the_edge_counts_as_refused_or_second_are_not_sent_again() 
 async fn live_output_is_dropped_under_pressure_and_nothing_else() {
     let live = LiveReports::default();
     let mebibyte = "x".repeat(1 << 20);
-    live.push(Report { seq: 0, event: Event::Started, ..result(1) });
+    live.push(Report {
+        seq: 0,
+        event: Event::Started,
+        ..result(1)
+    });
     for seq in 1..20 {
         live.push(output(1, seq, &mebibyte));
     }
-    live.push(Report { seq: 20, event: Event::Started, ..result(2) });
+    live.push(Report {
+        seq: 20,
+        event: Event::Started,
+        ..result(2)
+    });
     let kept: Vec<_> = live.drain().iter().map(|report| report.seq).collect();
     assert_eq!(kept, [0, 1, 2, 3, 4, 20]);
     live.push(output(1, 21, &mebibyte));

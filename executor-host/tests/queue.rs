@@ -40,7 +40,10 @@ async fn a_queue_belongs_to_one_process_at_a_time() {
     let path = folder.path().join("queue.db");
     let first = Embedded::open(&path).unwrap();
     let second = Embedded::open(&path).err().expect("opened twice");
-    assert!(format!("{second:?}").contains("another executor-host uses it"), "{second:?}");
+    assert!(
+        format!("{second:?}").contains("another executor-host uses it"),
+        "{second:?}"
+    );
     drop(first);
     Embedded::open(&path).unwrap();
 }
@@ -49,7 +52,11 @@ async fn a_queue_belongs_to_one_process_at_a_time() {
 async fn a_queue_can_be_looked_into_while_it_is_in_use() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("queue.db");
-    assert_eq!(Embedded::inspect(&path).unwrap(), Default::default(), "no file yet");
+    assert_eq!(
+        Embedded::inspect(&path).unwrap(),
+        Default::default(),
+        "no file yet"
+    );
     let queue = Embedded::open(&path).unwrap();
     queue.publish(&job(1)).await.unwrap();
     queue.publish(&job(2)).await.unwrap();
@@ -73,8 +80,13 @@ async fn a_message_that_cannot_be_read_is_put_aside_with_its_reason() {
     assert_eq!(queue.take().await.unwrap().job, job(1), "it stops nobody");
     assert_eq!(queue.take_results(9).await.unwrap()[0].report, result(1));
     assert_eq!(queue.depth().await.unwrap().parked, 2);
-    let reason: String =
-        db.query_row("SELECT reason FROM parked WHERE topic = 'jobs'", [], |row| row.get(0)).unwrap();
+    let reason: String = db
+        .query_row(
+            "SELECT reason FROM parked WHERE topic = 'jobs'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
     assert!(reason.contains("EOF"), "{reason}");
 }
 
@@ -96,7 +108,9 @@ const CHILD_QUEUE: &str = "CODECRAFTER_TEST_CHILD_QUEUE";
 /// Not a test of its own: the process that the next test kills.
 #[tokio::test]
 async fn child_that_holds_a_delivery() {
-    let Ok(path) = std::env::var(CHILD_QUEUE) else { return };
+    let Ok(path) = std::env::var(CHILD_QUEUE) else {
+        return;
+    };
     let queue = Embedded::open(Path::new(&path)).unwrap();
     queue.publish(&job(1)).await.unwrap();
     queue.publish(&job(2)).await.unwrap();
@@ -119,11 +133,18 @@ async fn what_a_killed_process_held_is_handed_out_again_and_counted() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended");
+        assert!(
+            lines.any(|line| line.unwrap() == "holding"),
+            "the child ended"
+        );
         child.kill().unwrap(); // SIGKILL
         child.wait().unwrap();
         let depth = Embedded::inspect(&path).unwrap();
-        assert_eq!((depth.ready, depth.running, depth.results), (1, 1, 1), "{kills} kills");
+        assert_eq!(
+            (depth.ready, depth.running, depth.results),
+            (1, 1, 1),
+            "{kills} kills"
+        );
     }
     let queue = Embedded::open(&path).unwrap();
     let first = queue.take().await.unwrap();
@@ -152,7 +173,10 @@ impl Model {
     }
 
     fn order_of(&self, number: u64) -> Option<u64> {
-        self.jobs.iter().find(|(_, (job, _))| *job == number).map(|(&order, _)| order)
+        self.jobs
+            .iter()
+            .find(|(_, (job, _))| *job == number)
+            .map(|(&order, _)| order)
     }
 }
 
@@ -171,7 +195,9 @@ impl Random {
 
 #[tokio::test]
 async fn any_sequence_of_operations_leaves_what_the_model_says() {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) << 20 | 0xc0de);
     println!("SEED={seed}");
     let mut random = Random(seed);
@@ -184,15 +210,25 @@ async fn any_sequence_of_operations_leaves_what_the_model_says() {
             0..35 => {
                 let number = random.below(30);
                 let known = model.order_of(number).is_some();
-                let expected = if known { Published::AlreadyQueued } else { Published::Queued };
-                assert_eq!(queue.publish(&job(number)).await.unwrap(), expected, "step {step}");
+                let expected = if known {
+                    Published::AlreadyQueued
+                } else {
+                    Published::Queued
+                };
+                assert_eq!(
+                    queue.publish(&job(number)).await.unwrap(),
+                    expected,
+                    "step {step}"
+                );
                 if !known {
                     model.jobs.insert(model.published, (number, 0));
                     model.published += 1;
                 }
             }
             35..65 => {
-                let Some((order, number, count)) = model.waiting() else { continue };
+                let Some((order, number, count)) = model.waiting() else {
+                    continue;
+                };
                 let delivery = queue.take().await.unwrap();
                 let seen: (ExecutionId, u32) = (delivery.job.execution_id, delivery.count);
                 assert_eq!(seen, (execution(number), count + 1), "step {step}");
@@ -200,19 +236,26 @@ async fn any_sequence_of_operations_leaves_what_the_model_says() {
                 model.held.push_back((order, delivery));
             }
             65..80 => {
-                let Some((order, delivery)) = model.held.pop_front() else { continue };
+                let Some((order, delivery)) = model.held.pop_front() else {
+                    continue;
+                };
                 delivery.ack().await.unwrap();
                 model.jobs.remove(&order);
             }
             80..90 => {
-                let Some((_, delivery)) = model.held.pop_back() else { continue };
+                let Some((_, delivery)) = model.held.pop_back() else {
+                    continue;
+                };
                 delivery.give_back(Duration::ZERO).await.unwrap();
             }
             90..95 => drop(model.held.pop_front()),
             95..98 => {
                 let (ready, running) = (model.jobs.len() - model.held.len(), model.held.len());
                 let depth = queue.depth().await.unwrap();
-                assert_eq!((depth.ready as usize, depth.running as usize), (ready, running));
+                assert_eq!(
+                    (depth.ready as usize, depth.running as usize),
+                    (ready, running)
+                );
             }
             _ => {
                 // As after a crash: nobody has settled anything.
@@ -225,9 +268,16 @@ async fn any_sequence_of_operations_leaves_what_the_model_says() {
     model.held.clear();
     while let Some((order, number, count)) = model.waiting() {
         let delivery = queue.take().await.unwrap();
-        assert_eq!((delivery.job.execution_id, delivery.count), (execution(number), count + 1));
+        assert_eq!(
+            (delivery.job.execution_id, delivery.count),
+            (execution(number), count + 1)
+        );
         delivery.ack().await.unwrap();
         model.jobs.remove(&order);
     }
-    assert!(timeout(Duration::from_millis(100), queue.take()).await.is_err());
+    assert!(
+        timeout(Duration::from_millis(100), queue.take())
+            .await
+            .is_err()
+    );
 }

@@ -17,7 +17,7 @@ use executor_host::link::Credentials;
 use executor_host::queue::Embedded;
 use executor_host::queue::contract::{execution, job};
 use executor_host::sandbox::echo::Echo;
-use executor_host::serve::{QUEUE_FILE, serve};
+use executor_host::serve::{QUEUE_FILE, open_queue, serve};
 use executor_host::shutdown;
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -32,7 +32,10 @@ fn settings() -> HostSettings {
 }
 
 fn code(number: u64, code: &str) -> Job {
-    Job { code: code.into(), ..job(number) }
+    Job {
+        code: code.into(),
+        ..job(number)
+    }
 }
 
 #[tokio::test]
@@ -46,19 +49,35 @@ async fn every_job_that_the_edge_has_is_run_and_reported_once() {
     }
     let stop = CancellationToken::new();
     let service = tokio::spawn({
-        let (path, stop) = (folder.path().to_owned(), stop.clone());
-        async move { serve(&path, credentials, settings(), Arc::new(Echo::default()), stop).await }
+        let queue = Arc::new(open_queue(folder.path()).unwrap());
+        serve(
+            queue,
+            credentials,
+            settings(),
+            Arc::new(Echo::default()),
+            stop.clone(),
+        )
     });
     edge.until_finished((0..JOBS).map(execution)).await;
     stop.cancel();
-    timeout(PATIENCE, service).await.expect("it does not stop").unwrap().unwrap();
-    assert_eq!(Embedded::inspect(&folder.path().join(QUEUE_FILE)).unwrap(), Default::default());
+    timeout(PATIENCE, service)
+        .await
+        .expect("it does not stop")
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        Embedded::inspect(&folder.path().join(QUEUE_FILE)).unwrap(),
+        Default::default()
+    );
     let state = edge.state();
     assert_eq!(state.acknowledged.len(), JOBS as usize);
     assert_eq!(state.counted.duplicates, 0);
     let mut attempts: HashMap<AttemptId, Vec<u32>> = HashMap::new();
     for report in state.reports() {
-        attempts.entry(report.attempt_id).or_default().push(report.seq);
+        attempts
+            .entry(report.attempt_id)
+            .or_default()
+            .push(report.seq);
     }
     assert_eq!(attempts.len(), JOBS as usize);
     for seqs in attempts.values() {
@@ -74,13 +93,27 @@ const CHILD_GRACE_MS: &str = "CODECRAFTER_TEST_CHILD_GRACE_MS";
 /// Not a test of its own: the process that the next tests end.
 #[tokio::test(flavor = "multi_thread")]
 async fn child_that_serves() {
-    let Ok(path) = std::env::var(CHILD_STATE) else { return };
+    let Ok(path) = std::env::var(CHILD_STATE) else {
+        return;
+    };
     let path = Path::new(&path);
     let credentials = Credentials::load(path).unwrap().unwrap();
     let stop = shutdown::on_signals().unwrap();
     let grace = std::env::var(CHILD_GRACE_MS).unwrap().parse().unwrap();
-    let settings = HostSettings { grace: Duration::from_millis(grace), ..settings() };
-    serve(path, credentials, settings, Arc::new(Echo::default()), stop).await.unwrap();
+    let settings = HostSettings {
+        grace: Duration::from_millis(grace),
+        ..settings()
+    };
+    let queue = Arc::new(open_queue(path).unwrap());
+    serve(
+        queue,
+        credentials,
+        settings,
+        Arc::new(Echo::default()),
+        stop,
+    )
+    .await
+    .unwrap();
 }
 
 /// Ends the child when it goes out of scope.
@@ -90,18 +123,25 @@ impl Service {
     fn start(state_dir: &Path, grace_ms: u32) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child_that_serves", "--nocapture"]);
-        command.env(CHILD_STATE, state_dir).env(CHILD_GRACE_MS, grace_ms.to_string());
+        command
+            .env(CHILD_STATE, state_dir)
+            .env(CHILD_GRACE_MS, grace_ms.to_string());
         Self(command.stdout(Stdio::null()).spawn().unwrap())
     }
 
     fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args([name, &self.0.id().to_string()]).status();
+        let kill = Command::new("kill")
+            .args([name, &self.0.id().to_string()])
+            .status();
         assert!(kill.unwrap().success());
     }
 
     async fn ended(mut self) -> std::process::ExitStatus {
         let waited = tokio::task::spawn_blocking(move || self.0.wait().unwrap());
-        timeout(PATIENCE, waited).await.expect("it does not end").unwrap()
+        timeout(PATIENCE, waited)
+            .await
+            .expect("it does not end")
+            .unwrap()
     }
 }
 
@@ -114,7 +154,10 @@ impl Drop for Service {
 
 async fn attempts_started(edge: &Edge, count: usize) -> Vec<AttemptId> {
     edge.until(|edge| {
-        let started = edge.reports().into_iter().filter(|report| report.event == Event::Started);
+        let started = edge
+            .reports()
+            .into_iter()
+            .filter(|report| report.event == Event::Started);
         let attempts: Vec<_> = started.map(|report| report.attempt_id).collect();
         (attempts.len() >= count).then_some(attempts)
     })
@@ -146,7 +189,11 @@ async fn a_host_that_is_killed_in_the_middle_of_a_job_runs_it_again_and_finishes
         })
         .collect();
     assert_eq!(finals, [(attempts[1], Verdict::Accepted)]);
-    assert_eq!(edge.state().leased.len(), 1, "it came from the host's own queue");
+    assert_eq!(
+        edge.state().leased.len(),
+        1,
+        "it came from the host's own queue"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +208,10 @@ async fn sigterm_gives_back_what_runs_too_long_and_exits_with_success() {
     assert!(service.ended().await.success());
     let depth = Embedded::inspect(&folder.path().join(QUEUE_FILE)).unwrap();
     assert_eq!((depth.ready, depth.running, depth.results), (1, 0, 0));
-    assert!(edge.state().finished.is_empty(), "it was not called cancelled");
+    assert!(
+        edge.state().finished.is_empty(),
+        "it was not called cancelled"
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ pub(super) fn refuse(
         return Some(host_failed(DELIVERIES_MAX));
     }
     if !(PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION).contains(&job.schema) {
-        return ours(format!("The executor does not understand jobs of version {}.", job.schema));
+        return ours(format!(
+            "The executor does not understand jobs of version {}.",
+            job.schema
+        ));
     }
     if job.deadline < now {
         let message = "No executor was free before the deadline.";
@@ -31,14 +34,21 @@ pub(super) fn refuse(
     }
     // While it is not known what the host can run, the sandbox says so itself.
     if offer.is_some_and(|known| known.iter().all(|language| language.id != job.language)) {
-        return ours(format!("The executor cannot run the language `{}`.", job.language));
+        return ours(format!(
+            "The executor cannot run the language `{}`.",
+            job.language
+        ));
     }
     None
 }
 
 /// The outcome of a job that the host failed to run.
 pub(super) fn host_failed(tries: u32) -> Outcome {
-    let times = if tries == 1 { "once".into() } else { format!("{tries} times") };
+    let times = if tries == 1 {
+        "once".into()
+    } else {
+        format!("{tries} times")
+    };
     let message = format!("The executor failed, not the program; it was tried {times}.");
     Outcome::without_run(Verdict::InternalError, message)
 }
@@ -93,7 +103,12 @@ mod tests {
     }
 
     fn outcome(runs: Vec<RunOutcome>) -> Outcome {
-        Outcome { verdict: Verdict::Accepted, message: None, compile: None, runs }
+        Outcome {
+            verdict: Verdict::Accepted,
+            message: None,
+            compile: None,
+            runs,
+        }
     }
 
     #[test]
@@ -112,7 +127,10 @@ mod tests {
         ]);
         let fitted = fit(large, 100_000);
         assert!(encoded_bytes(&fitted) <= 100_000);
-        assert!(encoded_bytes(&fitted) > 25_000, "no more is cut than needed");
+        assert!(
+            encoded_bytes(&fitted) > 25_000,
+            "no more is cut than needed"
+        );
         for cut in &fitted.runs[..3] {
             assert!(cut.stdout.truncated);
         }

@@ -93,7 +93,11 @@ impl Gathered {
         }
         self.bytes += text.len();
         self.since.get_or_insert_with(Instant::now);
-        let reach = if self.segments.len() < SEGMENTS_MAX { 1 } else { self.segments.len() };
+        let reach = if self.segments.len() < SEGMENTS_MAX {
+            1
+        } else {
+            self.segments.len()
+        };
         let mut recent = self.segments.iter_mut().rev().take(reach);
         match recent.find(|(of, _)| *of == stream) {
             Some((_, segment)) => segment.push_str(&text),
@@ -112,9 +116,10 @@ impl Gathered {
 
     /// Passes on everything: nothing will complete a character that was begun.
     fn end(&mut self, tell: &mut impl FnMut(Event)) {
-        for (stream, rest) in
-            [(Stream::Stdout, self.stdout.end()), (Stream::Stderr, self.stderr.end())]
-        {
+        for (stream, rest) in [
+            (Stream::Stdout, self.stdout.end()),
+            (Stream::Stderr, self.stderr.end()),
+        ] {
             self.append(stream, rest);
         }
         self.flush(tell);
@@ -167,7 +172,10 @@ mod tests {
 
     fn decode_in_pieces(bytes: &[u8], piece: usize) -> String {
         let mut utf8 = Utf8::default();
-        let mut text: String = bytes.chunks(piece).map(|piece| utf8.decode(piece)).collect();
+        let mut text: String = bytes
+            .chunks(piece)
+            .map(|piece| utf8.decode(piece))
+            .collect();
         text.push_str(&utf8.end());
         text
     }
@@ -182,7 +190,10 @@ mod tests {
             b"\xed\xa0\x80\xc0\x80",
         ] {
             for piece in 1..=bytes.len() {
-                assert_eq!(decode_in_pieces(bytes, piece), String::from_utf8_lossy(bytes));
+                assert_eq!(
+                    decode_in_pieces(bytes, piece),
+                    String::from_utf8_lossy(bytes)
+                );
             }
         }
     }
@@ -208,7 +219,10 @@ mod tests {
     }
 
     fn output(stream: Stream, text: &str) -> Event {
-        Event::Output { stream, text: text.into() }
+        Event::Output {
+            stream,
+            text: text.into(),
+        }
     }
 
     #[tokio::test]
@@ -220,7 +234,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_mixes_its_streams_finely_makes_few_events() {
-        let progress = (0..1000).map(|n| if n % 2 == 0 { out("o") } else { err("e") }).collect();
+        let progress = (0..1000)
+            .map(|n| if n % 2 == 0 { out("o") } else { err("e") })
+            .collect();
         let events = events_of(progress).await;
         assert!(events.len() <= SEGMENTS_MAX, "{} events", events.len());
         let of = |wanted: Stream| -> String {

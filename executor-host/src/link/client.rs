@@ -36,13 +36,17 @@ impl Client {
     ///
     /// When TLS cannot be set up.
     pub fn new(credentials: Credentials) -> Result<Self, CallError> {
-        Ok(Self { http: http(&credentials.edge)?, credentials })
+        Ok(Self {
+            http: http(&credentials.edge)?,
+            credentials,
+        })
     }
 
     /// Asks for jobs. The edge may hold the request for `request.wait_ms`.
     pub async fn lease(&self, request: &LeaseRequest) -> Result<Leases, CallError> {
         let held = Duration::from_millis(u64::try_from(request.wait_ms).unwrap_or(0));
-        self.call("/internal/leases", request, held + ANSWER_MAX).await
+        self.call("/internal/leases", request, held + ANSWER_MAX)
+            .await
     }
 
     /// Says that jobs are in the queue.
@@ -57,7 +61,8 @@ impl Client {
         struct Borrowed<'a> {
             reports: &'a [&'a Report],
         }
-        self.call("/internal/reports", &Borrowed { reports }, ANSWER_MAX).await
+        self.call("/internal/reports", &Borrowed { reports }, ANSWER_MAX)
+            .await
     }
 
     async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
@@ -77,7 +82,10 @@ impl Client {
 
     /// The token for one request: it fits this path and this body, for a minute at most.
     fn sign(&self, path: &str, body: &[u8]) -> Result<String, CallError> {
-        let claims = LinkClaims { path: path.into(), body: keys::body_hash(body) };
+        let claims = LinkClaims {
+            path: path.into(),
+            body: keys::body_hash(body),
+        };
         let life = u64::try_from(limits::LINK_TOKEN_MS).unwrap_or(0);
         let life = jwt_simple::prelude::Duration::from_millis(life);
         let mut claims = Claims::with_custom_claims(claims, life)
@@ -85,7 +93,10 @@ impl Client {
             .with_audience(LINK_AUDIENCE);
         // A clock that is a little fast is no reason to be refused.
         claims.invalid_before = None;
-        self.credentials.key.sign(claims).map_err(|error| CallError::Own(error.to_string()))
+        self.credentials
+            .key
+            .sign(claims)
+            .map_err(|error| CallError::Own(error.to_string()))
     }
 }
 
@@ -99,7 +110,10 @@ pub(super) fn at(edge: &Url, path: &str) -> Url {
 /// What all requests to the edge have in common.
 pub(super) fn http(edge: &Url) -> Result<reqwest::Client, CallError> {
     let mut http = reqwest::Client::builder()
-        .user_agent(concat!("codecrafter-executor-host/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!(
+            "codecrafter-executor-host/",
+            env!("CARGO_PKG_VERSION")
+        ))
         .connect_timeout(CONNECT_MAX)
         // A signature fits one path; a join token is for this edge only.
         .redirect(reqwest::redirect::Policy::none());
@@ -115,7 +129,9 @@ pub(crate) fn is_loopback(edge: &Url) -> bool {
         Some("localhost") => true,
         Some(host) => {
             let address = host.trim_start_matches('[').trim_end_matches(']');
-            address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+            address
+                .parse()
+                .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
         }
         None => false,
     }
@@ -124,14 +140,21 @@ pub(crate) fn is_loopback(edge: &Url) -> bool {
 /// The body of a good answer, or why it was not one.
 pub(super) async fn answer<A: DeserializeOwned>(response: Response) -> Result<A, CallError> {
     let status = response.status();
-    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+    let date = response
+        .headers()
+        .get(DATE)
+        .and_then(|date| date.to_str().ok());
     let skew_ms = date.and_then(skew_ms);
     let body = response.bytes().await?;
     if status.is_success() {
         return serde_json::from_slice(&body).map_err(|error| CallError::Answer(error.to_string()));
     }
     let problem = serde_json::from_slice(&body).ok();
-    Err(CallError::Refused(Box::new(Refusal { status: status.as_u16(), problem, skew_ms })))
+    Err(CallError::Refused(Box::new(Refusal {
+        status: status.as_u16(),
+        problem,
+        skew_ms,
+    })))
 }
 
 /// By how much the host's clock is ahead of the one that wrote `date` (RFC 9110 §5.6.7).
@@ -221,7 +244,10 @@ impl fmt::Display for Refusal {
                     // Rounded by a minute, so that the same trouble is told once.
                     Some(skew) if skew.abs() >= 30 => {
                         let (minutes, side) = ((skew.abs() + 30) / 60, side(skew));
-                        write!(f, " It is about {minutes} min {side} the edge's; let NTP set it.")
+                        write!(
+                            f,
+                            " It is about {minutes} min {side} the edge's; let NTP set it."
+                        )
                     }
                     _ => Ok(()),
                 }

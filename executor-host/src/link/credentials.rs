@@ -28,7 +28,9 @@ pub struct Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Credentials");
-        shown.field("edge", &self.edge.as_str()).field("executor_id", &self.executor_id);
+        shown
+            .field("edge", &self.edge.as_str())
+            .field("executor_id", &self.executor_id);
         shown.finish_non_exhaustive()
     }
 }
@@ -65,7 +67,10 @@ impl Credentials {
     /// When the file cannot be read or is not one of ours.
     pub fn load(state_dir: &Path) -> Result<Option<Self>, CredentialsError> {
         let path = Self::path(state_dir);
-        let failed = |why: String| CredentialsError { path: path.display().to_string(), why };
+        let failed = |why: String| CredentialsError {
+            path: path.display().to_string(),
+            why,
+        };
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -77,8 +82,15 @@ impl Credentials {
         let key = URL_SAFE_NO_PAD.decode(stored.key).ok();
         let key = key.and_then(|bytes| Ed25519KeyPair::from_bytes(&bytes).ok());
         let key = key.ok_or_else(|| failed("the key is damaged".into()))?;
-        let edge = stored.edge.parse().map_err(|_| failed("the edge's URL is damaged".into()))?;
-        Ok(Some(Self { edge, executor_id: stored.executor_id, key }))
+        let edge = stored
+            .edge
+            .parse()
+            .map_err(|_| failed("the edge's URL is damaged".into()))?;
+        Ok(Some(Self {
+            edge,
+            executor_id: stored.executor_id,
+            key,
+        }))
     }
 
     /// Writes them, readable for their owner only. After a crash the file holds either the old
@@ -110,7 +122,10 @@ impl Credentials {
 ///
 /// Those of the file system.
 pub fn make_state_dir(state_dir: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_dir)
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -120,7 +135,11 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

@@ -67,10 +67,17 @@ pub async fn join(request: Join<'_>, state_dir: &Path) -> Result<Joined, JoinErr
     let call = http
         .post(client::at(&request.edge, "/internal/executors"))
         .bearer_auth(request.token)
-        .json(&Enrol { name: request.name, public_key });
+        .json(&Enrol {
+            name: request.name,
+            public_key,
+        });
     let response = call.send().await.map_err(CallError::from)?;
     let enrolled: Enrolled = client::answer(response).await?;
-    let credentials = Credentials { edge: request.edge, executor_id: enrolled.executor_id, key };
+    let credentials = Credentials {
+        edge: request.edge,
+        executor_id: enrolled.executor_id,
+        key,
+    };
     credentials.store(state_dir)?;
     Ok(Joined::Now(credentials))
 }

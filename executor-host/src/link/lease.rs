@@ -49,7 +49,9 @@ impl Leasing {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut retry = Retry::new("lease jobs");
         loop {
-            let Some(leased) = stop.run_until_cancelled(self.lease()).await else { return };
+            let Some(leased) = stop.run_until_cancelled(self.lease()).await else {
+                return;
+            };
             // Not interrupted: what was leased is kept and acknowledged first.
             let done = match leased {
                 Ok(leases) => self.keep(leases, &stop).await,

@@ -133,7 +133,10 @@ async fn confirm(batch: Vec<Item>) {
         if let Item::Final(stored) = item
             && let Err(error) = stored.confirm().await
         {
-            tracing::warn!(error = describe(&error), "a delivered result will be sent again");
+            tracing::warn!(
+                error = describe(&error),
+                "a delivered result will be sent again"
+            );
         }
     }
 }

@@ -108,7 +108,9 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 /// Whether there is nothing to take at the moment.
 async fn is_dry(queue: &dyn Queue) -> bool {
     // Long enough for a queue that has something; one that is slow only makes this less strict.
-    timeout(Duration::from_millis(100), queue.take()).await.is_err()
+    timeout(Duration::from_millis(100), queue.take())
+        .await
+        .is_err()
 }
 
 pub async fn a_job_is_handed_out_as_it_was_published(queue: Shared) {
@@ -145,9 +147,15 @@ pub async fn an_acknowledged_job_is_gone(queue: Shared) {
 
 pub async fn publishing_again_changes_nothing_while_the_job_waits_or_runs(queue: Shared) {
     queue.publish(&job(1)).await.unwrap();
-    assert_eq!(queue.publish(&job(1)).await.unwrap(), Published::AlreadyQueued);
+    assert_eq!(
+        queue.publish(&job(1)).await.unwrap(),
+        Published::AlreadyQueued
+    );
     let delivery = soon(queue.take()).await.unwrap();
-    assert_eq!(queue.publish(&job(1)).await.unwrap(), Published::AlreadyQueued);
+    assert_eq!(
+        queue.publish(&job(1)).await.unwrap(),
+        Published::AlreadyQueued
+    );
     delivery.ack().await.unwrap();
     assert!(is_dry(&*queue).await);
 }
@@ -155,7 +163,12 @@ pub async fn publishing_again_changes_nothing_while_the_job_waits_or_runs(queue:
 pub async fn a_job_that_was_given_back_is_handed_out_again_after_its_delay(queue: Shared) {
     queue.publish(&job(1)).await.unwrap();
     let (delay, given_back) = (Duration::from_millis(300), Instant::now());
-    soon(queue.take()).await.unwrap().give_back(delay).await.unwrap();
+    soon(queue.take())
+        .await
+        .unwrap()
+        .give_back(delay)
+        .await
+        .unwrap();
     queue.publish(&job(2)).await.unwrap();
     // The delay holds nobody up.
     let other = soon(queue.take()).await.unwrap();
@@ -239,11 +252,21 @@ pub async fn a_confirmed_result_is_gone_and_any_other_comes_again(queue: Shared)
     }
     let first = soon(queue.take_results(1)).await.unwrap().pop().unwrap();
     let second = soon(queue.take_results(9)).await.unwrap().pop().unwrap();
-    assert_eq!((&first.report, &second.report), (&result(1), &result(2)), "each is held once");
+    assert_eq!(
+        (&first.report, &second.report),
+        (&result(1), &result(2)),
+        "each is held once"
+    );
     drop(second);
     first.confirm().await.unwrap();
     let again = soon(queue.take_results(9)).await.unwrap();
-    assert_eq!(again.iter().map(|stored| &stored.report).collect::<Vec<_>>(), [&result(2)]);
+    assert_eq!(
+        again
+            .iter()
+            .map(|stored| &stored.report)
+            .collect::<Vec<_>>(),
+        [&result(2)]
+    );
 }
 
 pub async fn a_result_that_is_stored_twice_is_one(queue: Shared) {
@@ -256,7 +279,16 @@ pub async fn a_result_that_is_stored_twice_is_one(queue: Shared) {
 pub async fn a_waiting_reporter_gets_the_result_that_comes(queue: Shared) {
     let waiting = tokio::spawn({
         let queue = Arc::clone(&queue);
-        async move { queue.take_results(9).await.unwrap().pop().unwrap().report.clone() }
+        async move {
+            queue
+                .take_results(9)
+                .await
+                .unwrap()
+                .pop()
+                .unwrap()
+                .report
+                .clone()
+        }
     });
     tokio::task::yield_now().await;
     queue.store_result(&result(1)).await.unwrap();
@@ -269,7 +301,11 @@ pub async fn room_is_what_is_left_of_the_capacity(queue: Shared) {
     queue.publish(&job(2)).await.unwrap();
     let _running = soon(queue.take()).await.unwrap();
     assert_eq!(queue.room(3).await.unwrap(), 1);
-    assert!(timeout(Duration::from_millis(100), queue.room(2)).await.is_err());
+    assert!(
+        timeout(Duration::from_millis(100), queue.room(2))
+            .await
+            .is_err()
+    );
 }
 
 pub async fn room_comes_when_a_job_is_done(queue: Shared) {
@@ -289,10 +325,18 @@ pub async fn depth_counts_what_is_there(queue: Shared) {
         queue.publish(&job(number)).await.unwrap();
     }
     let running = soon(queue.take()).await.unwrap();
-    soon(queue.take()).await.unwrap().give_back(Duration::from_secs(600)).await.unwrap();
+    soon(queue.take())
+        .await
+        .unwrap()
+        .give_back(Duration::from_secs(600))
+        .await
+        .unwrap();
     queue.store_result(&result(1)).await.unwrap();
     let depth = queue.depth().await.unwrap();
-    assert_eq!((depth.ready, depth.running, depth.results, depth.parked), (2, 1, 1, 0));
+    assert_eq!(
+        (depth.ready, depth.running, depth.results, depth.parked),
+        (2, 1, 1, 0)
+    );
     running.ack().await.unwrap();
     assert_eq!(queue.depth().await.unwrap().running, 0);
 }

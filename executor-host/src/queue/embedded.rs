@@ -79,7 +79,11 @@ impl Embedded {
             opened: Instant::now(),
             signals: Arc::default(),
         });
-        Ok(Self { inner, thread: Some(thread), _lock: lock })
+        Ok(Self {
+            inner,
+            thread: Some(thread),
+            _lock: lock,
+        })
     }
 
     /// What is in the file, which may be in use by another process. A file that is not there is
@@ -151,8 +155,14 @@ impl Embedded {
 #[async_trait]
 impl Queue for Embedded {
     async fn publish(&self, job: &Job) -> Result<Published, QueueError> {
-        let new = self.put(Topic::Jobs, job.execution_id.to_string(), job).await?;
-        Ok(if new { Published::Queued } else { Published::AlreadyQueued })
+        let new = self
+            .put(Topic::Jobs, job.execution_id.to_string(), job)
+            .await?;
+        Ok(if new {
+            Published::Queued
+        } else {
+            Published::AlreadyQueued
+        })
     }
 
     async fn take(&self) -> Result<Delivery, QueueError> {
@@ -165,7 +175,8 @@ impl Queue for Embedded {
     }
 
     async fn store_result(&self, report: &Report) -> Result<(), QueueError> {
-        self.put(Topic::Results, report.attempt_id.to_string(), report).await?;
+        self.put(Topic::Results, report.attempt_id.to_string(), report)
+            .await?;
         Ok(())
     }
 
@@ -231,7 +242,9 @@ impl Inner {
             let _ = answer.send(work(store));
         };
         let closed = || QueueError::new(what, "it is closed");
-        self.commands.send(Command::Do(Box::new(command))).map_err(|_| closed())?;
+        self.commands
+            .send(Command::Do(Box::new(command)))
+            .map_err(|_| closed())?;
         let done = answered.await.map_err(|_| closed())?;
         done.map_err(|error| QueueError::new(what, error))
     }
@@ -248,14 +261,22 @@ struct Held {
 
 impl Held {
     fn new(inner: &Weak<Inner>, topic: Topic, taken: Taken) -> Self {
-        Self { inner: Weak::clone(inner), topic, taken, settled: false }
+        Self {
+            inner: Weak::clone(inner),
+            topic,
+            taken,
+            settled: false,
+        }
     }
 
     async fn park(mut self, reason: &str) -> Result<(), QueueError> {
         let reason = reason.to_owned();
         let (topic, taken) = (self.topic, self.taken);
         tracing::error!(queue.topic = ?topic, queue.message = taken.id, reason, "put aside an unreadable message");
-        self.settle("put a message aside", move |store| store.park(taken, &reason)).await
+        self.settle("put a message aside", move |store| {
+            store.park(taken, &reason)
+        })
+        .await
     }
 
     async fn settle(
@@ -263,7 +284,10 @@ impl Held {
         what: &'static str,
         work: impl FnOnce(&mut Store) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(), QueueError> {
-        let inner = self.inner.upgrade().ok_or_else(|| QueueError::new(what, "it is closed"))?;
+        let inner = self
+            .inner
+            .upgrade()
+            .ok_or_else(|| QueueError::new(what, "it is closed"))?;
         let (signals, topic) = (Arc::clone(&inner.signals), self.topic);
         let work = move |store: &mut Store| {
             work(store)?;
@@ -281,26 +305,34 @@ impl Held {
 impl Hold for Held {
     async fn remove(mut self: Box<Self>) -> Result<(), QueueError> {
         let taken = self.taken;
-        self.settle("remove a message", move |store| store.remove(taken)).await
+        self.settle("remove a message", move |store| store.remove(taken))
+            .await
     }
 
     async fn give_back(mut self: Box<Self>, delay: Duration) -> Result<(), QueueError> {
         let now = self.inner.upgrade().map_or(0, |inner| inner.now());
         let delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         let (taken, not_before) = (self.taken, now.saturating_add(delay));
-        self.settle("take a message back", move |store| store.release(taken, not_before)).await
+        self.settle("take a message back", move |store| {
+            store.release(taken, not_before)
+        })
+        .await
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let (false, Some(inner)) = (self.settled, self.inner.upgrade()) else { return };
+        let (false, Some(inner)) = (self.settled, self.inner.upgrade()) else {
+            return;
+        };
         let (taken, topic) = (self.taken, self.topic);
         let signals = Arc::clone(&inner.signals);
         let release = move |store: &mut Store| match store.release(taken, 0) {
             Ok(()) => signals.ready(topic).notify_waiters(),
             // The next start gives it back.
-            Err(error) => tracing::error!(queue.message = taken.id, %error, "message not given back"),
+            Err(error) => {
+                tracing::error!(queue.message = taken.id, %error, "message not given back")
+            }
         };
         let _ = inner.commands.send(Command::Do(Box::new(release)));
     }
@@ -310,7 +342,11 @@ fn lock(path: &Path) -> Result<File, String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = Path::new(&name);
-    let options = File::options().create(true).truncate(false).write(true).open(name);
+    let options = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(name);
     let file = options.map_err(|error| format!("{}: {error}", name.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -97,6 +97,9 @@ impl LiveReports {
 
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         // Nothing panics while it is held, and a report more or less would not matter.
-        self.shared.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .buffer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -135,7 +135,13 @@ impl Store {
         )?;
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let taken = update.query_map(params![topic.as_str(), now, max], |row| {
-            Ok((Taken { id: row.get(0)?, deliveries: row.get(1)? }, row.get(2)?))
+            Ok((
+                Taken {
+                    id: row.get(0)?,
+                    deliveries: row.get(1)?,
+                },
+                row.get(2)?,
+            ))
         })?;
         let mut taken = taken.collect::<Result<Vec<_>>>()?;
         // The order of RETURNING is not defined.
@@ -148,13 +154,18 @@ impl Store {
         let mut select = self.db.prepare_cached(
             "SELECT min(not_before) FROM messages WHERE topic = ?1 AND state = 'ready'",
         )?;
-        Ok(select.query_row([topic.as_str()], |row| row.get(0)).optional()?.flatten())
+        Ok(select
+            .query_row([topic.as_str()], |row| row.get(0))
+            .optional()?
+            .flatten())
     }
 
     /// Removes a message.
     pub(super) fn remove(&self, taken: Taken) -> Result<()> {
         self.keep(Durability::Process)?;
-        self.db.prepare_cached("DELETE FROM messages WHERE id = ?1")?.execute([taken.id])?;
+        self.db
+            .prepare_cached("DELETE FROM messages WHERE id = ?1")?
+            .execute([taken.id])?;
         Ok(())
     }
 

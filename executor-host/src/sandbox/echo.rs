@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use codecrafter_shared::id::ExecutionId;
-use codecrafter_shared::job::{
-    Captured, Job, Outcome, RunOutcome, Stage, Stream, Usage, Verdict,
-};
+use codecrafter_shared::job::{Captured, Job, Outcome, RunOutcome, Stage, Stream, Usage, Verdict};
 use codecrafter_shared::language::AnnouncedLanguage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -52,7 +50,10 @@ impl Echo {
 #[async_trait]
 impl Sandbox for Echo {
     async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
-        Ok(vec![AnnouncedLanguage { id: LANGUAGE.into(), version: "echo 1".into() }])
+        Ok(vec![AnnouncedLanguage {
+            id: LANGUAGE.into(),
+            version: "echo 1".into(),
+        }])
     }
 
     async fn run(
@@ -67,11 +68,19 @@ impl Sandbox for Echo {
             *count += 1;
             *count
         };
-        let mut outcome =
-            Outcome { verdict: Verdict::Accepted, message: None, compile: None, runs: Vec::new() };
+        let mut outcome = Outcome {
+            verdict: Verdict::Accepted,
+            message: None,
+            compile: None,
+            runs: Vec::new(),
+        };
         for spec in &job.runs {
             let _ = progress.send(Progress::Stage(Stage::Run)).await;
-            let mut run = Run { progress: &progress, stdout: Vec::new(), stderr: Vec::new() };
+            let mut run = Run {
+                progress: &progress,
+                stdout: Vec::new(),
+                stderr: Vec::new(),
+            };
             run.write(Stream::Stdout, spec.stdin.as_bytes()).await;
             let (verdict, exit_code) = run.follow(job, start, &cancel).await?;
             outcome.verdict = verdict;
@@ -101,10 +110,18 @@ impl Run<'_> {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
                 "fault" if start <= number(rest) => {
-                    return Err(HostFault { what: "told to fail".into(), retry: true });
+                    return Err(HostFault {
+                        what: "told to fail".into(),
+                        retry: true,
+                    });
                 }
                 "fault" => {}
-                "broken" => return Err(HostFault { what: "told to fail".into(), retry: false }),
+                "broken" => {
+                    return Err(HostFault {
+                        what: "told to fail".into(),
+                        retry: false,
+                    });
+                }
                 "panic" => panic!("told to panic"),
                 "wait" => cancel.cancelled().await,
                 "sleep" => {
@@ -112,13 +129,19 @@ impl Run<'_> {
                     cancel.run_until_cancelled(sleep).await;
                 }
                 "bytes" => self.write(Stream::Stdout, &bytes(rest)).await,
-                "err" => self.write(Stream::Stderr, format!("{rest}\n").as_bytes()).await,
+                "err" => {
+                    self.write(Stream::Stderr, format!("{rest}\n").as_bytes())
+                        .await
+                }
                 "exit" if number(rest) == 0 => break,
                 "exit" => {
                     let code = i32::try_from(number(rest)).unwrap_or(i32::MAX);
                     return Ok((Verdict::RuntimeError, Some(code)));
                 }
-                _ => self.write(Stream::Stdout, format!("{line}\n").as_bytes()).await,
+                _ => {
+                    self.write(Stream::Stdout, format!("{line}\n").as_bytes())
+                        .await
+                }
             }
             if cancel.is_cancelled() {
                 return Ok((Verdict::Cancelled, None));
@@ -135,7 +158,10 @@ impl Run<'_> {
             Stream::Stdout => self.stdout.extend_from_slice(bytes),
             Stream::Stderr => self.stderr.extend_from_slice(bytes),
         }
-        let _ = self.progress.send(Progress::Output(stream, bytes.to_vec())).await;
+        let _ = self
+            .progress
+            .send(Progress::Output(stream, bytes.to_vec()))
+            .await;
     }
 
     fn end(self, verdict: Verdict, exit_code: Option<i32>) -> RunOutcome {
@@ -155,10 +181,15 @@ impl Run<'_> {
 }
 
 fn number(text: &str) -> u32 {
-    text.trim().parse().unwrap_or_else(|_| panic!("`{text}` is no number"))
+    text.trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("`{text}` is no number"))
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<_> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
-    digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | *digit as u8)).collect()
+    digits
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | *digit as u8))
+        .collect()
 }

@@ -134,12 +134,20 @@ impl Edge {
                 changed.await;
             }
         };
-        timeout(PATIENCE, waited).await.expect("the edge waits for ever")
+        timeout(PATIENCE, waited)
+            .await
+            .expect("the edge waits for ever")
     }
 
     pub async fn until_finished(&self, executions: impl IntoIterator<Item = ExecutionId>) {
         let wanted: Vec<_> = executions.into_iter().collect();
-        self.until(|edge| wanted.iter().all(|id| edge.finished.contains(id)).then_some(())).await;
+        self.until(|edge| {
+            wanted
+                .iter()
+                .all(|id| edge.finished.contains(id))
+                .then_some(())
+        })
+        .await;
     }
 }
 
@@ -161,11 +169,15 @@ fn admit(
     if let Some(status) = state.broken {
         state.broken_answers += 1;
         edge.changed.notify_waiters();
-        return Err(Box::new((status, "<html>Bad gateway</html>").into_response()));
+        return Err(Box::new(
+            (status, "<html>Bad gateway</html>").into_response(),
+        ));
     }
     let token = headers.get("authorization").unwrap().to_str().unwrap();
     let token = token.strip_prefix("Bearer ").unwrap();
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let payload = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1).unwrap())
+        .unwrap();
     let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
     let issuer = payload["iss"].as_str().unwrap().to_owned();
     let Some((_, key)) = state.hosts.get(&issuer) else {
@@ -176,9 +188,14 @@ fn admit(
         allowed_audiences: Some(HashSet::from([LINK_AUDIENCE.to_owned()])),
         ..VerificationOptions::default()
     };
-    let claims = key.verify_token::<LinkClaims>(token, Some(options)).expect("a false signature");
+    let claims = key
+        .verify_token::<LinkClaims>(token, Some(options))
+        .expect("a false signature");
     let life = claims.expires_at.unwrap() - claims.issued_at.unwrap();
-    assert!(life.as_millis() <= limits::LINK_TOKEN_MS as u64, "it lives too long");
+    assert!(
+        life.as_millis() <= limits::LINK_TOKEN_MS as u64,
+        "it lives too long"
+    );
     assert_eq!(claims.custom.path, uri.path());
     assert_eq!(claims.custom.body, keys::body_hash(body));
     Ok(issuer)
@@ -210,7 +227,9 @@ async fn enrol_host(
     let mut state = edge.state();
     let count = u8::try_from(state.hosts.len()).unwrap();
     let executor_id = ExecutorId::at(clock::now(), [count; 10]);
-    state.hosts.insert(executor_id.to_string(), (request.name, key));
+    state
+        .hosts
+        .insert(executor_id.to_string(), (request.name, key));
     (StatusCode::CREATED, Json(Enrolled { executor_id })).into_response()
 }
 
@@ -241,7 +260,11 @@ async fn lease(
     };
     let leases = timeout(wait, some).await.unwrap_or_default();
     edge.changed.notify_waiters();
-    Json(Leases { protocol: PROTOCOL_VERSION, leases }).into_response()
+    Json(Leases {
+        protocol: PROTOCOL_VERSION,
+        leases,
+    })
+    .into_response()
 }
 
 impl EdgeState {
@@ -254,7 +277,11 @@ impl EdgeState {
             random[2..].copy_from_slice(&self.leased.len().to_be_bytes());
             let id = LeaseId::at(clock::now(), random);
             self.leased.insert(id, job.execution_id);
-            leases.push(Lease { id, expires_at: clock::now().plus_millis(limits::LEASE_MS), job });
+            leases.push(Lease {
+                id,
+                expires_at: clock::now().plus_millis(limits::LEASE_MS),
+                job,
+            });
         }
         leases
     }
@@ -275,7 +302,10 @@ async fn acknowledge(
     state.depths_at_acknowledge.extend(depth);
     state.acknowledged.extend(&request.leases);
     edge.changed.notify_waiters();
-    Json(Acknowledged { leases: request.leases }).into_response()
+    Json(Acknowledged {
+        leases: request.leases,
+    })
+    .into_response()
 }
 
 async fn report(
@@ -292,7 +322,11 @@ async fn report(
     assert!(body.len() <= limits::LINK_BODY_BYTES_MAX);
     let mut state = edge.state();
     let names = |report: &Report, named: Option<ExecutionId>| Some(report.execution_id) == named;
-    if request.reports.iter().any(|report| names(report, state.poison)) {
+    if request
+        .reports
+        .iter()
+        .any(|report| names(report, state.poison))
+    {
         return refuse(ErrorCode::ValidationFailed);
     }
     let mut taken = ReportsTaken::default();
@@ -381,7 +415,10 @@ impl Sandbox for Flaky {
     async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
         self.asked.notify_one();
         if self.away.load(Ordering::SeqCst) {
-            return Err(HostFault { what: "the engine is away".into(), retry: true });
+            return Err(HostFault {
+                what: "the engine is away".into(),
+                retry: true,
+            });
         }
         self.echo.languages().await
     }
@@ -393,7 +430,10 @@ impl Sandbox for Flaky {
         cancel: CancellationToken,
     ) -> Result<codecrafter_shared::job::Outcome, HostFault> {
         if self.away.load(Ordering::SeqCst) {
-            return Err(HostFault { what: "the engine is away".into(), retry: true });
+            return Err(HostFault {
+                what: "the engine is away".into(),
+                retry: true,
+            });
         }
         self.echo.run(job, progress, cancel).await
     }
