@@ -25,7 +25,7 @@ mod verdict;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agent_protocol::{Event, Exec, Exit, Limits, Order, Stream};
@@ -85,12 +85,20 @@ impl DockerSettings {
     }
 }
 
+/// An image that works.
+#[derive(Debug, Clone)]
+struct Image {
+    id: String,
+    /// What its runtime printed as its version.
+    version: String,
+}
+
 /// Runs jobs in Docker.
 pub struct DockerSandbox {
     engine: Arc<Engine>,
     pool: Arc<Pool>,
-    /// What each language's image printed as its version, by the image's id.
-    versions: Mutex<HashMap<String, String>>,
+    /// The images that were found to work, by name, as of the last look.
+    images: Mutex<HashMap<String, Image>>,
 }
 
 impl DockerSandbox {
@@ -103,7 +111,7 @@ impl DockerSandbox {
         let sandbox = Self {
             engine,
             pool: Arc::default(),
-            versions: Mutex::default(),
+            images: Mutex::default(),
         };
         let left = sandbox.sweep().await?;
         if left > 0 {
@@ -139,13 +147,13 @@ impl DockerSandbox {
 
     /// A container for the job: one that is ready, or a new one.
     async fn acquire(&self, row: &LanguageRow, job: &Job) -> Result<Container, HostFault> {
-        let image =
-            self.engine.image_id(&row.image).await?.ok_or_else(|| {
-                retryable(format!("there is no image {} on this host", row.image))
-            })?;
-        if let Some(container) = self.pool.take(&image) {
+        let known = self.images().get(&row.image).cloned();
+        if let Some(container) = known.and_then(|image| self.pool.take(&image.id)) {
             return Ok(container);
         }
+        let image = self.engine.image_id(&row.image).await?;
+        let image =
+            image.ok_or_else(|| retryable(format!("there is no image {} here", row.image)))?;
         let request = Request {
             image,
             language: row.id.clone(),
@@ -166,32 +174,53 @@ impl DockerSandbox {
         }
     }
 
+    /// Makes up for what is missing in the pool.
     fn refill(&self, row: &LanguageRow, image: &str) {
-        if self.engine.tasks.is_closed() {
-            return;
-        }
         let request = Self::request_ahead(row, image.to_owned());
         self.pool
             .refill(&self.engine, &request, self.engine.settings.warm);
     }
 
+    /// Ends the container of a job that has ended, and makes up for it.
+    async fn retire(&self, container: Container, row: &LanguageRow) {
+        let request = Self::request_ahead(row, container.image().to_owned());
+        let (pool, engine) = (Arc::clone(&self.pool), Arc::clone(&self.engine));
+        let is_quiet = container.is_quiet();
+        let removed = self.engine.tasks.spawn(async move {
+            container.remove().await;
+            // After the job and not beside it, because starting a container costs CPU time.
+            pool.refill(&engine, &request, engine.settings.warm);
+        });
+        // Removing takes the engine ten times as long as a small program runs. Once the agent
+        // has said that nothing is left to run, nobody need wait for it.
+        if !is_quiet && let Err(error) = removed.await {
+            error!(%error, "removing a container broke off");
+        }
+    }
+
     /// What the language's runtime prints as its version.
     async fn version(&self, row: &LanguageRow, image: &str) -> Result<String, HostFault> {
-        let known = self.versions().get(image).cloned();
-        if let Some(version) = known {
-            return Ok(version);
+        if let Some(known) = self
+            .images()
+            .get(&row.image)
+            .filter(|known| known.id == image)
+        {
+            return Ok(known.version.clone());
         }
         let request = Self::request_ahead(row, image.to_owned());
         let mut container = Container::start(Arc::clone(&self.engine), request).await?;
         let version = probe(&mut container, row).await;
         container.remove().await;
-        let version = version?;
-        self.versions().insert(image.to_owned(), version.clone());
-        Ok(version)
+        let image = Image {
+            id: image.to_owned(),
+            version: version?,
+        };
+        self.images().insert(row.image.clone(), image.clone());
+        Ok(image.version)
     }
 
-    fn versions(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn images(&self) -> MutexGuard<'_, HashMap<String, Image>> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -244,7 +273,6 @@ impl Sandbox for DockerSandbox {
             ));
         }
         let mut container = self.acquire(row, job).await?;
-        let image = container.image().to_owned();
         let mut relay = Relay::new(progress);
         let attempt = Attempt {
             container: &mut container,
@@ -255,9 +283,7 @@ impl Sandbox for DockerSandbox {
         };
         let outcome = attempt.run(files).await;
         // First the program's end, then everything else: whatever the outcome, it is over.
-        container.remove().await;
-        // After the job and not beside it, because starting a container costs CPU time.
-        self.refill(row, &image);
+        self.retire(container, row).await;
         relay.finish().await;
         outcome
     }

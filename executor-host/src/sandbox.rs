@@ -40,7 +40,8 @@ pub trait Sandbox: Send + Sync + 'static {
     /// slow does not slow the program beyond a bounded buffer. When `cancel` fires, everything
     /// that the job started is dead before this returns a `cancelled` outcome.
     ///
-    /// When it returns, nothing of the job is left on the host, whatever happened.
+    /// When it returns, nothing of the job runs on the host any more, whatever happened; what it
+    /// ran in is gone soon after.
     async fn run(
         &self,
         job: &Job,

@@ -185,33 +185,34 @@ mod tests {
         })
     }
 
-    const V1: Option<fn(&str) -> Place> = Some(|path| Place::V1(path.into()));
-    const V2: Option<fn(&str) -> Place> = Some(|path| Place::V2(path.into()));
+    fn v1(folder: &str) -> Place {
+        Place::V1(folder.into())
+    }
 
-    fn expect(
-        cpu: (Option<fn(&str) -> Place>, &str),
-        memory: (Option<fn(&str) -> Place>, &str),
-        kill: Option<&str>,
-    ) -> Option<Cgroup> {
-        Some(Cgroup {
-            cpu: cpu.0?(cpu.1),
-            memory: memory.0?(memory.1),
-            kill: kill.map(PathBuf::from),
-        })
+    fn v2(folder: &str) -> Place {
+        Place::V2(folder.into())
     }
 
     #[test]
     fn v1_with_controllers_mounted_apart_or_together() {
-        let text = "5:memory:/docker/abc123\n4:cpu,cpuacct:/docker/abc123\n1:name=systemd:/docker/abc123\n";
-        let memory = "/sys/fs/cgroup/memory/docker/abc123/memory.oom_control";
-        let folder = "/sys/fs/cgroup/memory/docker/abc123";
+        let text = "5:memory:/docker/abc123\n4:cpu,cpuacct:/docker/abc123\n1:name=systemd:/\n";
+        let memory = "/sys/fs/cgroup/memory/docker/abc123";
         for cpu in [
             "/sys/fs/cgroup/cpuacct/docker/abc123",
             "/sys/fs/cgroup/cpu,cpuacct/docker/abc123",
         ] {
+            let files = [
+                format!("{memory}/memory.oom_control"),
+                format!("{cpu}/cpuacct.usage"),
+            ];
+            let found = detect(text, &files.each_ref().map(String::as_str));
             assert_eq!(
-                detect(text, &[memory, &format!("{cpu}/cpuacct.usage")]),
-                expect((V1, cpu), (V1, folder), None)
+                found,
+                Some(Cgroup {
+                    cpu: v1(cpu),
+                    memory: v1(memory),
+                    kill: None
+                })
             );
         }
     }
@@ -222,29 +223,34 @@ mod tests {
         let folder = "/sys/fs/cgroup/system.slice/docker-abc123.scope";
         let files =
             ["cpu.stat", "memory.events", "cgroup.kill"].map(|file| format!("{folder}/{file}"));
+        let found = detect(text, &files.each_ref().map(String::as_str));
+        let kill = Some(PathBuf::from(&files[2]));
         assert_eq!(
-            detect(text, &files.each_ref().map(String::as_str)),
-            expect((V2, folder), (V2, folder), Some(&files[2]))
+            found,
+            Some(Cgroup {
+                cpu: v2(folder),
+                memory: v2(folder),
+                kill
+            })
         );
     }
 
     #[test]
     fn a_hybrid_counts_by_v1_and_kills_by_v2() {
         let text = "4:memory:/docker/abc123\n2:cpuacct:/docker/abc123\n0::/docker/abc123\n";
+        let kill = "/sys/fs/cgroup/unified/docker/abc123/cgroup.kill";
         let existing = [
             "/sys/fs/cgroup/memory/docker/abc123/memory.oom_control",
             "/sys/fs/cgroup/cpuacct/docker/abc123/cpuacct.usage",
             "/sys/fs/cgroup/unified/docker/abc123/cpu.stat",
-            "/sys/fs/cgroup/unified/docker/abc123/cgroup.kill",
+            kill,
         ];
-        assert_eq!(
-            detect(text, &existing),
-            expect(
-                (V1, "/sys/fs/cgroup/cpuacct/docker/abc123"),
-                (V1, "/sys/fs/cgroup/memory/docker/abc123"),
-                Some(existing[3])
-            )
-        );
+        let expected = Cgroup {
+            cpu: v1("/sys/fs/cgroup/cpuacct/docker/abc123"),
+            memory: v1("/sys/fs/cgroup/memory/docker/abc123"),
+            kill: Some(kill.into()),
+        };
+        assert_eq!(detect(text, &existing), Some(expected));
     }
 
     #[test]

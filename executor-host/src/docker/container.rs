@@ -45,6 +45,8 @@ pub struct Container {
     input: Pin<Box<dyn AsyncWrite + Send>>,
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
     frames: Frames,
+    /// Whether the agent has ended all that it was told to start.
+    quiet: bool,
 }
 
 impl Container {
@@ -101,6 +103,7 @@ impl Container {
             input,
             output,
             frames: Frames::default(),
+            quiet: true,
         };
         match container.next_event().await? {
             Some(Event::Ready { version: VERSION }) => Ok(container),
@@ -111,8 +114,9 @@ impl Container {
         }
     }
 
-    /// Sends orders.
+    /// Sends orders. Losing this future may leave half of one sent; only removing is left then.
     pub async fn send(&mut self, orders: &[Order]) -> Result<(), HostFault> {
+        self.quiet = false;
         let frames: Vec<u8> = orders.iter().flat_map(Order::to_frame).collect();
         let lost = |error| retryable(format!("the agent takes no orders: {error}"));
         self.input.write_all(&frames).await.map_err(lost)?;
@@ -125,7 +129,9 @@ impl Container {
         let broken = |error| permanent(format!("the agent's stream is broken: {error}"));
         loop {
             if let Some(body) = self.frames.next_body().map_err(broken)? {
-                return Event::from_body(body).map(Some).map_err(broken);
+                let event = Event::from_body(body).map_err(broken)?;
+                self.quiet = matches!(event, Event::Ready { .. } | Event::Ended(_));
+                return Ok(Some(event));
             }
             match self.output.next().await {
                 Some(Ok(LogOutput::StdOut { message })) => self.frames.push(&message),
@@ -168,6 +174,12 @@ impl Container {
             .map_err(|error| retryable(format!("a container's limits cannot be set: {error}")))?;
         self.budget = budget;
         Ok(())
+    }
+
+    /// Whether no program runs in it: the agent has said so, and has not been told to start
+    /// another since.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// The id of its image.

@@ -38,6 +38,9 @@ impl Pool {
     /// Starts as many containers as are missing to `target`, one after the other, in the
     /// background.
     pub fn refill(self: &Arc<Self>, engine: &Arc<Engine>, request: &Request, target: usize) {
+        if engine.tasks.is_closed() {
+            return;
+        }
         let missing = {
             let mut idle = self.lock();
             let shelf = idle.entry(request.image.clone()).or_default();

@@ -1,11 +1,14 @@
 //! What goes wrong with the host is never shown as if a program had done it.
 
+use std::sync::Arc;
+
+use codecrafter_shared::job::{Stage, Verdict};
 use executor_host::docker::{DockerSandbox, DockerSettings};
-use executor_host::sandbox::Sandbox;
+use executor_host::sandbox::{Progress, Sandbox};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, job};
+use crate::world::{World, job, next, start, timed};
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
@@ -40,7 +43,7 @@ async fn a_runtime_that_is_not_in_the_image_is_a_fault_of_the_host() {
         .await
         .unwrap_err();
     assert!(fault.retry && fault.what.contains("python9"), "{fault:?}");
-    assert_eq!(world.containers().await.len(), 0);
+    world.wait_for_containers(0).await;
 }
 
 #[tokio::test]
@@ -54,4 +57,43 @@ async fn an_engine_that_is_not_there_is_a_fault_of_the_host() {
         fault.retry && fault.what.contains("cannot be reached"),
         "{fault:?}"
     );
+}
+
+/// Starts a program that never ends and gives its container's id once it runs.
+macro_rules! running {
+    ($world:expr, $wall_ms:expr) => {{
+        let code = "print('on')\nwhile True: pass";
+        let (mut progress, cancel, task) = start(&$world, timed(code, 15_000, $wall_ms));
+        assert_eq!(next(&mut progress).await, Progress::Stage(Stage::Run));
+        assert!(matches!(next(&mut progress).await, Progress::Output(..)));
+        let container = $world.wait_for_containers(1).await.remove(0).id.unwrap();
+        (container, task, (progress, cancel))
+    }};
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn an_agent_that_hangs_is_ended_by_the_host() {
+    let world = Arc::new(World::new("hang").await);
+    let (container, task, _kept) = running!(world, 1000);
+    // Frozen, agent and all, as by a kernel that does not schedule it.
+    world.docker.pause_container(&container).await.unwrap();
+    let outcome = task.await.unwrap().unwrap();
+    assert_eq!(outcome.verdict, Verdict::TimeLimit);
+    assert_eq!(outcome.runs[0].stdout.data, "on\n");
+    assert_eq!(world.containers().await.len(), 0);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_container_that_an_operator_kills_is_a_fault_of_the_host() {
+    let world = Arc::new(World::new("killed").await);
+    let (container, task, _kept) = running!(world, 30_000);
+    world.docker.kill_container(&container, None).await.unwrap();
+    let fault = task.await.unwrap().unwrap_err();
+    assert!(
+        fault.retry && fault.what.contains("ended by itself"),
+        "{fault:?}"
+    );
+    assert_eq!(world.containers().await.len(), 0);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bollard::models::ContainerSummaryStateEnum;
 use codecrafter_shared::job::{Job, RunSpec, SourceFile, Stage, Stream, Verdict};
 use executor_host::docker::harden::LABEL_JOB;
 use executor_host::sandbox::{Progress, Sandbox};
@@ -149,7 +150,7 @@ async fn a_compiler_that_makes_no_program_is_the_programs_fault() {
 async fn a_warm_container_serves_a_job_within_that_jobs_limits() {
     let world = World::with("warm", |settings| settings.warm = 1).await;
     world.sandbox.languages().await.unwrap();
-    let warm = wait_for_warm(&world).await;
+    let warm = wait_for_warm(&world, "").await;
     let mut job = job("x = bytearray(1 << 30)");
     job.limits.memory_bytes = 48 << 20;
     let (sender, _receiver) = mpsc::channel(1);
@@ -161,24 +162,20 @@ async fn a_warm_container_serves_a_job_within_that_jobs_limits() {
     assert_eq!(outcome.verdict, Verdict::MemoryLimit);
     assert!(only_run(outcome).usage.peak_bytes <= 48 << 20);
     // Used once: the next that is ready is another.
-    assert_ne!(wait_for_warm(&world).await, warm);
+    wait_for_warm(&world, &warm).await;
     world.sandbox.close().await;
     assert_eq!(world.containers().await.len(), 0);
 }
 
-/// The id of the one container that runs ahead of any job.
-async fn wait_for_warm(world: &World) -> String {
+/// Waits for one container that runs ahead of any job, another than `last`, and gives its id.
+async fn wait_for_warm(world: &World, last: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let [container] = &world.wait_for_containers(1).await[..] else {
-            unreachable!()
-        };
-        if format!("{:?}", container.state)
-            .to_lowercase()
-            .contains("running")
-        {
-            assert!(!container.labels.as_ref().unwrap().contains_key(LABEL_JOB));
-            return container.id.clone().unwrap();
+        let container = world.wait_for_containers(1).await.remove(0);
+        let id = container.id.clone().unwrap();
+        if id != last && container.state == Some(ContainerSummaryStateEnum::RUNNING) {
+            assert!(!container.labels.unwrap().contains_key(LABEL_JOB));
+            return id;
         }
         assert!(Instant::now() < deadline, "{container:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;

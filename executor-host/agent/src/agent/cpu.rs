@@ -11,11 +11,14 @@ use std::time::Duration;
 /// A counter that only grows.
 pub struct CpuClock {
     file: File,
-    parse: fn(&str) -> Option<Duration>,
+    parse: Parse,
 }
 
+/// Finds the time in a counter file's text.
+type Parse = fn(&str) -> Option<Duration>;
+
 /// Where each version of cgroups keeps it.
-const PLACES: &[(&str, fn(&str) -> Option<Duration>)] = &[
+const PLACES: &[(&str, Parse)] = &[
     ("/sys/fs/cgroup/cpu.stat", parse_cpu_stat),
     ("/sys/fs/cgroup/cpuacct/cpuacct.usage", parse_cpuacct_usage),
     (
