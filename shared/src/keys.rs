@@ -49,10 +49,14 @@ pub fn derive(secret: &[u8], purpose: Purpose) -> [u8; 32] {
     key
 }
 
-/// The token that an operator passes to `executor-host join --token`.
+/// The token that an operator passes to `executor-host join --token`. The prefix lets people and
+/// scanners of leaked secrets know it, and keeps it from looking like an option.
 #[must_use]
 pub fn join_token(secret: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(derive(secret, Purpose::JoinToken))
+    format!(
+        "ccjoin_{}",
+        URL_SAFE_NO_PAD.encode(derive(secret, Purpose::JoinToken))
+    )
 }
 
 /// The token that lets `executor` report on `execution`, and on nothing else (X3).
