@@ -199,7 +199,9 @@ impl<'a> Stack<'a> {
 
     /// A line for a shell that kills the edge, starts it again and returns when it answers.
     fn restart_command(&self) -> Result<String> {
-        let program = std::env::current_exe()?;
+        // Linux says so when cargo has put a newer program in the place of this one.
+        let program = std::env::current_exe()?.display().to_string();
+        let program = PathBuf::from(program.strip_suffix(" (deleted)").unwrap_or(&program));
         let quoted =
             |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
         Ok(format!(

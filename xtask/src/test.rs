@@ -1,5 +1,7 @@
 //! `test`: every suite, and what came of it as a table.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 
 use crate::repo::Repo;
@@ -18,13 +20,15 @@ pub fn test(repo: &Repo, only: &[String]) -> Result<bool> {
     };
     plan.keep(&names);
     plan.announce()?;
+    let begun = Instant::now();
     let finished = plan.run(&repo.state_dir().join("logs"));
+    let took = begun.elapsed();
     tools::forget_compiled(repo)?;
-    Ok(summarize(&finished).failed == 0)
+    Ok(summarize(&finished, took).failed == 0)
 }
 
 /// Prints the table, and as the last line the counts.
-fn summarize(finished: &[Finished]) -> Report {
+fn summarize(finished: &[Finished], took: Duration) -> Report {
     let mut total = Report::default();
     println!("\n{:<20} {:>8}  result", "step", "seconds");
     for step in finished {

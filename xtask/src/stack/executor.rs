@@ -16,7 +16,7 @@ pub(super) fn service(stack: &Stack<'_>) -> Service {
         .option("--state-dir", folder(stack))
         // What one machine offers does not depend on a broker that it happens to have.
         .setting("AMQP_URL", "")
-        .reads(stack.repo.path("executor-host/languages.toml"))
+        .reads(folder(stack).join("credentials.json"))
 }
 
 /// Enrols the host with the stack's edge. Harmless to repeat.
