@@ -325,6 +325,7 @@ async fn a_running_job_may_end_within_the_grace() {
     world
         .live_until(|report| report.event == Event::Started)
         .await;
+    running.stop.cancel();
     world.publish(2, "hello").await;
     running.stop().await;
     assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -46,6 +47,22 @@ async fn a_queue_belongs_to_one_process_at_a_time() {
     );
     drop(first);
     Embedded::open(&path).unwrap();
+}
+
+#[tokio::test]
+async fn only_the_owner_can_read_what_is_in_the_queue() {
+    let folder = TempDir::new().unwrap();
+    let queue = Embedded::open(&folder.path().join("queue.db")).unwrap();
+    queue.publish(&job(1)).await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file:?}");
+    }
 }
 
 #[tokio::test]

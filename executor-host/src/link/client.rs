@@ -274,6 +274,48 @@ mod tests {
         assert_eq!(skew_ms("yesterday"), None);
     }
 
+    fn refused(code: ErrorCode, skew_ms: i64) -> CallError {
+        let problem = Problem {
+            kind: String::new(),
+            title: code.title().into(),
+            status: code.status(),
+            detail: None,
+            code,
+            request_id: None,
+            errors: Vec::new(),
+        };
+        let refusal = Refusal {
+            status: code.status(),
+            problem: Some(problem),
+            skew_ms: Some(skew_ms),
+        };
+        CallError::Refused(Box::new(refusal))
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let unknown = refused(ErrorCode::ExecutorUnknown, 0).to_string();
+        assert!(unknown.contains("executor-host join"), "{unknown}");
+        let expired = refused(ErrorCode::TokenExpired, -300_000).to_string();
+        assert!(expired.contains("5 min behind the edge's"), "{expired}");
+        let invalid = refused(ErrorCode::TokenInvalid, 1_000).to_string();
+        assert!(!invalid.contains(" min "), "{invalid}");
+    }
+
+    #[test]
+    fn only_what_the_edge_itself_refuses_for_good_is_final() {
+        assert!(refused(ErrorCode::ValidationFailed, 0).is_final());
+        assert!(!refused(ErrorCode::Internal, 0).is_final());
+        assert!(!refused(ErrorCode::ExecutorUnknown, 0).is_final());
+        let (status, problem, skew_ms) = (422, None, None);
+        let proxy = Refusal {
+            status,
+            problem,
+            skew_ms,
+        };
+        assert!(!CallError::Refused(Box::new(proxy)).is_final());
+    }
+
     #[test]
     fn only_this_machine_is_loopback() {
         let loopback = |url: &str| is_loopback(&url.parse().unwrap());

@@ -2,6 +2,8 @@
 //! task ever waits for a disk. Waiters sleep until something that concerns them has changed.
 
 use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Weak, mpsc};
@@ -338,21 +340,27 @@ impl Drop for Held {
     }
 }
 
+/// Keeps other processes out, and the file from everybody else: people's code is in it.
 fn lock(path: &Path) -> Result<File, String> {
+    let failed = |path: &Path, error| format!("{}: {error}", path.display());
+    // SQLite gives the files beside it the same permissions.
+    private(path).map_err(|error| failed(path, error))?;
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let name = Path::new(&name);
-    let options = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(name);
-    let file = options.map_err(|error| format!("{}: {error}", name.display()))?;
+    let file = private(name).map_err(|error| failed(name, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(format!("{}: another executor-host uses it", path.display()))
         }
-        Err(TryLockError::Error(error)) => Err(format!("{}: {error}", name.display())),
+        Err(TryLockError::Error(error)) => Err(failed(name, error)),
     }
+}
+
+/// Opens a file, or makes it for its owner only.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    options.open(path)
 }
