@@ -166,7 +166,7 @@ pub enum Role {
 /// Settings of `join`.
 #[derive(Debug, Clone, Args)]
 pub struct Join {
-    /// Where the edge is, such as https://code.example.
+    /// Where the edge is, such as `https://code.example`.
     #[arg(value_name = "EDGE_URL")]
     edge: String,
 
