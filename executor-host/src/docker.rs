@@ -61,6 +61,9 @@ pub struct DockerSettings {
     pub runtime: Option<String>,
     /// A cgroup above all containers of this host, to cap them together.
     pub cgroup_parent: Option<String>,
+    /// Whether to look at containers through this machine's cgroups where they can be seen.
+    /// Without them, counts come from the agent and ending a container takes the engine longer.
+    pub host_cgroups: bool,
     /// How long a container may take from its creation until its agent is ready.
     pub start_timeout: Duration,
     /// How long the engine may take to answer.
@@ -79,6 +82,7 @@ impl DockerSettings {
             nano_cpus: 1_000_000_000,
             runtime: None,
             cgroup_parent: None,
+            host_cgroups: true,
             start_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(60),
         }

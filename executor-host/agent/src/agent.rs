@@ -1,10 +1,10 @@
 //! The order loop. [`channel`] is the host, [`program`] runs one program, [`workspace`] is the
-//! files, [`cpu`] the container's clock, [`sys`] every call that the standard library lacks.
+//! files, [`counters`] what the container has used, [`sys`] every call that the standard library lacks.
 //!
 //! One thread, on purpose: [`sys::as_program_user`] forks and goes on in the child.
 
 mod channel;
-mod cpu;
+mod counters;
 mod program;
 mod sys;
 mod workspace;

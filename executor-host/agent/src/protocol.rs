@@ -130,6 +130,9 @@ pub struct Ended {
     pub cpu_us: u64,
     /// The largest resident size of one of its processes, in bytes.
     pub peak_bytes: u64,
+    /// Processes that the kernel killed meanwhile because the container's memory was used up, as
+    /// far as that can be seen from inside.
+    pub oom_kills: u64,
     /// Bytes that were seen on standard output, passed on or not.
     pub stdout_bytes: u64,
     /// Bytes that were seen on standard error, passed on or not.

@@ -170,6 +170,7 @@ impl Event {
                     wall_us,
                     cpu_us,
                     peak_bytes,
+                    oom_kills,
                     stdout_bytes,
                     stderr_bytes,
                 } = ended;
@@ -187,7 +188,14 @@ impl Event {
                     Some(Limit::Wall) => 2,
                     Some(Limit::Output) => 3,
                 });
-                for number in [wall_us, cpu_us, peak_bytes, stdout_bytes, stderr_bytes] {
+                for number in [
+                    wall_us,
+                    cpu_us,
+                    peak_bytes,
+                    oom_kills,
+                    stdout_bytes,
+                    stderr_bytes,
+                ] {
                     frame.u64(*number);
                 }
             }
@@ -236,6 +244,7 @@ impl Event {
                     wall_us: reader.u64()?,
                     cpu_us: reader.u64()?,
                     peak_bytes: reader.u64()?,
+                    oom_kills: reader.u64()?,
                     stdout_bytes: reader.u64()?,
                     stderr_bytes: reader.u64()?,
                 })
@@ -379,8 +388,9 @@ mod tests {
             wall_us: 1,
             cpu_us: u64::MAX,
             peak_bytes: 3,
-            stdout_bytes: 4,
-            stderr_bytes: 5,
+            oom_kills: 4,
+            stdout_bytes: 5,
+            stderr_bytes: 6,
         };
         vec![
             Event::Ready {

@@ -183,6 +183,8 @@ impl Attempt<'_> {
         match end {
             End::Reported(report) => {
                 (facts.exit, facts.limit) = (Some(report.exit), report.limit);
+                // The same counter, for a host that cannot see the container's cgroup.
+                facts.out_of_memory = facts.out_of_memory || report.oom_kills > 0;
                 ended = Some(report);
             }
             End::Cancelled => facts.cancelled = true,

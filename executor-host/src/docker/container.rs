@@ -90,10 +90,10 @@ impl Container {
             .map_err(fault)?;
         let inspected = guard.engine.inspect(&guard.name).await?;
         let pid = inspected.state.and_then(|state| state.pid);
-        guard.cgroup = Cgroup::of_container(
-            inspected.id.as_deref().unwrap_or_default(),
-            pid.unwrap_or_default(),
-        );
+        let id = inspected.id.unwrap_or_default();
+        guard.cgroup = pid
+            .filter(|_| guard.engine.settings.host_cgroups)
+            .and_then(|pid| Cgroup::of_container(&id, pid));
 
         let Request { image, budget, .. } = request;
         let mut container = Self {

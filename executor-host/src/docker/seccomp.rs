@@ -39,6 +39,9 @@ pub fn profile(architecture: &str) -> Option<String> {
                     "op": "SCMP_CMP_MASKED_EQ",
                 }],
             }),
+            // Named pipes, and no device.
+            fifo("mknod", 1),
+            fifo("mknodat", 2),
             // Its flags are behind a pointer, where no filter sees them. ENOSYS sends every C
             // library back to `clone`.
             json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS }),
@@ -65,9 +68,22 @@ fn allow_if(name: &str, index: u32, value: u64) -> Value {
     })
 }
 
+/// Allows a call whose argument at `index` is the mode of a named pipe.
+fn fifo(name: &str, index: u32) -> Value {
+    json!({
+        "names": [name],
+        "action": "SCMP_ACT_ALLOW",
+        "args": [{
+            "index": index, "value": S_IFMT, "valueTwo": S_IFIFO, "op": "SCMP_CMP_MASKED_EQ",
+        }],
+    })
+}
+
 const AF_UNIX: u64 = 1;
 const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
+const S_IFMT: u64 = 0o170_000;
+const S_IFIFO: u64 = 0o010_000;
 const ENOSYS: u64 = 38;
 const PER_LINUX: u64 = 0;
 const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
@@ -76,7 +92,7 @@ const PER_QUERY: u64 = 0xffff_ffff;
 const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 
 /// Files and directories by name and by descriptor. Nothing here passes permissions, mounts or
-/// the read-only root; `mount`, `pivot_root`, `chroot`, `mknod` and opening by handle are absent.
+/// the read-only root; `mount`, `pivot_root`, `chroot` and opening by handle are absent.
 const FILES: &str = "
     access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat
     faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl
@@ -185,7 +201,7 @@ mod tests {
             process_vm_readv process_vm_writev pidfd_getfd kcmp keyctl add_key
             request_key userfaultfd bpf perf_event_open mount umount2 fsopen
             move_mount open_tree pivot_root chroot setns unshare name_to_handle_at
-            open_by_handle_at fanotify_init mknod mknodat init_module finit_module
+            open_by_handle_at fanotify_init init_module finit_module
             kexec_load reboot swapon iopl ioperm clock_settime settimeofday adjtimex
             sethostname syslog acct quotactl lookup_dcookie move_pages migrate_pages
             vhangup modify_ldt
@@ -212,6 +228,24 @@ mod tests {
             [1, 2, 10].map(|family| (json!(0), json!(family), json!("SCMP_CMP_EQ")))
         );
         assert_eq!(rules(&parsed("amd64"), "socketpair").len(), 1);
+    }
+
+    #[test]
+    fn a_node_is_a_named_pipe() {
+        for (call, index) in [("mknod", 1), ("mknodat", 2)] {
+            let [rule] = &rules(&parsed("amd64"), call)[..] else {
+                panic!("one rule for {call}")
+            };
+            let condition = &rule["args"][0];
+            assert_eq!(
+                (&condition["index"], &condition["op"]),
+                (&json!(index), &json!("SCMP_CMP_MASKED_EQ"))
+            );
+            assert_eq!(
+                (&condition["value"], &condition["valueTwo"]),
+                (&json!(0xf000), &json!(0x1000))
+            );
+        }
     }
 
     #[test]

@@ -147,8 +147,9 @@ for path in ['/proc/sysrq-trigger', '/proc/sys/kernel/core_pattern', '/proc/self
              '/sys/fs/cgroup/cgroup.procs', '/agent', '/etc/passwd', '/etc/hosts', '/dev/mem']:
     try: open(path, 'r+'); print('opened', path)
     except OSError: pass
-try: os.mknod('/work/null', 0o20666, os.makedev(1, 3)); print('made a device')
-except PermissionError: pass
+for kind in [0o20666, 0o60666]:
+    try: os.mknod('/work/device', kind, os.makedev(1, 3)); print('made a device')
+    except PermissionError: pass
 mounts = [line.split()[4] for line in open('/proc/self/mountinfo')]
 print([path for path in mounts if 'sock' in path or path.startswith(('/host', '/mnt', '/var'))])
 ";
@@ -234,7 +235,7 @@ print('answered', call())
 async fn what_ordinary_programs_need_is_there() {
     let world = World::new("ordinary").await;
     let code = "
-import asyncio, concurrent.futures, multiprocessing, socket, sqlite3, ssl, subprocess, tempfile
+import asyncio, concurrent.futures, multiprocessing, os, socket, sqlite3, ssl, subprocess, tempfile
 import threading, fcntl
 print(subprocess.run(['echo', 'sub'], capture_output=True, text=True).stdout.strip())
 with concurrent.futures.ThreadPoolExecutor(4) as pool: print(sum(pool.map(int, '1234')))
@@ -244,12 +245,13 @@ async def main(): await asyncio.sleep(0); return (await asyncio.to_thread(lambda
 print(asyncio.run(main()))
 db = sqlite3.connect('data.db'); db.execute('create table t(x)'); db.commit(); print('sqlite')
 with tempfile.TemporaryFile() as f: fcntl.flock(f, fcntl.LOCK_EX); print('file')
+os.mkfifo('pipe'); print('fifo')
 server = socket.create_server(('127.0.0.1', 0))
 client = socket.create_connection(server.getsockname()); print('loopback')
 ";
     let run = only_run(world.run(&job(code)).await);
     assert_eq!(
         printed(&run),
-        "sub\n10\n[1, 2]\nasync\nsqlite\nfile\nloopback\n"
+        "sub\n10\n[1, 2]\nasync\nsqlite\nfile\nfifo\nloopback\n"
     );
 }

@@ -1,6 +1,6 @@
 //! Every limit ends its program, keeps what was written, and says which it was.
 
-use codecrafter_shared::job::Verdict;
+use codecrafter_shared::job::{UsageSource, Verdict};
 
 use crate::world::{World, job, only_run, printed, timed};
 
@@ -186,4 +186,33 @@ except BlockingIOError: print(n)
     job.limits.processes = 10;
     job.limits.memory_bytes = 256 << 20;
     assert_eq!(printed(&only_run(world.run(&job).await)), "9\n");
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn verdicts_are_the_same_for_a_host_that_cannot_see_cgroups() {
+    let world = World::with("no-cgroups", |settings| settings.host_cgroups = false).await;
+    let hoard = "
+import os
+if os.fork() == 0: x = bytearray(1 << 30)
+os.wait()
+";
+    for (code, verdict) in [
+        ("print('x')", Verdict::Accepted),
+        ("x = bytearray(1 << 30)", Verdict::MemoryLimit),
+        (hoard, Verdict::MemoryLimit),
+        ("while True: pass", Verdict::TimeLimit),
+    ] {
+        let run = only_run(world.run(&timed(code, 500, 20_000)).await);
+        assert_eq!(
+            (run.verdict, run.usage.source),
+            (verdict, UsageSource::Rusage),
+            "{code}"
+        );
+        assert!(
+            run.usage.cpu_ms > 0 && run.usage.peak_bytes > 1 << 20,
+            "{:?}",
+            run.usage
+        );
+    }
 }

@@ -17,7 +17,18 @@ use crate::world::{World, job, next, only_run, start, timed};
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
 async fn output_arrives_while_the_program_runs_and_cancelling_ends_it() {
-    let world = Arc::new(World::new("live").await);
+    output_arrives_and_cancelling_ends(World::new("live").await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn cancelling_ends_a_program_for_a_host_that_cannot_see_cgroups() {
+    let world = World::with("live-engine", |settings| settings.host_cgroups = false).await;
+    output_arrives_and_cancelling_ends(world).await;
+}
+
+async fn output_arrives_and_cancelling_ends(world: World) {
+    let world = Arc::new(world);
     // It never ends by itself, so what arrives arrives before its end.
     let code = "print('first')\nwhile True: pass";
     let (mut progress, cancel, task) = start(&world, timed(code, 15_000, 30_000));

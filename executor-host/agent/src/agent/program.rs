@@ -10,7 +10,7 @@ use agent_protocol::wire::OUTPUT_BYTES_MAX;
 use agent_protocol::{BASE_ENV, Ended, Event, Exec, Exit, Limit, Stream};
 
 use super::channel::Channel;
-use super::cpu::CpuClock;
+use super::counters::Counters;
 use super::sys::{self, Children, Interest, PollFd, Reaped, Wait};
 
 /// How often CPU time is looked at, at the most.
@@ -22,12 +22,9 @@ const CPU_CHECK: Duration = Duration::from_millis(3);
 /// The channel broke or the system refused something that it always grants. What goes wrong
 /// because of the program is in [`Ended`].
 pub fn run(exec: &Exec, channel: &mut Channel, children: &Children) -> io::Result<Ended> {
-    let clock = CpuClock::open();
-    let cpu_before = clock
-        .as_ref()
-        .map(CpuClock::read)
-        .transpose()?
-        .unwrap_or_default();
+    let counters = Counters::open();
+    let cpu_before = counters.cpu().unwrap_or_default();
+    let oom_kills_before = counters.oom_kills();
     let started = Instant::now();
     let mut child = match command(exec)?.spawn() {
         Ok(child) => child,
@@ -38,8 +35,9 @@ pub fn run(exec: &Exec, channel: &mut Channel, children: &Children) -> io::Resul
         exec,
         pid: child.id(),
         started,
-        clock,
+        counters,
         cpu_before,
+        oom_kills_before,
         cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
         input: Input::new(child.stdin.take(), &exec.stdin)?,
         stdout: Output::new(Stream::Stdout, child.stdout.take())?,
@@ -85,6 +83,7 @@ fn not_started(error: &io::Error) -> Ended {
         wall_us: 0,
         cpu_us: 0,
         peak_bytes: 0,
+        oom_kills: 0,
         stdout_bytes: 0,
         stderr_bytes: 0,
     }
@@ -95,8 +94,9 @@ struct Run<'a> {
     exec: &'a Exec,
     pid: u32,
     started: Instant,
-    clock: Option<CpuClock>,
+    counters: Counters,
     cpu_before: Duration,
+    oom_kills_before: u64,
     cores: u32,
     input: Input<'a>,
     stdout: Output,
@@ -113,7 +113,7 @@ impl Run<'_> {
     /// Until the first process has ended or a limit is reached.
     fn attend(&mut self, channel: &mut Channel, children: &Children) -> io::Result<()> {
         while self.first.is_none() && self.limit.is_none() {
-            let wait = match self.time_left()? {
+            let wait = match self.time_left() {
                 Ok(wait) => wait,
                 Err(limit) => {
                     self.limit = Some(limit);
@@ -135,29 +135,24 @@ impl Run<'_> {
     }
 
     /// How long until a limit may be reached at the earliest, or the limit that is.
-    fn time_left(&self) -> io::Result<Result<Duration, Limit>> {
+    fn time_left(&self) -> Result<Duration, Limit> {
         let limits = &self.exec.limits;
         let wall = Duration::from_millis(u64::from(limits.wall_ms));
-        let Some(wall) = wall.checked_sub(self.started.elapsed()) else {
-            return Ok(Err(Limit::Wall));
-        };
-        let Some(cpu_used) = self.cpu_used()? else {
-            return Ok(Ok(wall));
+        let wall = wall
+            .checked_sub(self.started.elapsed())
+            .ok_or(Limit::Wall)?;
+        let Some(cpu_used) = self.cpu_used() else {
+            return Ok(wall);
         };
         let cpu = Duration::from_millis(u64::from(limits.cpu_ms));
-        Ok(match cpu.checked_sub(cpu_used) {
-            None => Err(Limit::Cpu),
-            // However many processes there are, they cannot use it up faster than this.
-            Some(cpu) => Ok(wall.min((cpu / self.cores).max(CPU_CHECK))),
-        })
+        let cpu = cpu.checked_sub(cpu_used).ok_or(Limit::Cpu)?;
+        // However many processes there are, they cannot use it up faster than this.
+        Ok(wall.min((cpu / self.cores).max(CPU_CHECK)))
     }
 
     /// CPU time of everything in the container since the program's start.
-    fn cpu_used(&self) -> io::Result<Option<Duration>> {
-        let clock = self.clock.as_ref();
-        clock
-            .map(|clock| Ok(clock.read()?.saturating_sub(self.cpu_before)))
-            .transpose()
+    fn cpu_used(&self) -> Option<Duration> {
+        Some(self.counters.cpu()?.saturating_sub(self.cpu_before))
     }
 
     fn wait_for_something(
@@ -214,7 +209,7 @@ impl Run<'_> {
             channel.flush()?;
         }
         if self.limit.is_none() {
-            let cpu_used = self.cpu_used()?.unwrap_or(self.cpu_waited);
+            let cpu_used = self.cpu_used().unwrap_or(self.cpu_waited);
             let cpu = Duration::from_millis(u64::from(self.exec.limits.cpu_ms));
             self.limit = (cpu_used > cpu).then_some(Limit::Cpu);
         }
@@ -241,6 +236,10 @@ impl Run<'_> {
             wall_us: micros(wall),
             cpu_us: micros(self.cpu_waited),
             peak_bytes: self.peak_bytes,
+            oom_kills: self
+                .counters
+                .oom_kills()
+                .saturating_sub(self.oom_kills_before),
             stdout_bytes: self.stdout.seen,
             stderr_bytes: self.stderr.seen,
         }
