@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AttemptId, ExecutionId, SessionId, UserId};
-use crate::job::{RunLimits, SourceFile, Verdict};
+use crate::job::{Encoding, RunLimits, SourceFile, Verdict};
 use crate::role::Role;
 use crate::time::Timestamp;
 
@@ -367,17 +367,6 @@ pub struct Execution {
     pub started_at: Option<Timestamp>,
     /// When its result arrived.
     pub finished_at: Option<Timestamp>,
-}
-
-/// How bytes are written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    /// As they are.
-    #[default]
-    Utf8,
-    /// RFC 4648 §4, with padding.
-    Base64,
 }
 
 // ---- Languages, health ----

@@ -14,7 +14,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::Encoding;
 use crate::id::{AttemptId, ExecutionId, ExecutorId, LeaseId, SessionId};
 use crate::language::AnnouncedLanguage;
 use crate::limits;
@@ -421,6 +420,17 @@ impl Captured {
             truncated,
         }
     }
+}
+
+/// How bytes are written as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// As they are.
+    #[default]
+    Utf8,
+    /// RFC 4648 §4, with padding.
+    Base64,
 }
 
 /// What a run used, and who measured it.

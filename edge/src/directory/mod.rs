@@ -4,22 +4,13 @@
 pub mod outbox;
 pub mod parts;
 mod schema;
+mod serve;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use codecrafter_shared::time::Timestamp;
-
-use crate::accounts::{calls as accounts, store as accounts_store};
 use crate::config::Config;
-use crate::error::Refusal;
-use crate::executions::{calls as executions, store as executions_store};
-use crate::executors::{calls as executors, store as executors_store};
-use crate::ports::{
-    Cache, Clock, Db, DbError, Hasher, Rng, ShardResponse, Shards, Signals, contract,
-};
-use crate::sessions::{calls as sessions, store as sessions_store};
-use crate::shard::{Call, answer, no_such_call, received};
+use crate::ports::{Cache, Clock, Db, Hasher, Rng, Shards, Signals};
 
 /// One tenant's Directory, with the ports of the place where it lives.
 pub struct Directory {
@@ -60,18 +51,6 @@ pub struct DirectoryPorts {
     pub hasher: Arc<dyn Hasher>,
 }
 
-macro_rules! dispatch {
-    ($directory:ident, $path:ident, $body:ident; $($call:ty => $handler:path,)+) => {
-        match $path {
-            $(<$call as Call>::PATH => {
-                let result = async { $handler($directory, received::<$call>($body)?).await };
-                answer(result.await)
-            })+
-            _ => no_such_call(),
-        }
-    };
-}
-
 impl Directory {
     /// A Directory over these ports.
     #[must_use]
@@ -97,86 +76,6 @@ impl Directory {
             config,
             migrated,
         }
-    }
-
-    /// Answers one call.
-    pub async fn handle(&self, path: &str, body: &[u8]) -> ShardResponse {
-        if let Err(error) = self.migrate().await {
-            return answer::<()>(Err(error.into()));
-        }
-        if path == CONTRACT_PATH && self.config.contract {
-            return answer(Ok(self.contract().await));
-        }
-        dispatch! { self, path, body;
-            accounts::OpenAccount => accounts_store::open_account,
-            accounts::FindCredentials => accounts_store::find_credentials,
-            accounts::OpenLoginSession => accounts_store::open_login_session,
-            accounts::RefreshLoginSession => accounts_store::refresh_login_session,
-            accounts::EndLoginSession => accounts_store::end_login_session,
-            accounts::Me => accounts_store::me,
-            sessions::Create => sessions_store::create,
-            sessions::Get => sessions_store::get,
-            sessions::List => sessions_store::list,
-            sessions::Update => sessions_store::update,
-            sessions::Delete => sessions_store::delete,
-            sessions::Join => sessions_store::join,
-            executions::Prepare => executions_store::prepare,
-            executions::Create => executions_store::create,
-            executions::Get => executions_store::get,
-            executors::EnrolExecutor => executors_store::enrol,
-            executors::LeaseJobs => executors_store::lease,
-            executors::AcknowledgeLeases => executors_store::acknowledge,
-            executors::TakeReports => executors_store::take_reports,
-            executors::Offered => executors_store::offered,
-            executors::State => executors_store::state,
-            outbox::Delivered => outbox::delivered,
-        }
-    }
-
-    /// Does what is due: returns expired leases, ends executions that nobody answered, sends
-    /// again what the outbox still holds. Gives when something is due next.
-    ///
-    /// # Errors
-    /// Those of the database; what a room refuses stays in the outbox.
-    pub async fn tick(&self) -> Result<Option<Timestamp>, Refusal> {
-        self.migrate().await?;
-        executors_store::return_expired_leases(self).await?;
-        executions_store::reap(self).await?;
-        outbox::retry(self).await?;
-        let (tenant, now) = (&*self.config.tenant, self.clock.now());
-        self.db
-            .transaction(|tx| async move {
-                let sql = "SELECT min(due) AS due FROM (\
-                           SELECT min(due_at) AS due FROM outbox WHERE tenant = ?1 \
-                           UNION ALL SELECT min(deadline) FROM job WHERE tenant = ?1 \
-                           UNION ALL SELECT min(lease_expires_at) FROM job \
-                           WHERE tenant = ?1 AND state = 'leased')";
-                let row = tx.first(sql, [tenant.into()]).await?;
-                let due: Option<Timestamp> = row.map_or(Ok(None), |row| row.get("due"))?;
-                // Never at once: what could not be done now is not done by hurrying.
-                Ok(due.map(|due| due.max(now.plus_millis(1_000))))
-            })
-            .await
-    }
-
-    async fn migrate(&self) -> Result<(), DbError> {
-        if !self.migrated.load(Ordering::Relaxed) {
-            schema::migrate(&*self.db).await?;
-            self.migrated.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    async fn contract(&self) -> Vec<contract::Seen> {
-        contract::run(contract::World {
-            db: &*self.db,
-            clock: &*self.clock,
-            rng: &*self.rng,
-            cache: &*self.cache,
-            hasher: &*self.hasher,
-            signals: &*self.signals,
-        })
-        .await
     }
 }
 

@@ -17,7 +17,6 @@ use crate::accounts::store::authorize;
 use crate::directory::Directory;
 use crate::directory::parts::{self, Kind};
 use crate::error::Refusal;
-use crate::executors::store::JOBS_TOPIC;
 use crate::ports::{Row, Tx};
 use crate::sessions::store::visible;
 use crate::token::Caller;
@@ -34,6 +33,9 @@ pub const SCHEMA: &[&str] = &[
         lease_id TEXT, lease_expires_at INTEGER, deadline INTEGER,
         PRIMARY KEY (tenant, execution_id)) WITHOUT ROWID",
 ];
+
+/// What is notified when a job waits.
+pub const JOBS_TOPIC: &str = "jobs";
 
 /// [`Prepare`].
 ///

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use codecrafter_shared::api::{Encoding, Execution, ExecutionStatus};
-use codecrafter_shared::job::{Captured, Outcome, Verdict};
+use codecrafter_shared::api::{Execution, ExecutionStatus};
+use codecrafter_shared::job::{Captured, Encoding, Outcome, Verdict};
 
 use crate::error::Refusal;
 use crate::ports::Row;

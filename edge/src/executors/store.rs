@@ -34,9 +34,6 @@ pub const SCHEMA: &[&str] = &["CREATE TABLE executor (
         enrolled_at INTEGER, last_seen_at INTEGER, revoked_at INTEGER,
         PRIMARY KEY (tenant, id)) WITHOUT ROWID"];
 
-/// What is notified when a job waits.
-pub const JOBS_TOPIC: &str = "jobs";
-
 /// While a link waits for jobs, the Directory does what is due this often.
 const TICK_MS: i64 = 5_000;
 
@@ -112,7 +109,7 @@ pub async fn lease(directory: &Directory, call: LeaseJobs) -> Result<Leases, Ref
     let mut tick_at = Timestamp::default();
     loop {
         // Listen, then look, then wait: a job that comes between is not missed.
-        let listener = directory.signals.listen(JOBS_TOPIC);
+        let listener = directory.signals.listen(executions::JOBS_TOPIC);
         if directory.clock.now() >= tick_at {
             directory.tick().await?;
             tick_at = directory.clock.now().plus_millis(TICK_MS);
@@ -270,7 +267,7 @@ pub async fn return_expired_leases(directory: &Directory) -> Result<(), Refusal>
         .await?;
     if returned > 0 {
         tracing::warn!(jobs = returned, "leases were not acknowledged in time");
-        directory.signals.notify(JOBS_TOPIC);
+        directory.signals.notify(executions::JOBS_TOPIC);
     }
     Ok(())
 }

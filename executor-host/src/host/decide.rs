@@ -1,6 +1,6 @@
 //! The host's decisions about a job, without running anything: pure.
 
-use codecrafter_shared::api::Encoding;
+use codecrafter_shared::job::Encoding;
 use codecrafter_shared::job::{Captured, Outcome, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Verdict};
 use codecrafter_shared::language::AnnouncedLanguage;
 use codecrafter_shared::limits;

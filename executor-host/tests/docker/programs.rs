@@ -1,6 +1,6 @@
 //! What programs get, and what comes back of them.
 
-use codecrafter_shared::api::Encoding;
+use codecrafter_shared::job::Encoding;
 use codecrafter_shared::job::{RunSpec, SourceFile, UsageSource, Verdict};
 use codecrafter_shared::language::LanguageRow;
 use executor_host::sandbox::Sandbox;

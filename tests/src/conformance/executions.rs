@@ -1,12 +1,10 @@
 //! Executions as their owners see them; the executor is played by hand.
 
 use anyhow::{Result, ensure};
-use codecrafter_shared::api::{
-    CreateExecution, CreateSession, Encoding, Execution, ExecutionStatus,
-};
+use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, ExecutionStatus};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::AttemptId;
-use codecrafter_shared::job::{Captured, Event, Verdict};
+use codecrafter_shared::job::{Captured, Encoding, Event, Verdict};
 use codecrafter_shared::limits;
 use reqwest::Method;
 
