@@ -59,6 +59,10 @@ pub async fn run(world: World<'_>) -> Vec<Seen> {
         db_values(world.db).await,
     );
     note(
+        "db_integers_stay_integers_in_every_expression",
+        db_integers(world.db).await,
+    );
+    note(
         "db_on_conflict_returning_tells_who_was_first",
         db_on_conflict(world.db).await,
     );
@@ -194,6 +198,24 @@ async fn db_values(db: &dyn Db) -> Check {
     ensure(n == super::db::INTEGER_MAX, format!("{n}"))?;
     ensure(t == "ü\u{0}🦀'\"", format!("{t:?}"))?;
     ensure(b == [0, 255, 1], format!("{b:?}"))
+}
+
+async fn db_integers(db: &dyn Db) -> Check {
+    let row = db
+        .transaction(|tx| async move {
+            let sql = "SELECT typeof(?1) AS kind, 7 / ?2 AS whole, '?' || ?1 || ?3 AS joined";
+            let row = tx.first(sql, [1_i64.into(), 2_i64.into(), "?".into()]);
+            row.await?.ok_or_else(|| DbError::Failed("no row".into()))
+        })
+        .await
+        .map_err(text)?;
+    let kind: String = row.get("kind").map_err(text)?;
+    let whole: i64 = row.get("whole").map_err(text)?;
+    let joined: String = row.get("joined").map_err(text)?;
+    ensure(
+        kind == "integer" && whole == 3 && joined == "?1?",
+        format!("{kind} {whole} {joined}"),
+    )
 }
 
 async fn db_on_conflict(db: &dyn Db) -> Check {
