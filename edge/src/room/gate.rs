@@ -3,17 +3,21 @@
 //! an update is integrated only if each of its histories goes on exactly where the room's ends,
 //! and it names nothing that the room will not have then.
 //!
-//! The gate needs the room's state vector and nothing else of the document.
+//! The gate needs the room's state vector and nothing else of the document. Whether a struct is
+//! where it says is for [`super::place`] to find out.
 
 use yrs::{ClientID, StateVector};
 
+use super::place::Structs;
 use super::read::Malformed;
-use super::scan::{self, Caps, Kind, Piece};
+use super::scan::{self, Caps, Id, Kind, Parent, Piece, Place};
 
 /// An update that was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Judged {
+#[derive(Debug)]
+pub(super) struct Judged<'a> {
     pub(super) verdict: Verdict,
+    /// Its structs, without holes.
+    pub(super) structs: Structs<'a>,
     /// What integrating it would add, at most.
     pub(super) weight: Weight,
 }
@@ -38,8 +42,6 @@ pub(super) struct Weight {
     pub(super) bytes: u64,
     /// Structs, each up to 200 bytes of memory.
     pub(super) structs: u64,
-    /// Shared types. Deleting one recurses into those inside it, so their number bounds a stack.
-    pub(super) types: u64,
     /// Clients that the room has not heard of.
     pub(super) clients: u64,
 }
@@ -50,7 +52,6 @@ impl Weight {
         Self {
             bytes: self.bytes.saturating_add(other.bytes),
             structs: self.structs.saturating_add(other.structs),
-            types: self.types.saturating_add(other.types),
             clients: self.clients.saturating_add(other.clients),
         }
     }
@@ -65,7 +66,11 @@ struct Section {
 }
 
 /// Looks at an update by the side of what the room `knows`.
-pub(super) fn judge(update: &[u8], known: &StateVector, caps: Caps) -> Result<Judged, Malformed> {
+pub(super) fn judge<'a>(
+    update: &'a [u8],
+    known: &StateVector,
+    caps: Caps,
+) -> Result<Judged<'a>, Malformed> {
     let clock_of = |client: u64| u64::from(known.get(&ClientID::new(client)));
 
     let mut sections: Vec<Section> = Vec::new();
@@ -73,14 +78,22 @@ pub(super) fn judge(update: &[u8], known: &StateVector, caps: Caps) -> Result<Ju
         bytes: u64::try_from(update.len()).unwrap_or(u64::MAX),
         ..Weight::default()
     };
-    let (mut gap, mut deletions) = (false, false);
+    let mut structs = Structs::default();
+    // The end of each client's last deletion; they come in ascending order.
+    let mut deletions: Vec<Id> = Vec::new();
+    let mut gap = false;
     scan::update(update, caps, |piece| {
         match piece {
-            Piece::Struct { id, length, kind } => {
+            Piece::Struct {
+                id,
+                length,
+                kind,
+                place,
+            } => {
                 let end = id.clock.saturating_add(length);
                 weight.structs = weight.structs.saturating_add(1);
-                weight.types = weight.types.saturating_add(u64::from(kind == Kind::Type));
                 gap |= kind == Kind::Skip && end > clock_of(id.client);
+                structs.push(id, length, kind, place);
                 match sections.last_mut() {
                     Some(section) if section.client == id.client => section.end = end,
                     _ => sections.push(Section {
@@ -90,8 +103,16 @@ pub(super) fn judge(update: &[u8], known: &StateVector, caps: Caps) -> Result<Ju
                     }),
                 }
             }
-            Piece::Deletion { .. } => deletions = true,
-            Piece::Reference { .. } => {}
+            Piece::Deletion { id, length } => {
+                let end = Id {
+                    clock: id.clock.saturating_add(length),
+                    ..id
+                };
+                match deletions.last_mut() {
+                    Some(last) if last.client == id.client => *last = end,
+                    _ => deletions.push(end),
+                }
+            }
         }
         Ok(())
     })?;
@@ -118,32 +139,46 @@ pub(super) fn judge(update: &[u8], known: &StateVector, caps: Caps) -> Result<Ju
             .map_or(0, |s| s.end);
         end.max(clock_of(client))
     };
-    scan::update(update, caps, |piece| {
-        match piece {
-            Piece::Reference { from, to } if from.client == to.client => {
-                if to.clock >= from.clock {
-                    return Err(Malformed("a struct that names itself or a later one"));
-                }
+    for (id, place) in structs.iter() {
+        for named in named(place).into_iter().flatten() {
+            if named.client == id.client && named.clock >= id.clock {
+                return Err(Malformed("a struct that names itself or a later one"));
             }
-            Piece::Reference { to, .. } => gap |= to.clock >= end_of(to.client),
-            Piece::Deletion { id, length } => {
-                gap |= id.clock.saturating_add(length) > end_of(id.client);
-            }
-            Piece::Struct { .. } => {}
+            gap |= named.clock >= end_of(named.client);
         }
-        Ok(())
-    })?;
+    }
+    gap |= deletions.iter().any(|end| end.clock > end_of(end.client));
 
     let verdict = if gap {
         Verdict::Gap
-    } else if overlap && (fresh || deletions) {
+    } else if overlap && (fresh || !deletions.is_empty()) {
         Verdict::Overlaps
-    } else if fresh || deletions {
+    } else if fresh || !deletions.is_empty() {
         Verdict::Fits
     } else {
         Verdict::Nothing
     };
-    Ok(Judged { verdict, weight })
+    Ok(Judged {
+        verdict,
+        structs,
+        weight,
+    })
+}
+
+/// The structs that a place is told by.
+fn named(place: Place<'_>) -> [Option<Id>; 2] {
+    match place {
+        Place::Beside { left, right } => [left, right],
+        Place::Inside {
+            parent: Parent::Nested(parent),
+            ..
+        } => [Some(parent), None],
+        Place::Inside {
+            parent: Parent::Root(_),
+            ..
+        }
+        | Place::Nowhere => [None, None],
+    }
 }
 
 #[cfg(test)]

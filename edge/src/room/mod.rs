@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Modules in the order in which a frame meets them: [`frame`] parses it, [`access`] says what
-//! its sender may do, [`gate`] with [`scan`] and [`read`] let it through or not, [`document`]
+//! its sender may do, [`gate`] with [`scan`], [`read`] and [`place`] let it through or not, [`document`]
 //! integrates it, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides.
 
 mod access;
@@ -28,6 +28,7 @@ mod frame;
 mod gate;
 mod identity;
 mod machine;
+mod place;
 mod read;
 mod run;
 mod scan;
@@ -156,7 +157,7 @@ pub enum Change {
         generation: u64,
         /// The last update that is in it. That update may never have been appended.
         base_seq: u64,
-        /// The state, encoding V2, in parts of at most 512 KiB.
+        /// The state, an update of encoding V1, in parts of at most 512 KiB.
         parts: Vec<Vec<u8>>,
     },
     /// The newest access notice.

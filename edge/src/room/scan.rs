@@ -43,7 +43,7 @@ impl Caps {
 }
 
 /// The name of one unit in a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Id {
     pub(super) client: u64,
     pub(super) clock: u64,
@@ -51,11 +51,14 @@ pub(super) struct Id {
 
 /// What the walk comes across, in the order of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// The struct at `from`, which follows, names another one.
-    Reference { from: Id, to: Id },
+pub(super) enum Piece<'a> {
     /// A struct of `length` clock units, at least one.
-    Struct { id: Id, length: u64, kind: Kind },
+    Struct {
+        id: Id,
+        length: u64,
+        kind: Kind,
+        place: Place<'a>,
+    },
     /// `length` units from `id` on are deleted; at least one.
     Deletion { id: Id, length: u64 },
 }
@@ -65,17 +68,40 @@ pub(super) enum Piece {
 pub(super) enum Kind {
     /// A hole in the client's history.
     Skip,
-    /// A shared type, which has a nested life of its own.
-    Type,
+    /// Known to be deleted; nothing else is left of it.
+    Tombstone,
     /// Everything else.
     Content,
 }
 
+/// Where a struct says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    /// It is gone, and says nothing.
+    Nowhere,
+    /// Between two others, of which it names at least one: it is in their list.
+    Beside { left: Option<Id>, right: Option<Id> },
+    /// The first in the sequence of a shared type, or under one of its keys.
+    Inside {
+        parent: Parent<'a>,
+        key: Option<&'a str>,
+    },
+}
+
+/// A shared type, by the name that a struct gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parent<'a> {
+    /// A root of the document.
+    Root(&'a str),
+    /// Inside a struct.
+    Nested(Id),
+}
+
 /// Walks over an update and shows each piece to `visit`. Everything before an error was shown.
-pub(super) fn update(
-    bytes: &[u8],
+pub(super) fn update<'a>(
+    bytes: &'a [u8],
     caps: Caps,
-    mut visit: impl FnMut(Piece) -> Result<(), Malformed>,
+    mut visit: impl FnMut(Piece<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
     let mut walk = Walk {
         reader: Reader::new(bytes),
@@ -117,12 +143,12 @@ struct Walk<'a> {
     left: Caps,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Sections of structs, by descending client id as every encoder writes them: so no client
     /// can have two.
     fn structs(
         &mut self,
-        visit: &mut impl FnMut(Piece) -> Result<(), Malformed>,
+        visit: &mut impl FnMut(Piece<'a>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let sections = self.reader.count(5)?;
         spend(&mut self.left.sections, sections)?;
@@ -143,67 +169,74 @@ impl Walk<'_> {
                 clock: clock(&mut self.reader)?,
             };
             for _ in 0..count {
-                let (length, kind) = self.one_struct(id, visit)?;
-                visit(Piece::Struct { id, length, kind })?;
+                let (length, kind, place) = self.one_struct()?;
+                visit(Piece::Struct {
+                    id,
+                    length,
+                    kind,
+                    place,
+                })?;
                 id.clock = end(id.clock, length)?;
             }
         }
         Ok(())
     }
 
-    fn one_struct(
-        &mut self,
-        from: Id,
-        visit: &mut impl FnMut(Piece) -> Result<(), Malformed>,
-    ) -> Result<(u64, Kind), Malformed> {
+    fn one_struct(&mut self) -> Result<(u64, Kind, Place<'a>), Malformed> {
         const ORIGIN: u8 = 0x80;
         const RIGHT_ORIGIN: u8 = 0x40;
-        const PARENT_SUB: u8 = 0x20;
-        const FLAGS: u8 = ORIGIN | RIGHT_ORIGIN | PARENT_SUB;
+        const KEY: u8 = 0x20;
+        const FLAGS: u8 = ORIGIN | RIGHT_ORIGIN | KEY;
 
         let info = self.reader.byte()?;
         match info {
-            0 => return Ok((self.tombstone()?, Kind::Content)),
-            10 => return Ok((self.length()?, Kind::Skip)),
+            0 => return Ok((self.tombstone()?, Kind::Tombstone, Place::Nowhere)),
+            10 => return Ok((self.length()?, Kind::Skip, Place::Nowhere)),
             _ => {}
         }
-        for flag in [ORIGIN, RIGHT_ORIGIN] {
-            if info & flag != 0 {
-                self.reference(from, visit)?;
-            }
-        }
-        // With an origin, the parent is that of the origin.
-        if info & (ORIGIN | RIGHT_ORIGIN) == 0 {
-            match self.reader.var_uint()? {
-                0 => self.reference(from, visit)?,
-                1 => _ = self.reader.var_string()?,
+        let place = if info & (ORIGIN | RIGHT_ORIGIN) != 0 {
+            let left = if info & ORIGIN != 0 {
+                Some(self.id()?)
+            } else {
+                None
+            };
+            let right = if info & RIGHT_ORIGIN != 0 {
+                Some(self.id()?)
+            } else {
+                None
+            };
+            Place::Beside { left, right }
+        } else {
+            let parent = match self.reader.var_uint()? {
+                0 => Parent::Nested(self.id()?),
+                1 => Parent::Root(self.reader.var_string()?),
                 _ => return Err(Malformed("a parent that is neither a name nor an id")),
-            }
-            if info & PARENT_SUB != 0 {
-                self.reader.var_string()?;
-            }
+            };
+            let key = if info & KEY != 0 {
+                Some(self.reader.var_string()?)
+            } else {
+                None
+            };
+            Place::Inside { parent, key }
+        };
+        match info & !FLAGS {
+            1 => Ok((self.tombstone()?, Kind::Tombstone, place)),
+            kind => Ok((self.content(kind)?, Kind::Content, place)),
         }
-        self.content(info & !FLAGS)
     }
 
-    fn reference(
-        &mut self,
-        from: Id,
-        visit: &mut impl FnMut(Piece) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+    fn id(&mut self) -> Result<Id, Malformed> {
         let client = self.reader.var_uint()?;
-        let clock = clock(&mut self.reader)?;
-        visit(Piece::Reference {
-            from,
-            to: Id { client, clock },
+        Ok(Id {
+            client,
+            clock: clock(&mut self.reader)?,
         })
     }
 
-    /// Length in clock units and kind of an item's content. Subdocuments, weak links and the JSON
-    /// content of the earliest Yjs are not taken.
-    fn content(&mut self, kind: u8) -> Result<(u64, Kind), Malformed> {
+    /// Length of an item's content in clock units. Subdocuments, weak links and the JSON content
+    /// of the earliest Yjs are not taken.
+    fn content(&mut self, kind: u8) -> Result<u64, Malformed> {
         let length = match kind {
-            1 => self.tombstone()?,
             3 => {
                 self.reader.var_bytes()?;
                 1
@@ -220,7 +253,7 @@ impl Walk<'_> {
             }
             7 => {
                 self.type_name()?;
-                return Ok((1, Kind::Type));
+                1
             }
             8 => {
                 let count = self.reader.count(1)?;
@@ -234,7 +267,7 @@ impl Walk<'_> {
         if length == 0 {
             return Err(Malformed("empty content"));
         }
-        Ok((length, Kind::Content))
+        Ok(length)
     }
 
     fn length(&mut self) -> Result<u64, Malformed> {
@@ -343,7 +376,7 @@ impl Walk<'_> {
     /// in one direction (Yjs writes them descending, `yrs` ascending).
     fn deletions(
         &mut self,
-        visit: &mut impl FnMut(Piece) -> Result<(), Malformed>,
+        visit: &mut impl FnMut(Piece<'a>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let mut previous: Option<u64> = None;
         let mut ascending = None;
@@ -431,22 +464,29 @@ mod tests {
         })
         .unwrap();
         let id = |clock| Id { client: 7, clock };
+        let kind = Kind::Content;
+        let inside = Place::Inside {
+            parent: Parent::Root("t"),
+            key: None,
+        };
+        let beside = Place::Beside {
+            left: Some(id(2)),
+            right: None,
+        };
         assert_eq!(
             pieces,
             [
                 Piece::Struct {
                     id: id(0),
                     length: 3,
-                    kind: Kind::Content
-                },
-                Piece::Reference {
-                    from: id(3),
-                    to: id(2)
+                    kind,
+                    place: inside
                 },
                 Piece::Struct {
                     id: id(3),
                     length: 1,
-                    kind: Kind::Content
+                    kind,
+                    place: beside
                 },
                 Piece::Deletion {
                     id: id(1),

@@ -242,11 +242,10 @@ pub async fn load_document(
             break read.updates;
         };
         let piece = Piece::State(generation);
-        match loader
-            .attempt(piece, || Document::from_state(&state))
-            .await?
-        {
-            Ok(document) => {
+        let mut document = Document::new();
+        let integrated = loader.attempt(piece, || document.integrate_stored(&state));
+        match integrated.await? {
+            Ok(()) => {
                 loaded.document = document;
                 break read.updates;
             }

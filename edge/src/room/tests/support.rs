@@ -96,10 +96,12 @@ impl Kept {
 
     /// Everything that is kept must be readable at any time.
     pub fn load(&self) -> LoadedDocument {
-        let mut document = match &self.state {
-            Some(state) => Document::from_state(state).expect("the state is readable"),
-            None => Document::new(),
-        };
+        let mut document = Document::new();
+        if let Some(state) = &self.state {
+            document
+                .integrate_stored(state)
+                .expect("the state is readable");
+        }
         for update in self.updates.values() {
             document
                 .integrate_stored(update)
@@ -412,7 +414,6 @@ impl Client {
             .map(|t| t.get_string(&transaction))
             .unwrap_or_default()
     }
-
 }
 
 /// Lets all frames arrive, in every direction, until there are none.
@@ -463,11 +464,21 @@ impl Luck {
     }
 }
 
-/// The seeds of a test: one from the environment to look into a failure, else `count` fixed ones.
+/// The seeds of a test: `count` of them, or as many as `ROOM_SEEDS` says for a long run, or the
+/// one of `ROOM_SEED` to look into a failure.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a test searches is not a setting"
+)]
 pub fn seeds(count: u64) -> Vec<u64> {
-    match std::env::var("ROOM_SEED") {
-        Ok(seed) => vec![seed.parse().expect("ROOM_SEED is a number")],
-        Err(_) => (1..=count).collect(),
+    let given = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|n| n.parse::<u64>().expect("a number"))
+    };
+    match given("ROOM_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=given("ROOM_SEEDS").unwrap_or(count)).collect(),
     }
 }
 
