@@ -26,7 +26,7 @@ pub const TMP_BYTES: u64 = 32 << 20;
 pub const SHM_BYTES: u64 = 16 << 20;
 /// Files and directories in the work directory.
 pub const WORK_INODES: u32 = 8192;
-/// Files and directories in `/tmp`.
+/// Files and directories in each of `/tmp` and `/dev/shm`.
 pub const TMP_INODES: u32 = 4096;
 /// Open descriptors of one process.
 pub const OPEN_FILES: i64 = 1024;
@@ -126,15 +126,11 @@ pub fn container(spec: &Spec<'_>) -> ContainerCreateBody {
                          mode=0755,uid={PROGRAM_UID},gid={PROGRAM_UID}"
                     ),
                 ),
-                (
-                    "/tmp".to_owned(),
-                    format!(
-                        "rw,noexec,nosuid,nodev,size={TMP_BYTES},nr_inodes={TMP_INODES},mode=1777"
-                    ),
-                ),
+                ("/tmp".to_owned(), scratch(TMP_BYTES)),
+                ("/dev/shm".to_owned(), scratch(SHM_BYTES)),
             ])),
-            shm_size: Some(SHM_BYTES as i64),
-            ipc_mode: some("private"),
+            // A namespace of its own, without the engine's `/dev/shm`, which has no limit on files.
+            ipc_mode: some("none"),
             cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
             network_mode: some("none"),
             memory: Some(spec.budget.memory()),
@@ -166,6 +162,11 @@ pub fn container(spec: &Spec<'_>) -> ContainerCreateBody {
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// Options of a small file system that everyone may write to and nobody may run from.
+fn scratch(bytes: u64) -> String {
+    format!("rw,noexec,nosuid,nodev,size={bytes},nr_inodes={TMP_INODES},mode=1777")
 }
 
 fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
@@ -229,9 +230,9 @@ mod tests {
                 "Tmpfs": {
                     "/work": "rw,exec,nosuid,nodev,size=67108864,nr_inodes=8192,mode=0755,uid=65534,gid=65534",
                     "/tmp": "rw,noexec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=1777",
+                    "/dev/shm": "rw,noexec,nosuid,nodev,size=16777216,nr_inodes=4096,mode=1777",
                 },
-                "ShmSize": 16_777_216,
-                "IpcMode": "private",
+                "IpcMode": "none",
                 "CgroupnsMode": "private",
                 "NetworkMode": "none",
                 "Memory": 134_217_728,

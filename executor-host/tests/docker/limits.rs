@@ -114,6 +114,22 @@ for path in ['/work/x', '/tmp/x']:
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn the_number_of_files_is_limited_everywhere() {
+    let world = World::new("inodes").await;
+    let code = "
+import errno
+for place in ['/work', '/tmp', '/dev/shm']:
+    try:
+        for number in range(10_000): open(f'{place}/{number}', 'w').close()
+        print(place, 'has no limit')
+    except OSError as error: print(place, errno.errorcode[error.errno])
+";
+    let expected = "/work ENOSPC\n/tmp ENOSPC\n/dev/shm ENOSPC\n";
+    assert_eq!(printed(&world.python(code).await), expected);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
 async fn a_flood_of_output_ends_the_run_and_its_beginning_is_kept() {
     let world = World::new("output").await;
     for (code, floods) in [

@@ -114,6 +114,7 @@ os.chmod('out/program', 0o755)
             Progress::Stage(Stage::Run)
         ]
     );
+    world.wait_for_containers(0).await;
 }
 
 #[tokio::test]
