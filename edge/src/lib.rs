@@ -14,6 +14,7 @@
 )]
 
 pub mod config;
+pub mod router;
 pub mod front;
 
 pub mod accounts;

@@ -17,13 +17,14 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryPorts};
-use crate::front::{self, Edge};
+use crate::front::Edge;
 use crate::password;
 use crate::ports::{
     Assets, Cache, Clock, Hasher, HasherFailure, Listener, Rng, Shard, ShardResponse,
     ShardUnreachable, Shards, Signals,
 };
 use crate::room::shard::{self, StoredRoom};
+use crate::router;
 
 /// A whole deployment in this process.
 pub struct NativeEdge {
@@ -63,7 +64,7 @@ impl NativeEdge {
         let directory = Arc::new(Directory::new(ports, config.clone()));
         let slot = shards.directory.lock();
         *slot.unwrap_or_else(PoisonError::into_inner) = Some(directory.clone());
-        let router = front::router(Edge {
+        let router = router::router(Edge {
             clock: clock.clone(),
             rng: Arc::new(SystemRng),
             cache,

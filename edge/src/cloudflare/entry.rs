@@ -18,7 +18,8 @@ use super::hasher::ObjectHasher;
 use super::rooms::ObjectRooms;
 use super::shards::ObjectShards;
 use super::{log, settings};
-use crate::front::{self, Edge};
+use crate::front::Edge;
+use crate::router;
 
 thread_local! {
     /// Made once for an isolate: its bindings and settings are the same for every request.
@@ -48,7 +49,7 @@ async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<Respons
 
 fn make_router(env: Env) -> Result<Router, String> {
     let config = settings::config(&env)?;
-    Ok(front::router(Edge {
+    Ok(router::router(Edge {
         clock: Arc::new(WorkerClock),
         rng: Arc::new(WorkerRng),
         cache: Arc::new(KvCache::of(&env)),

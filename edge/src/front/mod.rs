@@ -1,30 +1,24 @@
-//! The public HTTP surface as one table: method, path, use-case. Stateless: whatever lasts is in
-//! a shard.
+//! The stateless side: whatever lasts is in a shard. [`Edge`] is what every use-case of
+//! [`crate::router`] works with.
 //!
 //! A request passes [`finish::answer`] first, which strips what only we may say, and last, which
 //! writes refusals as problem documents. [`extract`] takes it apart, [`validate`] collects what
-//! is wrong with it.
+//! is wrong with it. [`page`], [`rooms`] and [`service`] are routes of no other domain.
 
 pub mod extract;
-mod finish;
-mod page;
-mod rooms;
-mod service;
+pub mod finish;
+pub mod page;
+pub mod rooms;
+pub mod service;
 pub mod validate;
 
 use std::sync::Arc;
-
-use axum::Router;
-use axum::routing::{get, post};
-use codecrafter_shared::error::ErrorCode;
-pub use rooms::ROOMS_PATH;
 
 use crate::config::Config;
 use crate::directory::outbox::{self, Committed, Delivered};
 use crate::error::Refusal;
 use crate::ports::{Assets, Cache, Clock, Hasher, Rng, RoomGate, Shard, Shards};
 use crate::shard::{Call, call};
-use crate::{accounts, executions, executors, sessions};
 
 /// The ports that the front needs, and the settings. Cheap to clone.
 #[derive(Clone)]
@@ -73,56 +67,4 @@ impl Edge {
         }
         committed.value
     }
-}
-
-/// Every route.
-pub fn router(edge: Edge) -> Router {
-    let api = api();
-    Router::new()
-        .nest("/api/v1", api.clone())
-        // The older name of the same.
-        .nest("/api", api)
-        .route("/internal/executors", post(executors::routes::enrol))
-        .route("/internal/leases", post(executors::routes::lease))
-        .route("/internal/leases/ack", post(executors::routes::acknowledge))
-        .route("/internal/reports", post(executors::routes::reports))
-        .route("/internal/contract", get(service::contract))
-        .route("/.well-known/jwks.json", get(service::jwks))
-        .route("/health", get(service::health))
-        .route("/ready", get(service::ready))
-        .fallback(page::serve)
-        .method_not_allowed_fallback(|| async { Refusal::new(ErrorCode::MethodNotAllowed) })
-        .layer(axum::middleware::from_fn_with_state(
-            edge.clone(),
-            finish::answer,
-        ))
-        .with_state(edge)
-}
-
-fn api() -> Router<Edge> {
-    use accounts::routes as accounts;
-    use executions::routes as executions;
-    use sessions::routes as sessions;
-    Router::new()
-        .route("/auth/register", post(accounts::register))
-        .route("/auth/login", post(accounts::login))
-        .route("/auth/refresh", post(accounts::refresh))
-        .route("/auth/logout", post(accounts::logout))
-        .route("/auth/me", get(accounts::me))
-        .route("/sessions", post(sessions::create).get(sessions::list))
-        .route(
-            "/sessions/{id}",
-            get(sessions::get)
-                .put(sessions::update)
-                .patch(sessions::update)
-                .delete(sessions::delete),
-        )
-        .route("/sessions/{id}/join", post(sessions::join))
-        .route("/rooms/{id}", get(rooms::open))
-        .route("/executions", post(executions::create))
-        .route("/executions/{id}", get(executions::get))
-        .route("/languages", get(service::languages))
-        .route("/health", get(service::health))
-        .route("/ready", get(service::ready))
-        .fallback(|| async { Refusal::new(ErrorCode::RouteNotFound) })
 }

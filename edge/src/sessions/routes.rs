@@ -14,9 +14,10 @@ use serde::Deserialize;
 use super::calls::{Create, Delete, Get, Join, List, Update};
 use super::validate;
 use crate::error::Refusal;
+use crate::front::Edge;
 use crate::front::extract::{Body, CodeBody, Ok200};
+use crate::front::rooms::ROOMS_PATH;
 use crate::front::validate::Fields;
-use crate::front::{Edge, ROOMS_PATH};
 use crate::token::Caller;
 
 /// `POST /sessions` (CC-SAPI-01).

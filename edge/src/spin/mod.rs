@@ -25,7 +25,8 @@ use tower_service::Service as _;
 
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryPorts};
-use crate::front::{self, Edge};
+use crate::front::Edge;
+use crate::router;
 
 /// The settings, each a variable of the component with the same name in lower case.
 const SETTINGS: [&str; 5] = [
@@ -88,7 +89,7 @@ async fn start() -> Result<Router, Box<dyn std::error::Error>> {
         hasher: hasher.clone(),
     };
     let directory = Directory::new(ports, config.clone());
-    Ok(front::router(Edge {
+    Ok(router::router(Edge {
         clock,
         rng,
         cache,

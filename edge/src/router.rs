@@ -1,0 +1,61 @@
+//! The public HTTP surface as one table: method, path, use-case.
+
+use axum::Router;
+use axum::routing::{get, post};
+use codecrafter_shared::error::ErrorCode;
+
+use crate::error::Refusal;
+use crate::front::{Edge, finish, page, rooms, service};
+use crate::{accounts, executions, executors, sessions};
+
+/// Every route.
+pub fn router(edge: Edge) -> Router {
+    let api = api();
+    Router::new()
+        .nest("/api/v1", api.clone())
+        // The older name of the same.
+        .nest("/api", api)
+        .route("/internal/executors", post(executors::routes::enrol))
+        .route("/internal/leases", post(executors::routes::lease))
+        .route("/internal/leases/ack", post(executors::routes::acknowledge))
+        .route("/internal/reports", post(executors::routes::reports))
+        .route("/internal/contract", get(service::contract))
+        .route("/.well-known/jwks.json", get(service::jwks))
+        .route("/health", get(service::health))
+        .route("/ready", get(service::ready))
+        .fallback(page::serve)
+        .method_not_allowed_fallback(|| async { Refusal::new(ErrorCode::MethodNotAllowed) })
+        .layer(axum::middleware::from_fn_with_state(
+            edge.clone(),
+            finish::answer,
+        ))
+        .with_state(edge)
+}
+
+fn api() -> Router<Edge> {
+    use accounts::routes as accounts;
+    use executions::routes as executions;
+    use sessions::routes as sessions;
+    Router::new()
+        .route("/auth/register", post(accounts::register))
+        .route("/auth/login", post(accounts::login))
+        .route("/auth/refresh", post(accounts::refresh))
+        .route("/auth/logout", post(accounts::logout))
+        .route("/auth/me", get(accounts::me))
+        .route("/sessions", post(sessions::create).get(sessions::list))
+        .route(
+            "/sessions/{id}",
+            get(sessions::get)
+                .put(sessions::update)
+                .patch(sessions::update)
+                .delete(sessions::delete),
+        )
+        .route("/sessions/{id}/join", post(sessions::join))
+        .route("/rooms/{id}", get(rooms::open))
+        .route("/executions", post(executions::create))
+        .route("/executions/{id}", get(executions::get))
+        .route("/languages", get(service::languages))
+        .route("/health", get(service::health))
+        .route("/ready", get(service::ready))
+        .fallback(|| async { Refusal::new(ErrorCode::RouteNotFound) })
+}
