@@ -1,67 +1,85 @@
 //! [`Db`] over one of Spin's SQLite databases, which every instance of the deployment shares.
 //!
-//! Each transaction has a connection of its own: whatever ends it early, from an error to the end
-//! of the instance, closes the connection, and that rolls back. Every statement's rows are taken
-//! to the end, because Spin tells errors only after the last row, and because a row that is left
-//! holds up the connection's next statement for ever.
+//! An instance has one connection to each database, and its transactions take turns on it: they
+//! all write, so SQLite would let them wait for each other anyway, and not in their order. A
+//! transaction that ended in good order leaves the connection to the next; whatever ends one
+//! early, from an error to a client that went away, closes the connection, and that rolls back.
+//! Every statement's rows are taken to the end, because Spin tells errors only after the last row,
+//! and because a row that is left holds up the connection's next statement for ever.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use futures_util::lock::{Mutex, MutexGuard};
 use spin_sdk::sqlite::{Connection, Error, Value as SpinValue};
 use spin_sdk::time::sleep;
 
 use crate::ports::{Db, DbError, Rows, Statements, TransactionBody, Tx, Value};
 
-/// How long to wait before each further try where the database is busy. Spin itself has waited for
-/// 5 s before it says so.
+/// How long to wait before each further try where another instance keeps the database busy. Spin
+/// itself has waited for 5 s before it says so.
 const PAUSES_MS: [u64; 3] = [20, 80, 320];
+/// How often a transaction looks whether its turn has come.
+const TURN_MS: u64 = 1;
 
 /// A database of the manifest.
 pub struct SpinDb {
     label: &'static str,
-    /// Whether this instance knows that the database has a write-ahead log.
-    has_log: AtomicBool,
+    /// The connection, unless a transaction has it or none is open. It is kept open not least
+    /// because SQLite takes its log apart when the last connection closes.
+    connection: Mutex<Option<Connection>>,
 }
 
 impl SpinDb {
     /// The database with this label in `sqlite_databases`.
     pub fn of(label: &'static str) -> Self {
-        let has_log = AtomicBool::new(false);
-        Self { label, has_log }
+        let connection = Mutex::new(None);
+        Self { label, connection }
     }
 
-    async fn open(&self) -> Result<Transaction, DbError> {
-        let connection = Connection::open(self.label).await.map_err(failed)?;
-        let transaction = Transaction(connection);
-        if !self.has_log.load(Ordering::Relaxed) {
-            // Stays in the file once it is set. A busy database keeps its old journal for now,
-            // which is slower, and safe.
-            let set = transaction.execute("PRAGMA journal_mode=WAL", Vec::new());
-            match set.await {
-                Ok(_) => self.has_log.store(true, Ordering::Relaxed),
-                Err(DbError::Busy) => {}
-                Err(error) => return Err(error),
+    /// Waits until no other transaction of this instance is under way.
+    async fn turn(&self) -> MutexGuard<'_, Option<Connection>> {
+        loop {
+            if let Some(turn) = self.connection.try_lock() {
+                return turn;
             }
+            // To sleep until the lock is free is not possible: `spin-sdk` 7.0 wakes a request by
+            // events of the host only, and panics where one waits for another request alone.
+            sleep(Duration::from_millis(TURN_MS)).await;
         }
-        Ok(transaction)
     }
 
     async fn run_once(&self, body: &TransactionBody<'_>) -> Result<(), DbError> {
-        let transaction = Arc::new(self.open().await?);
+        let mut turn = self.turn().await;
+        let connection = match turn.take() {
+            Some(connection) => connection,
+            None => open(self.label).await?,
+        };
+        let open = Arc::new(Open(connection));
         // The lock for writing first: to take it in the middle could fail, with work already done.
-        transaction.execute("BEGIN IMMEDIATE", Vec::new()).await?;
-        let commit = body(Tx::new(transaction.clone())).await;
+        open.execute("BEGIN IMMEDIATE", Vec::new()).await?;
+        let commit = body(Tx::new(open.clone())).await;
         let end = if commit { "COMMIT" } else { "ROLLBACK" };
-        let ended = transaction.execute(end, Vec::new()).await;
-        match ended {
+        match open.execute(end, Vec::new()).await {
+            // Whoever keeps a `Tx` beyond its transaction cannot use it on the next one.
+            Ok(_) => *turn = Arc::into_inner(open).map(|Open(connection)| connection),
             // SQLite may have rolled back by itself, and then has nothing left to end.
-            Err(_) if !commit => Ok(()),
-            ended => ended.map(drop),
+            Err(_) if !commit => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
+    }
+}
+
+async fn open(label: &str) -> Result<Connection, DbError> {
+    let open = Open(Connection::open(label).await.map_err(failed)?);
+    // Stays in the file once it is set. A busy database keeps its old journal for now, which is
+    // slower, and safe.
+    match open.execute("PRAGMA journal_mode=WAL", Vec::new()).await {
+        Ok(_) | Err(DbError::Busy) => Ok(open.0),
+        Err(error) => Err(error),
     }
 }
 
@@ -79,11 +97,11 @@ impl Db for SpinDb {
     }
 }
 
-/// A connection with its transaction.
-struct Transaction(Connection);
+/// A connection that is in use.
+struct Open(Connection);
 
 #[async_trait]
-impl Statements for Transaction {
+impl Statements for Open {
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<Rows, DbError> {
         let values = values.into_iter().map(to_spin);
         let result = self.0.execute(sql, values).await.map_err(failed)?;

@@ -216,3 +216,7 @@ impl HostConnection for Ctx {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "sqlite_tests.rs"]
+mod tests;
