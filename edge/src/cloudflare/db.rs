@@ -17,7 +17,7 @@ use worker::send::SendWrapper;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 
-use super::js;
+use super::{glue, js};
 use crate::ports::{Db, DbError, Rows, Statements, TransactionBody, Tx, Value};
 
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
@@ -26,7 +26,7 @@ extern "C" {
     type Storage;
 
     #[wasm_bindgen(method, structural, catch, getter)]
-    fn sql(this: &Storage) -> Result<Sql, JsValue>;
+    fn sql(this: &Storage) -> Result<JsValue, JsValue>;
 
     /// Commits when `body` returns, rolls back when it throws.
     #[wasm_bindgen(method, structural, catch, js_name = transactionSync)]
@@ -34,25 +34,6 @@ extern "C" {
         this: &Storage,
         body: &mut dyn FnMut() -> Result<JsValue, JsValue>,
     ) -> Result<JsValue, JsValue>;
-
-    /// `ctx.storage.sql`.
-    type Sql;
-
-    #[wasm_bindgen(method, structural, catch, variadic)]
-    fn exec(this: &Sql, query: &str, values: &Array) -> Result<Cursor, JsValue>;
-
-    type Cursor;
-
-    #[wasm_bindgen(method, structural, catch, getter, js_name = columnNames)]
-    fn column_names(this: &Cursor) -> Result<Array, JsValue>;
-
-    #[wasm_bindgen(method, structural, catch)]
-    fn raw(this: &Cursor) -> Result<RawRows, JsValue>;
-
-    type RawRows;
-
-    #[wasm_bindgen(method, structural, catch, js_name = toArray)]
-    fn to_array(this: &RawRows) -> Result<Array, JsValue>;
 }
 
 /// The database of one Durable Object. Only code inside that object may use it.
@@ -119,25 +100,25 @@ impl Db for ObjectDb {
     }
 }
 
-struct ObjectStatements(SendWrapper<Sql>);
+/// `ctx.storage.sql`.
+struct ObjectStatements(SendWrapper<JsValue>);
 
 #[async_trait]
 impl Statements for ObjectStatements {
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<Rows, DbError> {
         let sql = with_integers(sql, &values);
         let bound: Array = values.into_iter().map(to_js).collect();
-        let cursor = self.0.exec(&sql, &bound).map_err(failed)?;
-        let columns = cursor.column_names().map_err(failed)?;
-        if columns.length() == 0 {
+        let Some(rows) = glue::execute(&self.0, &sql, &bound).map_err(failed)? else {
             return Ok(Rows::default());
-        }
-        let rows = cursor.raw().map_err(failed)?.to_array().map_err(failed)?;
-        let columns = columns.iter().map(|name| name.as_string());
-        let rows = rows
+        };
+        let mut rows = rows.iter().map(Array::unchecked_from_js);
+        let columns = rows.next().unwrap_or_default();
+        let columns = columns
             .iter()
-            .map(|row| row.unchecked_into::<Array>().iter().map(from_js).collect());
+            .map(|name| name.as_string().unwrap_or_default());
+        let rows = rows.map(|row| row.iter().map(from_js).collect());
         Ok(Rows::new(
-            columns.map(Option::unwrap_or_default).collect(),
+            columns.collect(),
             rows.collect::<Result<_, _>>()?,
         ))
     }

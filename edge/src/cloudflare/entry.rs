@@ -1,15 +1,17 @@
 //! Where a request enters the Worker and its answer leaves.
 
 use std::cell::OnceCell;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use http::StatusCode;
 use http_body_util::BodyExt as _;
 use tower_service::Service as _;
-use worker::{
-    Context, Env, Headers, HttpRequest, Request, Response, ResponseBuilder, WebSocket, event,
-};
+use worker::js_sys::Uint8Array;
+use worker::web_sys::{Request, Response};
+use worker::{Context, Env, WebSocket, event};
 
 use super::assets::AssetFiles;
 use super::cache::KvCache;
@@ -17,9 +19,9 @@ use super::clock::{WorkerClock, WorkerRng};
 use super::hasher::ObjectHasher;
 use super::rooms::ObjectRooms;
 use super::shards::ObjectShards;
-use super::{log, settings};
+use super::{glue, log, settings};
 use crate::front::Edge;
-use crate::router;
+use crate::router::router;
 
 thread_local! {
     /// Made once for an isolate: its bindings and settings are the same for every request.
@@ -38,18 +40,24 @@ async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<Respons
         tracing::error!(cause = %why, "this deployment cannot answer");
         why
     })?;
-    // The core's limits and refusals begin behind this conversion. It refuses what HTTP itself
-    // does not allow, such as bytes in a header that are no text.
-    let Ok(request) = HttpRequest::try_from(request) else {
-        return Response::error("this is no HTTP request", 400);
+    let response = match enter(&request) {
+        Ok(request) => {
+            let Ok(response) = router.call(request).await;
+            response
+        }
+        Err(error) => {
+            tracing::info!(cause = %error, "a request was not of HTTP");
+            let mut response = http::Response::new(Body::empty());
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            response
+        }
     };
-    let Ok(response) = router.call(request.map(Body::new)).await;
     leave(response).await
 }
 
 fn make_router(env: Env) -> Result<Router, String> {
     let config = settings::config(&env)?;
-    Ok(router::router(Edge {
+    Ok(router(Edge {
         clock: Arc::new(WorkerClock),
         rng: Arc::new(WorkerRng),
         cache: Arc::new(KvCache::of(&env)),
@@ -61,23 +69,45 @@ fn make_router(env: Env) -> Result<Router, String> {
     }))
 }
 
-/// Hands an answer of the core to the platform. Its body is in memory already, so it goes in one
-/// piece instead of as a stream.
-async fn leave(mut response: http::Response<Body>) -> worker::Result<Response> {
-    let headers = Headers::new();
-    for (name, value) in response.headers() {
-        headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
+/// A request as the core takes it. Its body is read when the core asks for it, and only as far as
+/// the core's limits let it.
+fn enter(request: &Request) -> worker::Result<http::Request<Body>> {
+    let head = glue::request_head(request)?;
+    let mut lines = head.split('\n');
+    let method = lines.next().unwrap_or_default();
+    let mut entering = http::Request::builder()
+        .method(method)
+        .uri(lines.next().unwrap_or_default());
+    while let Some((name, value)) = lines.next().zip(lines.next()) {
+        entering = entering.header(name, value.as_bytes());
     }
-    let out = ResponseBuilder::new()
-        .with_status(response.status().as_u16())
-        .with_headers(headers);
-    if let Some(socket) = response.extensions_mut().remove::<WebSocket>() {
-        return Ok(out.with_websocket(socket).empty());
+    let body = request.body();
+    let body = body.map_or_else(Body::empty, |body| Body::new(worker::Body::new(body)));
+    Ok(entering.body(body)?)
+}
+
+/// An answer as the platform takes it. Its body is in memory already, so it goes in one piece
+/// instead of as a stream.
+async fn leave(mut response: http::Response<Body>) -> worker::Result<Response> {
+    let status = response.status().as_u16();
+    let mut head = String::with_capacity(512);
+    for (name, value) in response.headers() {
+        let separator = if head.is_empty() { "" } else { "\n" };
+        let value = String::from_utf8_lossy(value.as_bytes());
+        // Writing to a string does not fail.
+        let _ = write!(head, "{separator}{name}\n{value}");
+    }
+    let socket = response.extensions_mut().remove::<WebSocket>();
+    if let Some(socket) = socket {
+        return Ok(glue::make_response(
+            status,
+            &head,
+            None,
+            Some(socket.as_ref()),
+        )?);
     }
     let body = response.into_body().collect().await;
     let body = body.map_err(|error| error.to_string())?.to_bytes();
-    if body.is_empty() {
-        return Ok(out.empty());
-    }
-    Ok(out.fixed(body.into()))
+    let body = (!body.is_empty()).then(|| Uint8Array::from(&*body));
+    Ok(glue::make_response(status, &head, body, None)?)
 }

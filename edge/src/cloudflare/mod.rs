@@ -24,4 +24,5 @@ mod rooms;
 mod shards;
 mod signals;
 
+mod glue;
 mod js;

@@ -1,35 +1,19 @@
 //! Calls between this Worker and its Durable Objects: which object answers for a shard, and how
-//! JSON travels there and back.
+//! a call travels there and back.
 
 use codecrafter_shared::id::SessionId;
-use worker::js_sys::{ArrayBuffer, Promise, Uint8Array};
-use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::js_sys::{Array, Promise, Uint8Array};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
-use worker::web_sys::{Headers, RequestInit, Response};
-use worker::{Env, Request, ResponseBuilder};
+use worker::{Env, Request, ResponseBuilder, WebSocket, web_sys};
 
-use super::js;
+use super::{glue, js};
 use crate::ports::{Shard, ShardResponse};
 
-/// The class, and binding, of the objects that are Directories.
-pub const DIRECTORY: &str = "DIRECTORY";
-/// The class, and binding, of the objects that are Rooms.
-pub const ROOM: &str = "ROOM";
-/// The class, and binding, of the objects that hash.
-pub const HASHER: &str = "HASHER";
-
-/// Objects are addressed by stub; only the path of this URL means anything.
-const ORIGIN: &str = "https://object";
-
-#[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
-extern "C" {
-    /// A stub of a Durable Object. `worker`'s own hides the response that carries a socket.
-    type ObjectStub;
-
-    #[wasm_bindgen(method, structural, catch)]
-    fn fetch(this: &ObjectStub, url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
-}
+/// The bindings of the objects' classes.
+const DIRECTORY: &str = "DIRECTORY";
+const ROOM: &str = "ROOM";
+const HASHER: &str = "HASHER";
 
 /// A Durable Object, by name.
 pub struct Address {
@@ -70,59 +54,41 @@ impl Address {
     /// # Errors
     /// A sentence, if there was no answer; whether the object did anything is unknown then.
     pub async fn post(&self, env: &Env, path: &str, body: &[u8]) -> Result<ShardResponse, String> {
-        let init = RequestInit::new();
-        init.set_method("POST");
-        // Copied, because the platform reads it after this call has returned.
-        init.set_body(&Uint8Array::from(body));
-        let response = self.fetch(env, path, &init).await?;
-        let body = response
-            .array_buffer()
-            .map_err(|error| js::describe(&error))?;
-        let body = settled::<ArrayBuffer>(body).await?;
+        // The body is copied, because the platform reads it after this call has returned.
+        let body = Uint8Array::from(body);
+        let posted = glue::post_to_object(env, self.binding, &self.name, path, body);
+        let answer: Array = settled(posted).await?.unchecked_into();
+        let status = answer.get(0).as_f64().unwrap_or_default();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a status is of three digits"
+        )]
         Ok(ShardResponse {
-            status: response.status(),
-            body: Uint8Array::new(&body).to_vec(),
+            status: status as u16,
+            body: Uint8Array::unchecked_from_js(answer.get(1)).to_vec(),
         })
     }
 
-    /// Asks for a WebSocket with the given headers, and gives the object's answer as it is.
+    /// Opens a WebSocket to `path`, with one header; gives the client's end.
     ///
     /// # Errors
-    /// A sentence, if there was no answer.
-    pub async fn upgrade(
+    /// A sentence, if the object did not accept.
+    pub async fn connect(
         &self,
         env: &Env,
         path: &str,
-        headers: &[(&str, &str)],
-    ) -> Result<Response, String> {
-        let sent = Headers::new().map_err(|error| js::describe(&error))?;
-        for (name, value) in headers.iter().chain(&[("upgrade", "websocket")]) {
-            sent.set(name, value)
-                .map_err(|error| js::describe(&error))?;
-        }
-        let init = RequestInit::new();
-        init.set_headers(&sent);
-        self.fetch(env, path, &init).await
-    }
-
-    async fn fetch(&self, env: &Env, path: &str, init: &RequestInit) -> Result<Response, String> {
-        let stub = env
-            .durable_object(self.binding)
-            .and_then(|namespace| namespace.get_by_name(&self.name))
-            .map_err(|error| error.to_string())?;
-        let answer = stub
-            .into_rpc::<ObjectStub>()
-            .fetch(&format!("{ORIGIN}{path}"), init)
-            .map_err(|error| js::describe(&error))?;
-        settled(answer).await
+        (header, value): (&str, &str),
+    ) -> Result<WebSocket, String> {
+        let asked = glue::connect_to_object(env, self.binding, &self.name, path, header, value);
+        let socket: web_sys::WebSocket = settled(asked).await?.unchecked_into();
+        Ok(socket.into())
     }
 }
 
-async fn settled<T: worker::wasm_bindgen::JsCast>(promise: Promise) -> Result<T, String> {
-    JsFuture::from(promise)
-        .await
-        .and_then(JsValue::dyn_into)
-        .map_err(|error| js::describe(&error))
+async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, String> {
+    let settled = async { JsFuture::from(promise?).await };
+    settled.await.map_err(|error| js::describe(&error))
 }
 
 /// The path and the body of a call that arrived at an object.

@@ -56,12 +56,7 @@ impl ObjectRooms {
     async fn connect(&self, session: SessionId, visitor: &Visitor) -> Result<WebSocket, String> {
         let visitor = visitor.to_header().map_err(|error| error.to_string())?;
         let room = Address::of_room(session);
-        let response = room
-            .upgrade(&self.0, CONNECT, &[(VISITOR, &visitor)])
-            .await?;
-        let status = response.status();
-        let socket = worker::Response::from(response).websocket();
-        socket.ok_or_else(|| format!("the room answered {status}"))
+        room.connect(&self.0, CONNECT, (VISITOR, &visitor)).await
     }
 }
 
