@@ -11,14 +11,17 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::Inputs;
 
-/// How long a service may take to end by itself.
-const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// How long a service may take to end by itself, unless it says otherwise.
+const GRACE_SECONDS: u64 = 20;
+
+/// How long a killed process may take until it is gone.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 /// How often a process is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -32,6 +35,7 @@ pub struct Service {
     arguments: Vec<OsString>,
     settings: Vec<(&'static str, OsString)>,
     reads: Vec<PathBuf>,
+    grace_seconds: u64,
 }
 
 impl Service {
@@ -44,6 +48,7 @@ impl Service {
             arguments: Vec::new(),
             settings: Vec::new(),
             reads: Vec::new(),
+            grace_seconds: GRACE_SECONDS,
         }
     }
 
@@ -70,8 +75,13 @@ impl Service {
         self
     }
 
-    /// The service's command, for a single call of the same program too.
-    pub fn command(&self) -> Command {
+    /// Says how long it may take to end by itself before it is killed.
+    pub fn grace_seconds(mut self, seconds: u64) -> Self {
+        self.grace_seconds = seconds;
+        self
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder);
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
@@ -87,7 +97,11 @@ impl Service {
         for (name, value) in &self.settings {
             inputs = inputs.text(name).text(value.to_string_lossy());
         }
-        inputs = inputs.path(&self.program)?;
+        // By its looks only: workerd has a hundred megabytes.
+        if let Ok(program) = self.program.metadata() {
+            let changed = program.modified()?;
+            inputs = inputs.text(format!("{} {changed:?}", program.len()));
+        }
         for path in &self.reads {
             inputs = inputs.path(path)?;
         }
@@ -102,6 +116,8 @@ struct Started {
     /// Which process had that id: ids come again, with another beginning or after another boot.
     began: String,
     fingerprint: String,
+    #[serde(default)]
+    grace_seconds: u64,
 }
 
 impl Started {
@@ -118,6 +134,17 @@ impl Started {
             // It may end by itself in this very moment; then there is nothing to do.
             let _ = kill_process(pid, signal);
         }
+    }
+
+    /// Kills the process and waits until it is gone.
+    fn kill(&self, name: &str) -> Result<()> {
+        self.signal(Signal::KILL);
+        ensure!(
+            self.is_gone_within(KILL_LIMIT),
+            "{name} (process {}) cannot be killed",
+            self.pid
+        );
+        Ok(())
     }
 
     /// Waits until the process is gone; false if it is not within `limit`.
@@ -210,6 +237,7 @@ impl Services {
             pid,
             began,
             fingerprint,
+            grace_seconds: service.grace_seconds,
         };
         self.started.insert(service.name.to_owned(), started);
         self.save()?;
@@ -220,11 +248,8 @@ impl Services {
     pub fn stop(&mut self, name: &str) -> Result<()> {
         if let Some(started) = self.started.remove(name) {
             started.signal(Signal::TERM);
-            if !started.is_gone_within(STOP_LIMIT) {
-                started.signal(Signal::KILL);
-                if !started.is_gone_within(STOP_LIMIT) {
-                    bail!("{name} (process {}) cannot be killed", started.pid);
-                }
+            if !started.is_gone_within(Duration::from_secs(started.grace_seconds)) {
+                started.kill(name)?;
             }
             self.save()?;
         }
@@ -233,14 +258,9 @@ impl Services {
 
     /// Kills the service as a crash would, and waits until it is gone.
     pub fn kill(&mut self, name: &str) -> Result<()> {
-        let started = self
-            .started
-            .remove(name)
-            .with_context(|| format!("{name} was not started"))?;
-        started.signal(Signal::KILL);
-        if !started.is_gone_within(STOP_LIMIT) {
-            bail!("{name} (process {}) cannot be killed", started.pid);
-        }
+        let started = self.started.remove(name);
+        let started = started.with_context(|| format!("{name} was not started"))?;
+        started.kill(name)?;
         self.save()
     }
 

@@ -44,6 +44,7 @@ fn summarize(finished: &[Finished], took: Duration) -> Report {
             Err(_) => total.failed += 1,
         }
     }
+    println!("{:<20} {:>8.1}  steps overlap", "all", took.as_secs_f32());
     println!(
         "\n{} passed, {} failed, {} skipped",
         total.passed, total.failed, total.skipped

@@ -38,7 +38,7 @@ pub fn up(repo: &Repo, port: u16) -> Result<String> {
     plan.announce()?;
     all_good(&plan.run(&repo.state_dir().join("logs")))?;
     tools::forget_compiled(repo)?;
-    Ok(format!("http://localhost:{port}/"))
+    Ok(format!("http://127.0.0.1:{port}"))
 }
 
 /// Stops what `up` started.

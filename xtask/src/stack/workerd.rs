@@ -29,6 +29,8 @@ pub(super) fn service(stack: &Stack<'_>) -> Result<Service> {
                 "--directory-path=web={}",
                 repo.path("web/dist").display()
             ))
+            // It would wait for every open socket and long poll. Its databases do not need it.
+            .grace_seconds(2)
             .setting("CODECRAFTER_SECRET", stack.secret()?)
             .setting("CODECRAFTER_CONTRACT", stack.contract())
             .reads(config)
