@@ -13,7 +13,7 @@ use yrs::{
     Text as _, Transact as _, Update, WriteTxn as _, diff_updates_v1,
 };
 
-use super::gate::{self, Judged, Verdict, Weight};
+use super::gate::{self, Verdict, Weight};
 use super::place::Places;
 use super::read::Malformed;
 use super::scan::{self, Caps};
@@ -49,6 +49,13 @@ pub(super) struct Integrated {
     /// Whether that was all of it. If not, the rest is dropped, and whoever sent it is to be
     /// asked again.
     pub(super) complete: bool,
+}
+
+impl Integrated {
+    const NOTHING: Self = Self {
+        update: None,
+        complete: true,
+    };
 }
 
 /// Why an update was not integrated.
@@ -100,60 +107,43 @@ impl Document {
 
     /// Integrates an update of a client.
     pub(super) fn integrate(&mut self, update: &[u8]) -> Result<Integrated, Refusal> {
-        self.integrate_within(update, Caps::FRAME)
+        self.integrate_within(update, Caps::FRAME, HEAVIEST)
     }
 
     /// Integrates what was stored: an update that [`Document::integrate`] gave, or a state that
     /// [`Document::state`] gave. It passes the same gate; only its size is not limited.
     pub(super) fn integrate_stored(&mut self, update: &[u8]) -> Result<(), Refusal> {
-        match self.integrate_within(update, Caps::STORED)? {
-            Integrated { complete: true, .. } => Ok(()),
-            Integrated {
-                complete: false, ..
-            } => Err(Refusal::Gap),
+        let integrated = self.integrate_within(update, Caps::STORED, Weight::MAX)?;
+        if integrated.complete {
+            Ok(())
+        } else {
+            Err(Refusal::Gap)
         }
     }
 
-    fn integrate_within(&mut self, update: &[u8], caps: Caps) -> Result<Integrated, Refusal> {
-        const NOTHING: Integrated = Integrated {
-            update: None,
-            complete: true,
-        };
+    fn integrate_within(
+        &mut self,
+        update: &[u8],
+        caps: Caps,
+        heaviest: Weight,
+    ) -> Result<Integrated, Refusal> {
         let known = self.doc.transact().state_vector();
         let trimmed;
-        let (update, mut judged) = match gate::judge(update, &known, caps)? {
-            Judged {
-                verdict: Verdict::Nothing,
-                ..
-            } => return Ok(NOTHING),
-            Judged {
-                verdict: Verdict::Gap,
-                ..
-            } => return Err(Refusal::Gap),
-            judged @ Judged {
-                verdict: Verdict::Fits,
-                ..
-            } => (update, judged),
-            Judged {
-                verdict: Verdict::Overlaps,
-                ..
-            } => {
-                trimmed = diff_updates_v1(update, &known.encode_v1())
-                    .map_err(|_| Malformed("an update that yrs cannot read"))?;
-                match gate::judge(&trimmed, &known, caps)? {
-                    Judged {
-                        verdict: Verdict::Nothing,
-                        ..
-                    } => return Ok(NOTHING),
-                    judged @ Judged {
-                        verdict: Verdict::Fits,
-                        ..
-                    } => (&*trimmed, judged),
-                    _ => return Err(Malformed("an update that cannot be trimmed").into()),
-                }
-            }
-        };
-        self.make_room(judged.weight)?;
+        let mut update = update;
+        let mut judged = gate::judge(update, &known, caps)?;
+        if judged.verdict == Verdict::Overlaps {
+            trimmed = diff_updates_v1(update, &known.encode_v1())
+                .map_err(|_| Malformed("an update that yrs cannot read"))?;
+            update = &trimmed;
+            judged = gate::judge(update, &known, caps)?;
+        }
+        match judged.verdict {
+            Verdict::Fits => {}
+            Verdict::Nothing => return Ok(Integrated::NOTHING),
+            Verdict::Gap => return Err(Refusal::Gap),
+            Verdict::Overlaps => return Err(Malformed("an update that cannot be trimmed").into()),
+        }
+        self.make_room(judged.weight, heaviest)?;
         let update =
             Update::decode_v1(update).map_err(|_| Malformed("an update that yrs cannot read"))?;
         self.places.find(&mut judged.structs)?;
@@ -176,20 +166,15 @@ impl Document {
         Ok(Integrated { update, complete })
     }
 
-    /// Refuses what would make the document too heavy. The weight that is kept is too high, as
-    /// integrating merges structs: so it is taken anew before anything is refused.
-    fn make_room(&mut self, more: Weight) -> Result<(), Refusal> {
-        let fits = |weight: Weight| {
-            let whole = weight.plus(more);
-            whole.bytes <= HEAVIEST.bytes
-                && whole.structs <= HEAVIEST.structs
-                && whole.clients <= HEAVIEST.clients
-        };
-        if fits(self.weight) {
+    /// Refuses what would make the document too heavy; what only deletes does not. The weight that
+    /// is kept is too high, as integrating merges structs: so it is taken anew before anything is
+    /// refused.
+    fn make_room(&mut self, more: Weight, heaviest: Weight) -> Result<(), Refusal> {
+        if more.structs == 0 || self.weight.plus(more).is_within(heaviest) {
             return Ok(());
         }
         self.weigh();
-        if fits(self.weight) {
+        if self.weight.plus(more).is_within(heaviest) {
             Ok(())
         } else {
             Err(Refusal::TooLarge)
@@ -258,10 +243,7 @@ impl Document {
     /// often and wherever it is made, so doing it twice does it once.
     pub(super) fn initialise(&mut self, content: &str) -> Result<Integrated, Refusal> {
         if content.is_empty() || !self.is_blank() {
-            return Ok(Integrated {
-                update: None,
-                complete: true,
-            });
+            return Ok(Integrated::NOTHING);
         }
         let first = Doc::with_client_id(FIRST_CLIENT);
         let update = {

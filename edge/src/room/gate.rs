@@ -47,6 +47,18 @@ pub(super) struct Weight {
 }
 
 impl Weight {
+    /// No document is heavier.
+    pub(super) const MAX: Self = Self {
+        bytes: u64::MAX,
+        structs: u64::MAX,
+        clients: u64::MAX,
+    };
+
+    /// Whether nothing of it is more than in `limit`.
+    pub(super) fn is_within(self, limit: Self) -> bool {
+        self.bytes <= limit.bytes && self.structs <= limit.structs && self.clients <= limit.clients
+    }
+
     /// Both together.
     pub(super) fn plus(self, other: Self) -> Self {
         Self {

@@ -90,10 +90,13 @@ impl Room {
     #[must_use]
     pub fn needs_document(&self, input: &Input<'_>) -> bool {
         let needs = match input {
-            Input::Frame { bytes, .. } => matches!(
-                frame::parse(bytes),
-                Ok(Message::SyncStep1(_) | Message::SyncStep2(_) | Message::Update(_))
-            ),
+            Input::Frame { connection, bytes } => {
+                self.connections.contains_key(connection)
+                    && matches!(
+                        frame::parse(bytes),
+                        Ok(Message::SyncStep1(_) | Message::SyncStep2(_) | Message::Update(_))
+                    )
+            }
             Input::Initialise { .. } => true,
             _ => false,
         };
@@ -476,18 +479,18 @@ impl Room {
         step: &mut Step,
     ) -> Result<(), CloseCode> {
         let loaded = self.document.as_mut().ok_or(CloseCode::Overloaded)?;
-        step.outputs.push(Output::Broadcast {
+        let news = Output::Broadcast {
             to: Audience::Everybody,
             except: from,
             frame: frame::update(&update),
-        });
+        };
         let Some(change) = loaded.keep(now, actor, update) else {
             // It is in memory and can be stored in no way: go back to what is stored.
             self.document = None;
-            step.outputs.pop();
             return Err(CloseCode::TooLarge);
         };
         step.changes.push(change);
+        step.outputs.push(news);
         Ok(())
     }
 }

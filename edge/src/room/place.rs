@@ -13,7 +13,7 @@
 //!
 //! A client's neighbouring units are nearly always in one list, so a run of them is one entry.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::read::Malformed;
 use super::scan::{Id, Kind, Parent, Place};
@@ -34,7 +34,7 @@ pub(super) struct Places {
     /// By the number of the list, less one.
     traits: Vec<Traits>,
     /// Where each client's units are, by the first clock of each run.
-    runs: HashMap<u64, Vec<Run>>,
+    runs: BTreeMap<u64, Vec<Run>>,
 }
 
 /// What tells a list from all others.

@@ -236,6 +236,16 @@ fn a_document_over_quota_takes_no_more() {
         let closed = world.closed(ada.socket.unwrap());
         assert_eq!(closed, (n == 8).then_some(CloseCode::TooLarge), "blob {n}");
     }
+    ada = Client::new(1, Role::Owner);
+    ada.connect(&mut world);
+    settle(&mut world, &mut [&mut ada]);
+    ada.insert(0, &"x".repeat(388_000));
+    settle(&mut world, &mut [&mut ada]);
+    assert_eq!(
+        world.closed(ada.socket.unwrap()),
+        None,
+        "now it is full to the brim"
+    );
     // Another client may still make it smaller, and then there is room again.
     let mut bob = Client::new(2, Role::Editor);
     bob.connect(&mut world);
@@ -244,6 +254,8 @@ fn a_document_over_quota_takes_no_more() {
         let blobs = transaction.get_or_insert_map("blobs");
         blobs.remove(transaction, "3");
     });
+    settle(&mut world, &mut [&mut bob]);
+    assert_eq!(world.closed(bob.socket.unwrap()), None);
     put(&mut bob, "new");
     settle(&mut world, &mut [&mut bob]);
     assert_eq!(world.closed(bob.socket.unwrap()), None);
