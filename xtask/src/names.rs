@@ -19,7 +19,7 @@ pub const WORKER_BUILD: &str = "worker-build";
 /// The static program that is PID 1 in a container.
 pub const AGENT: &str = "agent";
 /// The page's bundle.
-pub const PAGE: &str = "page";
+pub const PAGE: &str = "page bundle";
 /// The edge for Cloudflare Workers.
 pub const WORKER: &str = "edge for workerd";
 /// The edge for Spin.

@@ -293,15 +293,19 @@ impl Services {
 }
 
 /// When the process began, as text that no other process shares; none if there is no such process
-/// or it has ended and only waits for its parent (proc_pid_stat(5), fields 3 and 22).
+/// or all of it has ended and only waits for its parent (proc_pid_stat(5), fields 3, 20 and 22).
 fn beginning(pid: i32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let began = fields.nth(18)?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let (state, threads, began) = (*fields.first()?, *fields.get(17)?, *fields.get(19)?);
+    // A process is a zombie as soon as its first thread has ended; until the last one has, it
+    // keeps its files and ports.
+    if matches!(state, "Z" | "X") && matches!(threads, "0" | "1") {
+        return None;
+    }
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    (!matches!(state, "Z" | "X")).then(|| format!("{}:{began}", boot.trim()))
+    Some(format!("{}:{began}", boot.trim()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! where to look.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -75,11 +75,18 @@ impl Work {
 
     /// As [`output`](Self::output), for a tool whose failure is an answer too.
     pub fn output_and_success(&self, command: &mut Command) -> Result<(String, bool)> {
-        let child = self.start(command, Stdio::piped())?;
-        let output = child.wait_with_output()?;
-        self.file()?.write_all(&output.stdout)?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok((text, output.status.success()))
+        let mut child = self.start(command, Stdio::piped())?;
+        let mut log = self.file()?;
+        let mut text = String::new();
+        // A line at a time, so that the log shows how far the tool is.
+        for line in BufReader::new(child.stdout.take().context("no output")?).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            writeln!(log, "{line}")?;
+            text.push_str(&line);
+            text.push('\n');
+        }
+        Ok((text, child.wait()?.success()))
     }
 
     /// Writes a line of our own into the log.
