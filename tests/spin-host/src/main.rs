@@ -38,7 +38,7 @@ use wasmtime_wasi_http::handler::ProxyHandler;
 use manifest::Manifest;
 use offer::Offer;
 use serve::Application;
-use settings::Settings;
+use settings::{Serving, Settings, Task};
 use workers::Instances;
 
 #[tokio::main]
@@ -67,44 +67,47 @@ async fn main() {
 }
 
 async fn run(settings: Settings) -> Result<()> {
-    // Before this host serves, a signal ends it at once.
-    let application = load(&settings)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stop.send_replace(true);
-    });
+    let path = settings.manifest.display();
+    let text = std::fs::read_to_string(&settings.manifest)
+        .with_context(|| format!("cannot read {path}"))?;
+    let manifest = Manifest::parse(&text).with_context(|| path.to_string())?;
+    let root = settings.manifest.parent().unwrap_or(Path::new("."));
+    let serving = match settings.task {
+        Task::Compile => return compile(&manifest, root),
+        Task::Serve(serving) => serving,
+    };
 
-    let listener = TcpListener::bind(settings.listen)
+    // Before this host serves, a signal ends it at once.
+    let application = application(manifest, root, &serving)?;
+    let stopped = stop_at_signal()?;
+    let listener = TcpListener::bind(serving.listen)
         .await
-        .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        .with_context(|| format!("cannot listen on {}", serving.listen))?;
     let mut output = std::io::stdout();
     writeln!(output, "listening on http://{}", listener.local_addr()?)?;
     output.flush()?;
     serve::serve(application, listener, stopped).await
 }
 
+fn compile(manifest: &Manifest, root: &Path) -> Result<()> {
+    let engine = component::engine()?;
+    for component in manifest.component.values() {
+        component::load(&engine, &root.join(&component.source))?;
+    }
+    Ok(())
+}
+
 /// Everything up to the first request.
-fn load(settings: &Settings) -> Result<Application> {
-    let path = settings.manifest.display();
-    let text = std::fs::read_to_string(&settings.manifest)
-        .with_context(|| format!("cannot read {path}"))?;
-    let manifest = Manifest::parse(&text).with_context(|| path.to_string())?;
-    let root = settings.manifest.parent().unwrap_or(Path::new("."));
-    offer::make_state_folder(&settings.state)?;
+fn application(manifest: Manifest, root: &Path, serving: &Serving) -> Result<Application> {
+    offer::make_state_folder(&serving.state)?;
     let values = offer::values(&manifest.variables, |name| std::env::var(name).ok())?;
     let engine = component::engine()?;
     let mut handlers = BTreeMap::new();
     for (name, component) in &manifest.component {
         let of = || format!("component {name:?} of {}", manifest.application.name);
-        let offer = Offer::new(component, &values, root, &settings.state).with_context(of)?;
+        let offer = Offer::new(component, &values, root, &serving.state).with_context(of)?;
         let loaded = component::load(&engine, &root.join(&component.source)).with_context(of)?;
-        let instances = Instances::new(engine.clone(), loaded, offer, settings.reuse);
+        let instances = Instances::new(engine.clone(), loaded, offer, serving.reuse);
         handlers.insert(name.clone(), ProxyHandler::new(instances));
     }
     let routes = manifest.trigger.http;
@@ -115,4 +118,19 @@ fn load(settings: &Settings) -> Result<Application> {
             .collect(),
         handlers,
     })
+}
+
+/// Becomes true when somebody asks this process to end.
+fn stop_at_signal() -> Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.send_replace(true);
+    });
+    Ok(stopped)
 }

@@ -12,6 +12,7 @@ pub const HELP: &str = "\
 Serves the components of a spin.toml as Spin 4.1 would, with SQLite and key-value stores in files.
 
 Usage: codecrafter-spin-host --state-dir DIR [options]
+       codecrafter-spin-host --compile [--manifest FILE]
 
   --state-dir DIR      where databases are kept
   --manifest FILE      the manifest (spin.toml)
@@ -19,6 +20,7 @@ Usage: codecrafter-spin-host --state-dir DIR [options]
                        standard output says which
   --reuse              use instances again as Spin does by default (128 requests,
                        16 at a time, 1 s idle) instead of a fresh one per request
+  --compile            only compiles the components, so that serving them starts at once
 
 Values of variables come from the environment, as SPIN_VARIABLE_<NAME>.
 ";
@@ -28,6 +30,22 @@ Values of variables come from the environment, as SPIN_VARIABLE_<NAME>.
 pub struct Settings {
     /// The manifest.
     pub manifest: PathBuf,
+    /// What to do with it.
+    pub task: Task,
+}
+
+/// What to do with the manifest's components.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Compile them.
+    Compile,
+    /// Compile them, if nobody has, and serve them.
+    Serve(Serving),
+}
+
+/// How to serve.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Serving {
     /// The folder of the databases.
     pub state: PathBuf,
     /// Where to listen.
@@ -42,8 +60,9 @@ impl Settings {
     /// # Errors
     /// What is wrong with them.
     pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
-        let mut settings = Self {
-            manifest: "spin.toml".into(),
+        let mut manifest = PathBuf::from("spin.toml");
+        let mut compile = false;
+        let mut serving = Serving {
             state: PathBuf::new(),
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             reuse: Reuse::FRESH,
@@ -54,18 +73,23 @@ impl Settings {
                 value.with_context(|| format!("{argument} wants a value"))
             };
             match argument.as_str() {
-                "--manifest" => settings.manifest = value()?.into(),
-                "--state-dir" => settings.state = value()?.into(),
-                "--listen" => settings.listen = value()?.parse().context("--listen")?,
-                "--reuse" => settings.reuse = Reuse::SPIN,
+                "--manifest" => manifest = value()?.into(),
+                "--compile" => compile = true,
+                "--state-dir" => serving.state = value()?.into(),
+                "--listen" => serving.listen = value()?.parse().context("--listen")?,
+                "--reuse" => serving.reuse = Reuse::SPIN,
                 "--help" | "-h" => return Ok(None),
                 other => bail!("{other} is no option; see --help"),
             }
         }
-        if settings.state.as_os_str().is_empty() {
+        let task = if compile {
+            Task::Compile
+        } else if serving.state.as_os_str().is_empty() {
             bail!("--state-dir is missing; see --help");
-        }
-        Ok(Some(settings))
+        } else {
+            Task::Serve(serving)
+        };
+        Ok(Some(Self { manifest, task }))
     }
 }
 
@@ -83,11 +107,15 @@ mod tests {
         let settings = parse(line).unwrap().unwrap();
         let expected = Settings {
             manifest: "a/spin.toml".into(),
-            state: "s".into(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            reuse: Reuse::SPIN,
+            task: Task::Serve(Serving {
+                state: "s".into(),
+                listen: "127.0.0.1:0".parse().unwrap(),
+                reuse: Reuse::SPIN,
+            }),
         };
         assert_eq!(settings, expected);
+        let settings = parse("--compile").unwrap().unwrap();
+        assert_eq!(settings.task, Task::Compile);
     }
 
     #[test]
