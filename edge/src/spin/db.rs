@@ -22,7 +22,7 @@ use crate::ports::{Db, DbError, Rows, Statements, TransactionBody, Tx, Value};
 /// itself has waited for 5 s before it says so.
 const PAUSES_MS: [u64; 3] = [20, 80, 320];
 /// How often a transaction looks whether its turn has come.
-const TURN_MS: u64 = 1;
+const TURN_MS: u64 = 2;
 
 /// A database of the manifest.
 pub struct SpinDb {
