@@ -8,15 +8,16 @@ use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
 use futures_util::FutureExt as _;
 use worker::js_sys::{ArrayBuffer, Uint8Array};
+use worker::worker_sys::ext::WebSocketExt as _;
 use worker::{State, WebSocket};
 
-use super::clock::WorkerClock;
+use super::clock::{WorkerClock, WorkerRng};
 use super::db::ObjectDb;
-use crate::ports::{Clock as _, Db, DbError};
+use super::js;
+use super::rooms::Visitor;
+use crate::ports::{Clock as _, Db, DbError, Rng};
 use crate::room::calls::Content;
-use crate::room::{
-    Audience, Connection, ConnectionId, Input, Output, Room, keepalive, shard, store,
-};
+use crate::room::{Audience, Connection, ConnectionId, Input, Output, Room, shard, store};
 
 /// The room of a session.
 pub struct LiveRoom {
@@ -54,9 +55,34 @@ impl LiveRoom {
         })
     }
 
-    /// A socket that the room is about to hear of.
-    pub fn accept(&mut self, id: ConnectionId, socket: WebSocket) {
+    /// Takes a new socket in, or closes it if the room refuses. As [`LiveRoom::take`] otherwise.
+    ///
+    /// # Errors
+    /// As [`LiveRoom::take`], and if the platform does not take the socket.
+    pub fn connect(
+        &mut self,
+        state: &State,
+        socket: WebSocket,
+        visitor: Visitor,
+    ) -> Result<Option<Timestamp>, DbError> {
+        let id = ConnectionId(u64::from_le_bytes((&WorkerRng as &dyn Rng).bytes()));
+        let outputs = self.step(Input::Connect {
+            id,
+            principal: visitor.principal,
+            app_frames: visitor.app_frames,
+        })?;
+        let accepted = if self.room.connection(id).is_some() {
+            let tags = vec![id.0.to_string().into()];
+            let state = state.as_raw();
+            state.accept_websocket_with_tags(socket.as_ref(), tags)
+        } else {
+            // Without hibernation: workerd does not end the connection of a hibernating socket
+            // that is closed before the other side has said anything.
+            socket.as_ref().accept()
+        };
+        accepted.map_err(|error| DbError::Failed(js::describe(&error)))?;
         self.sockets.insert(id, socket);
+        Ok(self.perform(outputs))
     }
 
     /// Takes an input in, stores what it changes, and then does what follows. Gives when to wake
@@ -65,13 +91,22 @@ impl LiveRoom {
     /// # Errors
     /// What the database says. This room is then not to be used any more.
     pub fn take(&mut self, input: Input<'_>) -> Result<Option<Timestamp>, DbError> {
+        let outputs = self.step(input)?;
+        Ok(self.perform(outputs))
+    }
+
+    fn step(&mut self, input: Input<'_>) -> Result<Vec<Output>, DbError> {
         if self.room.needs_document(&input) {
             self.provide_document()?;
         }
         let step = self.room.step(WorkerClock.now(), input);
         now(store::persist(&self.db, self.session, &step.changes))?;
+        Ok(step.outputs)
+    }
+
+    fn perform(&mut self, outputs: Vec<Output>) -> Option<Timestamp> {
         let mut wake_at = None;
-        for output in step.outputs {
+        for output in outputs {
             match output {
                 Output::Send { to, frame } => {
                     if let Some(socket) = self.sockets.get(&to) {
@@ -88,7 +123,7 @@ impl LiveRoom {
                 Output::WakeAt(at) => wake_at = Some(at),
             }
         }
-        Ok(wake_at)
+        wake_at
     }
 
     /// The document as it stands.
@@ -158,14 +193,17 @@ async fn session_of(state: &State, db: &dyn Db) -> Result<SessionId, DbError> {
     .await
 }
 
+/// Which socket an event is about: its tag, as it was given when it was accepted.
+pub fn id_of(state: &State, socket: &WebSocket) -> Option<ConnectionId> {
+    let tags = state.as_raw().get_tags(socket.as_ref()).ok()?;
+    tags.first()?.parse().ok().map(ConnectionId)
+}
+
 /// Closes a socket and takes away what is remembered of it, so that a room that wakes before the
 /// other side has answered does not take it for an open one.
 pub fn close(socket: &WebSocket, code: CloseCode) {
-    // All fail for a socket that is closed already.
+    // Both fail for a socket that is closed already.
     let _ = socket.serialize_attachment(());
-    // workerd ends the connection after the closing handshake only if it has sent something on
-    // it before. The empty awareness update means nothing to anybody.
-    send(socket, &encoded(&keepalive()));
     let _ = socket.close(Some(code.code()), Some(code.reason()));
 }
 

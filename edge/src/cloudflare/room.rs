@@ -18,15 +18,14 @@ use worker::{
 };
 
 use super::alarm::Alarm;
-use super::clock::WorkerRng;
 use super::live_room::{self, LiveRoom};
 use super::object;
 use super::rooms::{CONNECT, VISITOR, Visitor};
 use crate::error::Refusal;
-use crate::ports::{DbError, Rng};
+use crate::ports::DbError;
 use crate::room::calls::Content;
 use crate::room::shard::{self, RoomHost};
-use crate::room::{ConnectionId, Input};
+use crate::room::Input;
 
 /// A session's realtime side.
 #[durable_object]
@@ -60,7 +59,7 @@ impl DurableObject for Room {
         socket: WebSocket,
         message: WebSocketIncomingMessage,
     ) -> worker::Result<()> {
-        let Some(connection) = self.id_of(&socket) else {
+        let Some(connection) = live_room::id_of(&self.state, &socket) else {
             return Ok(());
         };
         let input = match &message {
@@ -113,28 +112,11 @@ impl Room {
     async fn accept(&self, request: &Request) -> worker::Result<Response> {
         let visitor = request.headers().get(VISITOR)?;
         let visitor = visitor.as_deref().and_then(Visitor::from_header);
-        let Visitor {
-            principal,
-            app_frames,
-        } = visitor.ok_or("nobody said who connects")?;
-        let id = ConnectionId(u64::from_le_bytes((&WorkerRng as &dyn Rng).bytes()));
+        let visitor = visitor.ok_or("nobody said who connects")?;
         let WebSocketPair { client, server } = WebSocketPair::new()?;
-        let tags = vec![id.0.to_string().into()];
-        self.state
-            .as_raw()
-            .accept_websocket_with_tags(server.as_ref(), tags)?;
-        let input = Input::Connect {
-            id,
-            principal,
-            app_frames,
-        };
-        let accepted = self.live(|live| {
-            live.accept(id, server);
-            live.take(input)
-        });
-        self.finish(accepted)
-            .await
-            .map_err(|error| error.to_string())?;
+        let connected = self.live(|live| live.connect(&self.state, server, visitor));
+        let connected = self.finish(connected).await;
+        connected.map_err(|error| error.to_string())?;
         Ok(ResponseBuilder::new()
             .with_status(101)
             .with_websocket(client)
@@ -142,7 +124,7 @@ impl Room {
     }
 
     async fn gone(&self, socket: &WebSocket) {
-        if let Some(connection) = self.id_of(socket) {
+        if let Some(connection) = live_room::id_of(&self.state, socket) {
             // As for a frame.
             let _ = self.take(Input::Disconnect { connection }).await;
         }
@@ -190,11 +172,6 @@ impl Room {
         for socket in self.state.as_raw().get_websockets().unwrap_or_default() {
             live_room::close(&socket.into(), CloseCode::Overloaded);
         }
-    }
-
-    fn id_of(&self, socket: &WebSocket) -> Option<ConnectionId> {
-        let tags = self.state.as_raw().get_tags(socket.as_ref()).ok()?;
-        tags.first()?.parse().ok().map(ConnectionId)
     }
 }
 

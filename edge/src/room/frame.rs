@@ -118,7 +118,7 @@ pub(super) fn awareness<'a>(
 
 /// The shortest message that a stock provider takes without doing anything: awareness of nobody.
 /// A provider that hears nothing for 30 s connects anew.
-pub fn keepalive() -> Vec<u8> {
+pub(super) fn keepalive() -> Vec<u8> {
     vec![MESSAGE_AWARENESS, 1, 0]
 }
 

@@ -45,7 +45,7 @@ use codecrafter_shared::time::Timestamp;
 pub use access::AccessNotice;
 pub use connection::{Connection, ConnectionId, Principal};
 pub use document::Document;
-pub use frame::{keepalive, permission_denied};
+pub use frame::permission_denied;
 pub use machine::{LoadedDocument, Room, Stored};
 
 /// Something that happens to the room.
