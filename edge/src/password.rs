@@ -65,7 +65,7 @@ pub fn weakness(password: &str, context: &[&str]) -> Option<&'static str> {
         return Some("is one of the most common passwords");
     }
     let is_context = |word: &&str| !word.is_empty() && lower == word.to_lowercase();
-    if context.iter().any(|word| is_context(&word)) {
+    if context.iter().any(is_context) {
         return Some("is your user name or mail address");
     }
     let mut characters = password.chars();

@@ -413,12 +413,13 @@ fn verify_any<C: DeserializeOwned>(
                 return Ok(claims);
             }
             Ok(_) => {}
-            Err(error) => match error.downcast_ref::<JWTError>() {
-                Some(JWTError::TokenHasExpired | JWTError::TokenIsTooOld) => {
+            Err(error) => {
+                use JWTError::{TokenHasExpired, TokenIsTooOld};
+                let error = error.downcast_ref();
+                if let Some(TokenHasExpired | TokenIsTooOld) = error {
                     refusal = Refusal::new(ErrorCode::TokenExpired);
                 }
-                _ => {}
-            },
+            }
         }
     }
     Err(refusal)

@@ -113,7 +113,6 @@ impl Client {
     }
 
     /// A request to `path` with the access token, if there is one.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         if self.signed_in.is_some() {
