@@ -5,7 +5,7 @@
 #   npm run build
 #   mkdir -p .codecrafter/state
 #   CODECRAFTER_SECRET="$(cat .codecrafter/secret)" \
-#   node_modules/@cloudflare/workerd-linux-64/bin/workerd serve deploy/workerd.capnp \
+#   npx workerd serve deploy/workerd.capnp \
 #     --socket-addr=http=127.0.0.1:8787 \
 #     --directory-path=state=.codecrafter/state \
 #     --directory-path=web=web/dist
