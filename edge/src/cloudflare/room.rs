@@ -1,8 +1,9 @@
 //! The Durable Object that is a session's Room: sockets and alarm in, what the core says out.
 //!
-//! The sockets hibernate: the platform keeps them, with what [`Output::Remember`] put beside each,
-//! while this object is gone from memory, and starts it anew for the next frame. Everything
-//! between an input and its last output happens without waiting, so no two inputs meet.
+//! The sockets hibernate: the platform keeps them, with what
+//! [`Output::Remember`](crate::room::Output::Remember) put beside each, while this object is gone
+//! from memory, and starts it anew for the next frame. Everything between an input and its last
+//! output happens without waiting, so no two inputs meet.
 
 use std::cell::RefCell;
 
