@@ -24,9 +24,9 @@ use super::object;
 use super::rooms::{CONNECT, VISITOR, Visitor};
 use crate::error::Refusal;
 use crate::ports::DbError;
+use crate::room::Input;
 use crate::room::calls::Content;
 use crate::room::shard::{self, RoomHost};
-use crate::room::Input;
 
 /// A session's realtime side.
 #[durable_object]
