@@ -21,6 +21,9 @@ const EXECUTOR_PROFILE: &str = "native";
 /// The component, as spin.toml names it.
 const COMPONENT: &str = "target/wasm32-wasip2/release/codecrafter_edge.wasm";
 
+/// The component's host, for tests.
+pub const SPIN_HOST: &str = "codecrafter-spin-host";
+
 /// The agent, which goes into every image.
 pub fn agent(repo: &Repo) -> PathBuf {
     repo.target()
@@ -127,6 +130,19 @@ pub fn component_step(repo: &Repo) -> Step<'_> {
         Report::done()
     });
     step.after(&[names::TARGETS])
+}
+
+/// Has the component's host compile it once for all suites.
+pub fn compile_component_step(repo: &Repo) -> Step<'_> {
+    let step = Step::new(names::COMPILED, Lane::Processor, |work| {
+        let mut host = repo.command(test_program(repo, SPIN_HOST));
+        host.arg("--compile")
+            .arg("--manifest")
+            .arg(repo.path("spin.toml"));
+        work.run(&mut host)?;
+        Report::done()
+    });
+    step.after(&[names::COMPONENT, names::TESTS])
 }
 
 /// spin.toml has one path for everybody; with CARGO_TARGET_DIR, cargo has another.

@@ -24,6 +24,8 @@ pub const PAGE: &str = "page bundle";
 pub const WORKER: &str = "edge for workerd";
 /// The edge for Spin.
 pub const COMPONENT: &str = "edge for spin";
+/// The same, compiled for this machine: a start would take seconds of its time limit otherwise.
+pub const COMPILED: &str = "edge compiled ahead";
 /// The service that runs programs.
 pub const EXECUTOR: &str = "executor-host";
 /// All of the workspace's own tests, the suites' programs and the component's host.

@@ -49,6 +49,7 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     ));
     plan.push(check::step(repo));
     plan.push(artifacts::component_step(repo));
+    plan.push(artifacts::compile_component_step(repo));
     plan.extend(chromium_step());
 
     let web = step("web", |work| node::web(repo, work), &[&[names::PACKAGES]]);
@@ -59,7 +60,7 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
         &[&[names::TESTS], &RUNS],
     );
     plan.push(docker);
-    let both = [names::TESTS, names::COMPONENT];
+    let both = [names::TESTS, names::COMPONENT, names::COMPILED];
     let contract = |_: &_| conformance::contract(repo);
     plan.push(step("contract", contract, &[&EDGE, &both]));
     let conformance = |work: &_| conformance::conformance(repo, work);

@@ -9,7 +9,7 @@ use crate::process::Service;
 pub(super) fn service(stack: &Stack<'_>) -> Result<Service> {
     let repo = stack.repo;
     let manifest = repo.path("spin.toml");
-    let program = artifacts::test_program(repo, "codecrafter-spin-host");
+    let program = artifacts::test_program(repo, artifacts::SPIN_HOST);
     Ok(Service::new(Platform::Spin.name(), program, repo.root())
         .option("--manifest", &manifest)
         .option("--state-dir", stack.folder.join("spin"))
