@@ -58,8 +58,8 @@ impl Config {
         if tenant.len() > 40 || !tenant.chars().all(is_name) {
             return Err(ConfigError::Tenant);
         }
-        let keys = Keys::new(secret.as_bytes(), previous.as_deref().map(str::as_bytes))
-            .ok_or(ConfigError::SecretMissing)?;
+        let previous = previous.as_deref().map(str::as_bytes);
+        let keys = Keys::new(secret.as_bytes(), previous);
         Ok(Self {
             tenant: tenant.into(),
             origins: origins(&get("CODECRAFTER_ORIGINS").unwrap_or_default())?,

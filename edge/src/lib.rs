@@ -14,8 +14,8 @@
 )]
 
 pub mod config;
-pub mod router;
 pub mod front;
+pub mod router;
 
 pub mod accounts;
 pub mod executions;

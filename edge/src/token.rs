@@ -8,6 +8,7 @@
 //! | link | EdDSA JWT of the executor's own key | 60 s | the Directory |
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -39,22 +40,33 @@ pub struct Keys {
     previous: Option<Generation>,
 }
 
-/// The keys of one secret.
+/// The keys of one secret. A key pair is made when it is first needed: that takes milliseconds of
+/// CPU in wasm, of which the free plan of Workers has ten, and most requests need one pair at most.
 struct Generation {
-    access: Ed25519KeyPair,
-    room: Ed25519KeyPair,
-    refresh: [u8; 32],
     secret: Vec<u8>,
+    refresh: [u8; 32],
+    access: OnceLock<Option<Ed25519KeyPair>>,
+    room: OnceLock<Option<Ed25519KeyPair>>,
 }
 
 impl Generation {
-    fn new(secret: &[u8]) -> Option<Self> {
-        Some(Self {
-            access: key_pair(keys::derive(secret, Purpose::AccessToken))?,
-            room: key_pair(keys::derive(secret, Purpose::RoomToken))?,
-            refresh: keys::derive(secret, Purpose::RefreshToken),
+    fn new(secret: &[u8]) -> Self {
+        Self {
             secret: secret.to_vec(),
-        })
+            refresh: keys::derive(secret, Purpose::RefreshToken),
+            access: OnceLock::new(),
+            room: OnceLock::new(),
+        }
+    }
+
+    fn access(&self) -> Option<&Ed25519KeyPair> {
+        let make = || key_pair(keys::derive(&self.secret, Purpose::AccessToken));
+        self.access.get_or_init(make).as_ref()
+    }
+
+    fn room(&self) -> Option<&Ed25519KeyPair> {
+        let make = || key_pair(keys::derive(&self.secret, Purpose::RoomToken));
+        self.room.get_or_init(make).as_ref()
     }
 }
 
@@ -65,6 +77,10 @@ fn key_pair(seed: [u8; 32]) -> Option<Ed25519KeyPair> {
     let pair = Ed25519KeyPair::from_bytes(&*pair).ok()?;
     let name = pair.public_key().jwk_thumbprint();
     Some(pair.with_key_id(&name))
+}
+
+fn no_key() -> Refusal {
+    Refusal::internal("the deployment's secret gave no key")
 }
 
 /// Who makes a request: proved by an access token, and still to be checked against the login
@@ -92,14 +108,13 @@ struct RoomClaims {
 }
 
 impl Keys {
-    /// The keys of `secret`, and of the one that it replaces. `None` never happens: every secret
-    /// gives keys.
+    /// The keys of `secret`, and of the one that it replaces.
     #[must_use]
-    pub fn new(secret: &[u8], previous: Option<&[u8]>) -> Option<Self> {
-        Some(Self {
-            current: Generation::new(secret)?,
-            previous: previous.and_then(Generation::new),
-        })
+    pub fn new(secret: &[u8], previous: Option<&[u8]>) -> Self {
+        Self {
+            current: Generation::new(secret),
+            previous: previous.map(Generation::new),
+        }
     }
 
     fn generations(&self) -> impl Iterator<Item = &Generation> {
@@ -111,7 +126,8 @@ impl Keys {
     pub fn jwks(&self) -> serde_json::Value {
         let keys: Vec<serde_json::Value> = self
             .generations()
-            .flat_map(|generation| [&generation.access, &generation.room])
+            .flat_map(|generation| [generation.access(), generation.room()])
+            .flatten()
             .filter_map(|pair| {
                 let public = pair.public_key();
                 let mut key: serde_json::Value = serde_json::from_str(&public.to_jwk()).ok()?;
@@ -143,7 +159,8 @@ impl Keys {
             signature_type: Some(ACCESS_TYPE.into()),
             ..Default::default()
         };
-        let token = self.current.access.sign_with_options(claims, &header);
+        let pair = self.current.access().ok_or_else(no_key)?;
+        let token = pair.sign_with_options(claims, &header);
         Ok((token.map_err(Refusal::internal)?, expires))
     }
 
@@ -157,7 +174,8 @@ impl Keys {
         options.allowed_issuers = Some(HashSet::from([ISSUER.to_owned()]));
         let keys = self
             .generations()
-            .map(|generation| generation.access.public_key());
+            .filter_map(Generation::access)
+            .map(Ed25519KeyPair::public_key);
         let claims: JWTClaims<AccessClaims> = verify_any(keys, token, &options)?;
         Ok(Caller {
             user_id: subject(&claims)?,
@@ -183,7 +201,8 @@ impl Keys {
             access: pass.access_version,
         };
         let claims = claims(&room_audience(session), pass.user_id, now, expires, custom);
-        let token = self.current.room.sign(claims).map_err(Refusal::internal)?;
+        let pair = self.current.room().ok_or_else(no_key)?;
+        let token = pair.sign(claims).map_err(Refusal::internal)?;
         Ok((token, expires))
     }
 
@@ -201,7 +220,8 @@ impl Keys {
         options.allowed_issuers = Some(HashSet::from([ISSUER.to_owned()]));
         let keys = self
             .generations()
-            .map(|generation| generation.room.public_key());
+            .filter_map(Generation::room)
+            .map(Ed25519KeyPair::public_key);
         let claims: JWTClaims<RoomClaims> = verify_any(keys, token, &options)?;
         let expires = claims.expires_at.map_or(0, |at| at.as_secs());
         Ok(Principal {
@@ -460,7 +480,7 @@ mod tests {
 
     #[test]
     fn an_access_token_lives_its_time_and_not_longer() {
-        let keys = Keys::new(SECRET, None).unwrap();
+        let keys = Keys::new(SECRET, None);
         let (token, expires) = keys.access_token(caller(), NOW).unwrap();
         assert_eq!(keys.verify_access(&token, NOW), Ok(caller()));
         let late = expires.plus_millis(limits::CLOCK_TOLERANCE_MS + 1_000);
@@ -470,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_its_own_purpose_only() {
-        let keys = Keys::new(SECRET, None).unwrap();
+        let keys = Keys::new(SECRET, None);
         let session = SessionId::at(NOW, [3; 10]);
         let (access, _) = keys.access_token(caller(), NOW).unwrap();
         let (room, _) = keys.room_token(session, &pass(), NOW).unwrap();
@@ -493,14 +513,14 @@ mod tests {
 
     #[test]
     fn another_secret_forges_nothing_and_the_previous_one_still_counts() {
-        let old = Keys::new(b"previous previous previous previous", None).unwrap();
+        let old = Keys::new(b"previous previous previous previous", None);
         let (token, _) = old.access_token(caller(), NOW).unwrap();
-        let new = Keys::new(SECRET, None).unwrap();
+        let new = Keys::new(SECRET, None);
         assert_eq!(
             new.verify_access(&token, NOW).unwrap_err().code,
             ErrorCode::TokenInvalid
         );
-        let rotating = Keys::new(SECRET, Some(b"previous previous previous previous")).unwrap();
+        let rotating = Keys::new(SECRET, Some(b"previous previous previous previous"));
         assert_eq!(rotating.verify_access(&token, NOW), Ok(caller()));
         let jwks = rotating.jwks();
         assert_eq!(jwks["keys"].as_array().unwrap().len(), 4);
@@ -509,7 +529,7 @@ mod tests {
 
     #[test]
     fn a_refresh_token_fits_its_counter_and_its_row() {
-        let keys = Keys::new(SECRET, None).unwrap();
+        let keys = Keys::new(SECRET, None);
         let token = keys.refresh_token(caller(), 7, b"salt");
         let parsed = RefreshToken::parse(&token).unwrap();
         assert_eq!((parsed.caller, parsed.counter), (caller(), 7));
