@@ -27,7 +27,7 @@ pub struct Edge {
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.
     pub rng: Arc<dyn Rng>,
-    /// The cache.
+    /// The cache, for what never changes under its name. Nothing of the sort is public yet.
     pub cache: Arc<dyn Cache>,
     /// The way to shards.
     pub shards: Arc<dyn Shards>,

@@ -36,27 +36,10 @@ pub async fn ready(State(edge): State<Edge>) -> Response {
     }
 }
 
-/// How long a list of languages may be remembered, in seconds. An executor itself counts as live
-/// for as long after it was last heard of.
-const LANGUAGES_SECONDS: u32 = 60;
-const LANGUAGES_KEY: &str = "languages/v1";
-
-/// `GET /languages` (CC-EXEC-02). Remembered only while somebody offers something, so that the
-/// first executor of a deployment is seen at once.
+/// `GET /languages` (CC-EXEC-02). Not from the cache: an executor that has just joined is offered
+/// at once.
 pub async fn languages(State(edge): State<Edge>) -> Ok200<Languages> {
-    let key = format!("{LANGUAGES_KEY}/{}", edge.config.tenant);
-    if let Some(cached) = edge.cache.get(&key).await
-        && let Ok(languages) = serde_json::from_slice(&cached)
-    {
-        return Ok(axum::Json(languages));
-    }
-    let languages = edge.directory(&Offered {}).await?;
-    if languages.items.iter().any(|language| language.available)
-        && let Ok(bytes) = serde_json::to_vec(&languages)
-    {
-        edge.cache.put(&key, &bytes, LANGUAGES_SECONDS).await;
-    }
-    Ok(axum::Json(languages))
+    edge.directory(&Offered {}).await.map(axum::Json)
 }
 
 /// `GET /.well-known/jwks.json` (E7).
