@@ -64,7 +64,7 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     let contract = |_: &_| conformance::contract(repo);
     plan.push(step("contract", contract, &[&EDGE, &both]));
     let conformance = |work: &_| conformance::conformance(repo, work);
-    plan.push(step("conformance", conformance, &[&EDGE, &RUNS, &both]));
+    plan.push(step("conformance", conformance, &[&EDGE, &both]));
     plan.push(step("interop", |work| node::interop(repo, work), &[&EDGE]));
     let page = |work: &_| node::page(repo, work);
     plan.push(step("page", page, &[&EDGE, &RUNS, &[names::CHROMIUM]]));

@@ -36,14 +36,13 @@ pub fn contract(repo: &Repo) -> Result<Report> {
     Ok(matrix.report())
 }
 
-/// The conformance suite of the HTTP API, against each platform with an executor.
+/// The conformance suite of the HTTP API, against each platform. It plays the executors itself.
 pub fn conformance(repo: &Repo, work: &Work) -> Result<Report> {
     let mut matrix = Matrix::default();
     for platform in PLATFORMS {
         let results = || {
             let mut stack = Stack::of_suite(repo, "conformance", platform)?;
             stack.start_edge()?;
-            stack.start_executor(work)?;
             let mut program = stack.command(test_program(repo, "conformance"))?;
             program.args(["--url", &stack.url(), "--json"]);
             let (lines, success) = work.output_and_success(&mut program)?;
