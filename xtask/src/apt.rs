@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 
 use crate::step::Missing;
-use crate::work::{Work, answer, on_path};
+use crate::work::{Work, on_path};
 
 /// How old the package lists may be before they are fetched again.
 const LISTS_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -15,13 +15,6 @@ const LISTS_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Whether packages can be installed without asking anybody.
 pub fn can_install() -> bool {
     on_path("apt-get") && rustix::process::geteuid().is_root()
-}
-
-/// Whether the package is installed, as far as the package manager knows.
-pub fn has(package: &str) -> bool {
-    let mut query = Command::new("dpkg-query");
-    query.args(["--show", "--showformat=${db:Status-Status}", package]);
-    answer(&mut query).is_some_and(|status| status == "installed")
 }
 
 /// Packages to be installed, or the command by which a person can.
