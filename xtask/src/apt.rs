@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 
 use crate::step::Missing;
-use crate::work::{Work, on_path};
+use crate::work::{Work, on_path, succeeds};
 
 /// How old the package lists may be before they are fetched again.
 const LISTS_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -33,9 +33,7 @@ pub fn missing(what: &str, packages: &[&str], megabytes: u32) -> Missing {
 
 /// Installs packages and nothing that they merely recommend.
 pub fn install(work: &Work, packages: &[&str]) -> Result<()> {
-    if !lists_are_recent() {
-        work.run(apt_get().arg("update"))?;
-    }
+    refresh(work)?;
     let install = |work: &Work| {
         work.run(
             apt_get()
@@ -48,6 +46,19 @@ pub fn install(work: &Work, packages: &[&str]) -> Result<()> {
         work.run(apt_get().arg("update"))?;
         install(work)
     })
+}
+
+/// Fetches the lists of packages, unless they are recent.
+pub fn refresh(work: &Work) -> Result<()> {
+    if lists_are_recent() {
+        return Ok(());
+    }
+    work.run(apt_get().arg("update"))
+}
+
+/// Whether this release of Debian has the package.
+pub fn knows(package: &str) -> bool {
+    succeeds(Command::new("apt-cache").args(["show", package]))
 }
 
 fn apt_get() -> Command {

@@ -29,7 +29,7 @@ pub fn step(repo: &Repo) -> Step<'_> {
         let mut report = Report::default();
         report.case(
             "format",
-            work.run(repo.cargo(["fmt", "--all", "--check"]).args::<_, &str>([])),
+            work.run(&mut repo.cargo(["fmt", "--all", "--check"])),
         );
         report.case(
             "clippy",

@@ -37,8 +37,9 @@ pub fn demo(repo: &Repo, queue: Queue, json: bool) -> Result<()> {
         return show(&stack, queue, json);
     }
     say("nothing is running: starting a stack for the demo");
-    up::up(repo, up::PORT)?;
-    let shown = Stack::found(repo, &repo.state_dir()).and_then(|stack| show(&stack, queue, json));
+    let shown = up::up(repo, up::PORT)
+        .and_then(|_| Stack::found(repo, &repo.state_dir()))
+        .and_then(|stack| show(&stack, queue, json));
     up::down(repo)?;
     shown
 }

@@ -17,6 +17,9 @@ use crate::work::{Work, answer, on_path, succeeds, tail};
 /// The engine and what it runs containers with, on Debian.
 const PACKAGES: [&str; 4] = ["docker.io", "containerd", "runc", "iptables"];
 
+/// The client, where the engine's package does not bring it.
+const CLIENT: &str = "docker-cli";
+
 /// How long a new engine may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -64,7 +67,14 @@ pub fn engine_step(repo: &Repo) -> Option<Step<'_>> {
     };
     let step = Step::new(names::ENGINE, Lane::Packages, move |work| {
         if !installed {
-            apt::install(work, &PACKAGES)?;
+            apt::refresh(work)?;
+            // Newer releases have the client in a package of its own.
+            let client = apt::knows(CLIENT).then_some(CLIENT);
+            apt::install(work, &[&PACKAGES[..], client.as_slice()].concat())?;
+        }
+        // Installing it starts it on some systems.
+        if answers() {
+            return Report::done();
         }
         start(repo, work)
     });

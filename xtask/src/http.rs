@@ -1,8 +1,9 @@
 //! Plain HTTP to services of this machine: JSON there and back, and waiting until one answers.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -12,6 +13,9 @@ const ASK: Duration = Duration::from_millis(100);
 
 /// How long one request may take: longer than the edge holds one.
 const REQUEST_LIMIT: Duration = Duration::from_secs(70);
+
+/// Below what Linux gives to outgoing connections (ip_local_port_range, 32768 and up).
+const SUITE_PORTS: Range<u16> = 20_000..30_000;
 
 /// A client of one service.
 #[derive(Debug, Clone)]
@@ -104,9 +108,16 @@ pub fn wait_for<T>(
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine that nobody listens on, of those that no outgoing connection is given:
+/// while a killed edge is down, clients that try again must not take its port.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
+    let begin = nanoseconds % u32::from(SUITE_PORTS.end - SUITE_PORTS.start);
+    let begin = SUITE_PORTS.start + u16::try_from(begin)?;
+    (begin..SUITE_PORTS.end)
+        .chain(SUITE_PORTS.start..begin)
+        .find(|port| !is_taken(*port))
+        .context("no port is free")
 }
 
 /// Whether somebody listens on the port.

@@ -54,11 +54,8 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
 
     let web = step("web", |work| node::web(repo, work), &[&[names::PACKAGES]]);
     plan.push(web);
-    let docker = step(
-        "docker",
-        |work| cargo::docker(repo, work),
-        &[&[names::TESTS], &RUNS],
-    );
+    let docker = |work: &_| cargo::docker(repo, work);
+    let docker = step("docker", docker, &[&[names::TESTS, names::IMAGES]]);
     plan.push(docker);
     let both = [names::TESTS, names::COMPONENT, names::COMPILED];
     let contract = |_: &_| conformance::contract(repo);
