@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 
-use crate::step::Missing;
+use crate::report::Missing;
 use crate::work::{Work, on_path, succeeds};
 
 /// How old the package lists may be before they are fetched again.

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use crate::inputs::{Inputs, Stamp};
 use crate::names;
 use crate::repo::Repo;
-use crate::step::{Lane, Report, Step};
+use crate::report::Report;
+use crate::step::{Lane, Step};
 use crate::tools::{self, SPIN_TARGET, agent_target};
 use crate::work::Work;
 

@@ -5,7 +5,8 @@ use anyhow::Result;
 
 use crate::names;
 use crate::repo::Repo;
-use crate::step::{Lane, Plan, Report, Step};
+use crate::report::Report;
+use crate::step::{Lane, Plan, Step};
 use crate::tools::{self, SPIN_TARGET, WORKERD_TARGET};
 use crate::work::{Work, on_path};
 

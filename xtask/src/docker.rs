@@ -11,7 +11,8 @@ use crate::apt;
 use crate::names;
 use crate::process::{Service, Services};
 use crate::repo::Repo;
-use crate::step::{Lane, Missing, Report, Step};
+use crate::report::{Missing, Report};
+use crate::step::{Lane, Step};
 use crate::work::{Work, answer, on_path, succeeds, tail};
 
 /// The engine and what it runs containers with, on Debian.

@@ -14,7 +14,8 @@ use crate::docker::{self, docker};
 use crate::inputs::Inputs;
 use crate::names;
 use crate::repo::Repo;
-use crate::step::{Lane, Missing, Report, Step};
+use crate::report::{Missing, Report};
+use crate::step::{Lane, Step};
 use crate::work::{Work, on_path};
 
 /// What the language images stand on.

@@ -5,6 +5,7 @@
 //! build, [`stack`] runs, [`check`] and [`suites`] test.
 
 mod repo;
+mod report;
 mod step;
 mod work;
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::inputs::{Inputs, Stamp};
 use crate::names;
 use crate::repo::Repo;
-use crate::step::{Lane, Missing, Report, Step};
+use crate::report::{Missing, Report};
+use crate::step::{Lane, Step};
 use crate::work::answer;
 
 /// The oldest Node that the packages run on: `engines` of package.json.

@@ -13,9 +13,10 @@ use crate::artifacts;
 use crate::check;
 use crate::names;
 use crate::repo::Repo;
-use crate::step::{Lane, Plan, Report, Step};
+use crate::report::Report;
+use crate::step::{Lane, Plan, Step};
 use crate::up;
-use crate::work::on_path;
+use crate::work::{Work, on_path};
 
 /// The suites, in the order in which they run: what fails fast comes first.
 pub const NAMES: [&str; 11] = [
@@ -78,7 +79,7 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
 
 fn step<'a>(
     name: &'static str,
-    job: impl FnOnce(&crate::work::Work) -> Result<Report> + Send + 'a,
+    job: impl FnOnce(&Work) -> Result<Report> + Send + 'a,
     needs: &[&[&'static str]],
 ) -> Step<'a> {
     Step::new(name, Lane::Processor, job).after(&needs.concat())

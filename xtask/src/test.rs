@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::repo::Repo;
-use crate::step::{Finished, Report};
+use crate::report::Report;
+use crate::step::Finished;
 use crate::suites;
 use crate::tools;
 

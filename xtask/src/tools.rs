@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use crate::apt;
 use crate::names;
 use crate::repo::Repo;
-use crate::step::{Lane, Missing, Report, Step};
+use crate::report::{Missing, Report};
+use crate::step::{Lane, Step};
 use crate::work::{answer, on_path, succeeds};
 
 /// The edge on Cloudflare Workers.

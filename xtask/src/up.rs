@@ -10,8 +10,9 @@ use crate::images;
 use crate::names;
 use crate::node;
 use crate::repo::Repo;
+use crate::report::Report;
 use crate::stack::{self, Stack};
-use crate::step::{Lane, Plan, Report, Step, all_good, say};
+use crate::step::{Lane, Plan, Step, all_good, say};
 use crate::tools::{self, Tool};
 
 /// Where `up` serves unless told otherwise.

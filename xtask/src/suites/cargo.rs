@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::repo::Repo;
-use crate::step::Report;
+use crate::report::Report;
 use crate::work::Work;
 
 /// What needs neither root nor a service.

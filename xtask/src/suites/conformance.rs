@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::artifacts::test_program;
 use crate::http::expect;
 use crate::repo::Repo;
+use crate::report::Report;
 use crate::stack::{Platform, Stack};
-use crate::step::Report;
 use crate::work::Work;
 
 const PLATFORMS: [Platform; 2] = [Platform::Workerd, Platform::Spin];

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::artifacts;
 use crate::repo::Repo;
-use crate::step::Report;
+use crate::report::Report;
 use crate::tools::{SPIN_TARGET, command_with_tools};
 use crate::work::{Work, on_path};
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::http::{Client, expect, wait_for};
 use crate::repo::Repo;
+use crate::report::Report;
 use crate::stack::{Platform, Stack};
-use crate::step::Report;
 use crate::work::Work;
 
 /// How long an execution may take to come to its next state, crashes included.

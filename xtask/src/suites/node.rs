@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::demo::{self, Queue};
 use crate::repo::Repo;
+use crate::report::Report;
 use crate::stack::{Platform, Stack};
-use crate::step::Report;
 use crate::work::Work;
 
 /// The one file of the interop tests that needs a browser and an executor.
