@@ -18,7 +18,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use codecrafter_shared::job::{Job, Report};
+use codecrafter_shared::job::{Control, Job, Report};
 
 pub use embedded::Embedded;
 pub use live::LiveReports;
@@ -47,11 +47,25 @@ pub trait Queue: Send + Sync + 'static {
     /// first. `max` is at least 1.
     async fn take_results(&self, max: usize) -> Result<Vec<StoredResult>, QueueError>;
 
+    /// Tells every worker of this queue about an execution. A worker that is not there misses it;
+    /// one that gets the execution later remembers it.
+    async fn send_control(&self, control: &Control) -> Result<(), QueueError>;
+
+    /// The control messages that are sent from now on.
+    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError>;
+
     /// What is in the queue at the moment.
     async fn depth(&self) -> Result<Depth, QueueError>;
 
     /// Waits until fewer than `capacity` jobs wait or run, and tells how many more fit: at least 1.
     async fn room(&self, capacity: u32) -> Result<u32, QueueError>;
+}
+
+/// Control messages as they come, each once, in the order in which they were sent.
+#[async_trait]
+pub trait ControlFeed: Send {
+    /// Waits for the next. An error ends the feed: ask for another.
+    async fn next(&mut self) -> Result<Control, QueueError>;
 }
 
 /// What became of a published job.

@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AttemptId, ExecutionId, SessionId, UserId};
+use crate::id::{AttemptId, ExecutionId, ExecutorId, SessionId, UserId};
 use crate::job::{Encoding, RunLimits, SourceFile, Verdict};
+use crate::language::AnnouncedLanguage;
 use crate::role::Role;
 use crate::time::Timestamp;
 
@@ -133,6 +134,60 @@ pub struct UpdateSession {
     pub is_locked: Option<bool>,
 }
 
+/// `POST /sessions/{id}/participants` → 201 [`Participant`]: adds somebody without their doing,
+/// which is how others come into a private session. Needs the role admin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddParticipant {
+    /// Their user name; case does not count.
+    pub username: String,
+    /// Their role; `viewer` if left out. Not above the caller's own, and never `owner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+/// `PUT /sessions/{id}/participants/{userId}` → 200 [`Participant`]. Needs the role admin, and a
+/// participant whose role is below the caller's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChangeRole {
+    /// Not above the caller's own, and never `owner`.
+    pub role: Role,
+}
+
+/// `POST /sessions/{id}/transfer` → 200 [`Session`]: makes a participant the owner, and the owner
+/// an admin (CC-SESS-25). Only the owner may (CC-RBAC-03).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransferSession {
+    /// The participant who becomes the owner.
+    pub user_id: UserId,
+}
+
+/// `GET /sessions/{id}/content` → 200: the document as its room has it now, with its `ETag`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionContent {
+    /// The main file.
+    pub content: String,
+    /// Further files, sorted by path.
+    pub files: Vec<SourceFile>,
+}
+
+/// `PUT /sessions/{id}/content` → 200 [`SessionContent`], written as an ordinary edit that
+/// everybody in the room sees; what is left out stays. With `If-Match`, only if nothing has changed
+/// since. Needs the right to edit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WriteContent {
+    /// The main file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// All further files: those that are not named are removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<SourceFile>>,
+}
+
 /// A session as one of its participants (or, if public, anybody) sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -183,7 +238,9 @@ pub struct Participant {
     pub joined_at: Timestamp,
 }
 
-/// A session in a list; `GET /sessions` lists those of the caller, newest change first.
+/// A session in a list, newest change first: `GET /sessions` lists those that the caller has joined,
+/// `GET /sessions?scope=public` everybody's public ones. `language` and `q` (words in title or
+/// description) narrow both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionSummary {
@@ -195,8 +252,10 @@ pub struct SessionSummary {
     pub language: String,
     /// Whether every signed-in user may see and join it.
     pub is_public: bool,
-    /// The caller's role.
-    pub role: Role,
+    /// The caller's role; none if the caller has not joined.
+    pub role: Option<Role>,
+    /// The owner's name, as others see it.
+    pub owner_name: String,
     /// How many participants it has.
     pub participant_count: u32,
     /// When it was made.
@@ -283,6 +342,9 @@ pub struct RequestedLimits {
     /// As [`RunLimits::output_bytes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_bytes: Option<u32>,
+    /// As [`RunLimits::processes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
 }
 
 /// Where an execution stands.
@@ -337,13 +399,21 @@ pub struct Execution {
     pub verdict: Option<Verdict>,
     /// A sentence about the verdict, where there is more to say.
     pub message: Option<String>,
-    /// What the program wrote to standard output.
+    /// What the program wrote to standard output: its beginning, if `truncated`.
     pub stdout: Option<String>,
-    /// What the program wrote to standard error.
+    /// The end of standard output, if something between it and `stdout` was dropped.
+    pub stdout_tail: Option<String>,
+    /// What the program wrote to standard error: its beginning, if `truncated`.
     pub stderr: Option<String>,
-    /// `utf8`, or `base64` where stdout or stderr is not UTF-8: then both are base64.
+    /// The end of standard error, if something between it and `stderr` was dropped.
+    pub stderr_tail: Option<String>,
+    /// Bytes that the program wrote to standard output, kept or not.
+    pub stdout_bytes: Option<u64>,
+    /// Bytes that the program wrote to standard error, kept or not.
+    pub stderr_bytes: Option<u64>,
+    /// `utf8`, or `base64` where stdout or stderr is not UTF-8: then both are base64, tails too.
     pub encoding: Encoding,
-    /// Whether more was written than `limits.outputBytes`, of which the rest was dropped.
+    /// Whether more was written to one of them than `limits.outputBytes`: its middle was dropped.
     pub truncated: bool,
     /// What the compiler said; none for languages without one.
     pub compile_output: Option<String>,
@@ -365,8 +435,84 @@ pub struct Execution {
     pub created_at: Timestamp,
     /// When its (newest) attempt started.
     pub started_at: Option<Timestamp>,
+    /// When somebody asked for its end.
+    pub cancel_requested_at: Option<Timestamp>,
     /// When its result arrived.
     pub finished_at: Option<Timestamp>,
+}
+
+/// An execution in a list, newest first: `GET /executions` lists the caller's,
+/// `GET /sessions/{id}/executions` those of a session, for its participants. `status`, `verdict`
+/// and `language` narrow both. `POST /executions/{id}/cancel` ends one: → 200 [`Execution`] that
+/// has ended, or 202 with one that is about to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionSummary {
+    /// The execution's id.
+    pub id: ExecutionId,
+    /// The session that it belongs to, if any.
+    pub session_id: Option<SessionId>,
+    /// Who asked for it.
+    pub user_id: UserId,
+    /// That user's name, as others see it.
+    pub display_name: String,
+    /// The language id.
+    pub language: String,
+    /// Where it stands.
+    pub status: ExecutionStatus,
+    /// How it ended; none before it has.
+    pub verdict: Option<Verdict>,
+    /// The program's exit code, if it exited.
+    pub exit_code: Option<i32>,
+    /// CPU time used.
+    pub cpu_ms: Option<u64>,
+    /// Wall time used.
+    pub wall_ms: Option<u64>,
+    /// The most memory that it held at once.
+    pub peak_bytes: Option<u64>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When its (newest) attempt started.
+    pub started_at: Option<Timestamp>,
+    /// When its result arrived.
+    pub finished_at: Option<Timestamp>,
+}
+
+// ---- Executors ----
+
+/// `GET /executors`, with `Authorization: Bearer <operator token>`: every enrolled host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Executors {
+    /// Sorted by when they were enrolled.
+    pub items: Vec<Executor>,
+}
+
+/// An enrolled executor-host. `DELETE /executors/{id}` → 204 revokes its credentials: its requests
+/// are refused from then on, and what it holds goes to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Executor {
+    /// The executor's id.
+    pub id: ExecutorId,
+    /// The name that it enrolled with.
+    pub name: String,
+    /// The version of its program, as it says.
+    pub version: String,
+    /// What it can run.
+    pub languages: Vec<AnnouncedLanguage>,
+    /// Jobs that it can run at a time.
+    pub capacity: u32,
+    /// Jobs that it holds now.
+    pub held: u32,
+    /// Whether it was heard of within the last minute.
+    pub live: bool,
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it was last heard of.
+    pub last_seen_at: Option<Timestamp>,
+    /// When its credentials were revoked.
+    pub revoked_at: Option<Timestamp>,
 }
 
 // ---- Languages, health ----

@@ -71,14 +71,28 @@ codes! {
     SessionNotFound = 404 "session_not_found" "There is no such session.",
     /// 409: the session has as many participants as it allows.
     SessionFull = 409 "session_full" "The session has no place left.",
+    /// 404: no such user.
+    UserNotFound = 404 "user_not_found" "There is no such user.",
+    /// 404: the user is not a participant of the session.
+    ParticipantNotFound = 404 "participant_not_found" "That user is not a participant of the session.",
+    /// 409: the user has joined the session already (CC-SESS-16).
+    AlreadyParticipant = 409 "already_participant" "That user is a participant of the session already.",
+    /// 409: a session has an owner at all times: hand it over, or delete it.
+    OwnerStays = 409 "owner_stays" "The owner cannot leave a session, only hand it over or delete it.",
+    /// 412: `If-Match` names another state of the content than the present one.
+    ContentChanged = 412 "content_changed" "The content has changed since it was read.",
     /// 404: no such execution, or none that the caller may know of.
     ExecutionNotFound = 404 "execution_not_found" "There is no such execution.",
+    /// 409: what has ended cannot be cancelled.
+    ExecutionFinished = 409 "execution_finished" "The execution has ended already.",
     /// 429: the user has as many unfinished executions as one may have.
     TooManyExecutions = 429 "too_many_executions" "Too many of your executions are unfinished.",
     /// 503: as many executions wait as may wait; try again after `Retry-After`.
     QueueFull = 503 "queue_full" "Too many executions are waiting; try again later.",
     /// 401: a link's request is not signed by an enrolled, unrevoked executor.
     ExecutorUnknown = 401 "executor_unknown" "The request is not signed by an enrolled executor.",
+    /// 404: no such executor.
+    ExecutorNotFound = 404 "executor_not_found" "There is no such executor.",
     /// 426: the link speaks a protocol version that this edge does not.
     ProtocolUnsupported = 426 "protocol_unsupported" "No common protocol version; update the older side.",
     /// 503: a part of the deployment did not answer.

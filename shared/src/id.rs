@@ -81,6 +81,8 @@ id!(/// One start of a job by a worker.
     AttemptId);
 id!(/// A job handed to a link, until it is acknowledged or expires.
     LeaseId);
+id!(/// A control message to an executor-host, until it is taken.
+    ControlId);
 id!(/// An enrolled executor-host.
     ExecutorId);
 id!(/// One HTTP request, as named in logs and problem documents.

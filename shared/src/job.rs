@@ -7,14 +7,15 @@
 //! ```text
 //! link                                   edge
 //!  │ POST /internal/executors  Enrol ───▶ │ → Enrolled
-//!  │ POST /internal/leases  LeaseRequest▶ │ → Leases           held open while there is nothing
+//!  │ POST /internal/leases  LeaseRequest▶ │ → Leases           held open while there is nothing;
+//!  │                                      │                    jobs, and control messages on jobs
 //!  │ POST /internal/leases/ack  Ack ────▶ │ → Acknowledged     only after the queue has confirmed
 //!  │ POST /internal/reports  Reports ───▶ │ → ReportsTaken     harmless to repeat
 //! ```
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AttemptId, ExecutionId, ExecutorId, LeaseId, SessionId};
+use crate::id::{AttemptId, ControlId, ExecutionId, ExecutorId, LeaseId, SessionId};
 use crate::language::AnnouncedLanguage;
 use crate::limits;
 use crate::time::Timestamp;
@@ -70,8 +71,17 @@ pub struct LeaseRequest {
     pub protocol: u16,
     /// The lowest.
     pub protocol_min: u16,
-    /// Jobs that the host can take now; 0 announces the host without taking any.
+    /// Jobs that the host can take now; 0 waits for control messages only.
     pub slots: u32,
+    /// Jobs that the host can run at a time; 0 from links older than this field.
+    #[serde(default)]
+    pub capacity: u32,
+    /// The version of the program, such as `0.1.0`; empty from links older than this field.
+    #[serde(default)]
+    pub version: String,
+    /// The control messages that the host has passed on: they are not handed out again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls_taken: Vec<ControlId>,
     /// What it can run.
     pub languages: Vec<AnnouncedLanguage>,
     /// How long to hold the request open, in milliseconds.
@@ -84,8 +94,37 @@ pub struct LeaseRequest {
 pub struct Leases {
     /// The protocol version of the jobs.
     pub protocol: u16,
-    /// At most `slots` of them, oldest execution first.
+    /// At most `slots` of them, oldest execution first. What this executor was handed before and
+    /// has not acknowledged comes again, at once: its answer was lost.
     pub leases: Vec<Lease>,
+    /// At most [`limits::CONTROLS_MAX`], oldest first; they come again until they are said to be
+    /// taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<Control>,
+}
+
+/// Something to be done to an execution that this executor holds, or is about to get. Harmless to
+/// repeat, and to send to a host that does not have the execution (any more).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Control {
+    /// To say that it was taken.
+    pub id: ControlId,
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// What to do.
+    pub action: ControlAction,
+}
+
+/// What is to be done to an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+pub enum ControlAction {
+    /// End it; its verdict is [`Verdict::Cancelled`] unless it has ended by itself.
+    Cancel,
+    /// What a newer edge knows and this version does not: to be passed over.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A job handed to a link. Unless it is acknowledged by `expires_at`, it goes to somebody else.

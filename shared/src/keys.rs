@@ -22,6 +22,8 @@ pub enum Purpose {
     JoinToken,
     /// HMAC key under which refresh tokens are stored.
     RefreshToken,
+    /// The token with which an operator lists and revokes executors.
+    OperatorToken,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
             Self::ReportToken => b"codecrafter/report-token/v1",
             Self::JoinToken => b"codecrafter/join-token/v1",
             Self::RefreshToken => b"codecrafter/refresh-token/v1",
+            Self::OperatorToken => b"codecrafter/operator-token/v1",
         }
     }
 }
@@ -56,6 +59,16 @@ pub fn join_token(secret: &[u8]) -> String {
     format!(
         "ccjoin_{}",
         URL_SAFE_NO_PAD.encode(derive(secret, Purpose::JoinToken))
+    )
+}
+
+/// The token with which an operator calls `/executors`. It has a prefix for the same reasons as the
+/// join token, and another key: whoever may add a host may not send others away.
+#[must_use]
+pub fn operator_token(secret: &[u8]) -> String {
+    format!(
+        "ccop_{}",
+        URL_SAFE_NO_PAD.encode(derive(secret, Purpose::OperatorToken))
     )
 }
 
@@ -102,6 +115,7 @@ mod tests {
             Purpose::ReportToken,
             Purpose::JoinToken,
             Purpose::RefreshToken,
+            Purpose::OperatorToken,
         ];
         let mut keys: Vec<_> = purposes.iter().map(|p| derive(&secret, *p)).collect();
         keys.sort_unstable();

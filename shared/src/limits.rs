@@ -113,12 +113,16 @@ pub const MEMORY_BYTES_DEFAULT: u64 = 128 << 20;
 pub const OUTPUT_BYTES: RangeInclusive<u32> = 1024..=(256 * 1024);
 /// Bytes of each of stdout and stderr that are kept unless the execution says otherwise.
 pub const OUTPUT_BYTES_DEFAULT: u32 = 64 * 1024;
-/// Processes and threads of a run.
+/// Processes and threads of a run, the language's own floor aside.
+pub const PROCESSES: RangeInclusive<u32> = 1..=128;
+/// Processes and threads of a run unless it says otherwise.
 pub const PROCESSES_DEFAULT: u32 = 64;
 /// Executions of one user that may wait or run at a time.
 pub const EXECUTIONS_PER_USER_MAX: u32 = 10;
 /// Executions of a tenant that may wait for an executor; one more is refused with 503.
 pub const EXECUTIONS_WAITING_MAX: u32 = 1_000;
+/// A cancelled execution whose executor has not ended it after this long is ended by the edge.
+pub const CANCEL_MS_MAX: i64 = 30_000;
 /// An execution that has not ended after this long ends as `expired`.
 pub const EXECUTION_MS_MAX: i64 = 60 * 60 * 1000;
 
@@ -130,6 +134,8 @@ pub const LEASE_WAIT_MS_MAX: i64 = 25_000;
 pub const LEASE_MS: i64 = 30_000;
 /// Jobs handed out in one answer.
 pub const LEASE_JOBS_MAX: u32 = 32;
+/// Control messages handed out in one answer.
+pub const CONTROLS_MAX: u32 = 64;
 /// Reports taken in one request.
 pub const REPORTS_MAX: usize = 256;
 /// An executor that was not heard of for this long is not live: its languages are not offered.

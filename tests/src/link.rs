@@ -132,6 +132,9 @@ impl Link {
             protocol: PROTOCOL_VERSION,
             protocol_min: PROTOCOL_VERSION,
             slots,
+            capacity: slots,
+            version: "1.2.3".into(),
+            controls_taken: Vec::new(),
             languages: vec![language],
             wait_ms,
         }

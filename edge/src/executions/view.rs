@@ -26,7 +26,11 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
             .and_then(|verdict| Verdict::from_name(&verdict)),
         message: None,
         stdout: None,
+        stdout_tail: None,
         stderr: None,
+        stderr_tail: None,
+        stdout_bytes: None,
+        stderr_bytes: None,
         encoding: Encoding::Utf8,
         truncated: false,
         compile_output: None,
@@ -39,6 +43,7 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         attempts: row.get("attempts")?,
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
+        cancel_requested_at: None,
         finished_at: row.get("finished_at")?,
     };
     if let Some(outcome) = outcome {

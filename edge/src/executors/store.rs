@@ -117,7 +117,11 @@ pub async fn lease(directory: &Directory, call: LeaseJobs) -> Result<Leases, Ref
         let leases = lease_now(directory, &call.request, executor).await?;
         let left = until.since(directory.clock.now());
         if !leases.is_empty() || call.request.slots == 0 || left <= 0 {
-            return Ok(Leases { protocol, leases });
+            return Ok(Leases {
+                protocol,
+                leases,
+                controls: Vec::new(),
+            });
         }
         listener
             .wait(u32::try_from(left.min(TICK_MS)).unwrap_or(0))

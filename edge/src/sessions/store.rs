@@ -115,7 +115,8 @@ pub async fn list(directory: &Directory, call: List) -> Result<Page<SessionSumma
             let total = tx.first(&format!("SELECT count(*) AS n {of}"), key()).await?;
             let total: u64 = total.map_or(Ok(0), |row| row.get("n"))?;
             let sql = format!(
-                "SELECT s.*, p.role, (SELECT count(*) FROM participant q \
+                "SELECT s.*, p.role, (SELECT a.display_name FROM account a \
+                 WHERE a.tenant = s.tenant AND a.id = s.owner_id) AS owner_name, (SELECT count(*) FROM participant q \
                  WHERE q.tenant = s.tenant AND q.session_id = s.id) AS participants \
                  {of} ORDER BY s.updated_at DESC, s.id DESC LIMIT ?4 OFFSET ?5"
             );
@@ -340,7 +341,8 @@ fn summary(row: &Row) -> Result<SessionSummary, Refusal> {
         title: row.get("title")?,
         language: row.get("language")?,
         is_public: row.get("is_public")?,
-        role: row.parse("role", Role::from_name)?,
+        role: Some(row.parse("role", Role::from_name)?),
+        owner_name: row.get("owner_name")?,
         participant_count: row.get("participants")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,

@@ -81,6 +81,9 @@ impl Leasing {
             protocol: PROTOCOL_VERSION,
             protocol_min: PROTOCOL_VERSION_MIN,
             slots,
+            capacity: self.slots,
+            version: env!("CARGO_PKG_VERSION").into(),
+            controls_taken: Vec::new(),
             languages,
             wait_ms,
         };

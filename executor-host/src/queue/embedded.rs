@@ -11,19 +11,23 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use codecrafter_shared::job::{Job, Report};
+use codecrafter_shared::job::{Control, Job, Report};
 use serde::de::DeserializeOwned;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
 use super::store::{Store, Taken, Topic};
-use super::{Delivery, Depth, Hold, Published, Queue, QueueError, StoredResult};
+use super::{ControlFeed, Delivery, Depth, Hold, Published, Queue, QueueError, StoredResult};
+
+/// Control messages that wait for the slowest worker; one that is slower than that asks anew.
+const CONTROLS_WAITING_MAX: usize = 1024;
 
 /// A queue in a file. Dropping it closes the file; what is still in somebody's hands then is
 /// handed out again by whoever opens it next.
 pub struct Embedded {
     inner: Arc<Inner>,
     thread: Option<JoinHandle<()>>,
+    controls: broadcast::Sender<Control>,
     // Held as long as the file is open.
     _lock: File,
 }
@@ -84,6 +88,7 @@ impl Embedded {
         Ok(Self {
             inner,
             thread: Some(thread),
+            controls: broadcast::Sender::new(CONTROLS_WAITING_MAX),
             _lock: lock,
         })
     }
@@ -186,6 +191,16 @@ impl Queue for Embedded {
         let taken = self.take_messages(Topic::Results, max).await?;
         let stored = |(report, held)| StoredResult::new(report, Box::new(held));
         Ok(taken.into_iter().map(stored).collect())
+    }
+
+    async fn send_control(&self, control: &Control) -> Result<(), QueueError> {
+        // Nobody listens: nobody misses anything.
+        let _ = self.controls.send(control.clone());
+        Ok(())
+    }
+
+    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError> {
+        Ok(Box::new(self.controls.subscribe()))
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
@@ -363,4 +378,13 @@ fn private(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true).mode(0o600);
     options.open(path)
+}
+
+#[async_trait]
+impl ControlFeed for broadcast::Receiver<Control> {
+    async fn next(&mut self) -> Result<Control, QueueError> {
+        self.recv()
+            .await
+            .map_err(|error| QueueError::new("pass control messages on", error))
+    }
 }

@@ -20,15 +20,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::error::{ErrorCode, Problem};
 use codecrafter_shared::id::{ExecutionId, ExecutorId, LeaseId};
 use codecrafter_shared::job::{
-    Acknowledge, Acknowledged, Enrol, Enrolled, Event, Job, LINK_AUDIENCE, Lease, LeaseRequest,
-    Leases, LinkClaims, PROTOCOL_VERSION, Report, Reports, ReportsTaken,
+    Acknowledge, Acknowledged, Control, Enrol, Enrolled, Event, Job, LINK_AUDIENCE, Lease,
+    LeaseRequest, Leases, LinkClaims, PROTOCOL_VERSION, Report, Reports, ReportsTaken,
 };
 use codecrafter_shared::language::AnnouncedLanguage;
 use codecrafter_shared::{keys, limits};
 use executor_host::clock;
 use executor_host::link::enrol::{self, Join, Joined};
 use executor_host::link::{Client, Credentials};
-use executor_host::queue::{Delivery, Depth, Published, Queue, QueueError, StoredResult};
+use executor_host::queue::{
+    ControlFeed, Delivery, Depth, Published, Queue, QueueError, StoredResult,
+};
 use executor_host::sandbox::echo::Echo;
 use executor_host::sandbox::{HostFault, Progress, Sandbox};
 use jwt_simple::prelude::{Ed25519PublicKey, EdDSAPublicKeyLike as _, VerificationOptions};
@@ -263,6 +265,7 @@ async fn lease(
     Json(Leases {
         protocol: PROTOCOL_VERSION,
         leases,
+        controls: Vec::new(),
     })
     .into_response()
 }
@@ -391,6 +394,14 @@ impl Queue for Faulty {
 
     async fn take_results(&self, max: usize) -> Result<Vec<StoredResult>, QueueError> {
         self.inner.take_results(max).await
+    }
+
+    async fn send_control(&self, control: &Control) -> Result<(), QueueError> {
+        self.inner.send_control(control).await
+    }
+
+    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError> {
+        self.inner.controls().await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

@@ -163,7 +163,7 @@ pub async fn a_public_session_is_joined_with_its_role_once(world: World) -> Resu
     );
     let listed: Page<SessionSummary> = guest.get("/api/v1/sessions").await?.expect(200)?;
     ensure!(
-        listed.total == 1 && listed.items[0].role == Role::Editor,
+        listed.total == 1 && listed.items[0].role == Some(Role::Editor),
         "{listed:?}"
     );
     Ok(())
