@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 
 /// `POST /auth/register` → 201 [`SignedIn`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Register {
     /// 3–30 of letters, digits, `_` and `-`; unique without regard to case.
@@ -30,6 +31,7 @@ pub struct Register {
 
 /// `POST /auth/login` → 200 [`SignedIn`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Login {
     /// The user name or the mail address.
@@ -40,6 +42,7 @@ pub struct Login {
 
 /// `POST /auth/refresh` → 200 [`SignedIn`] with a new refresh token; the old one ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Refresh {
     /// The newest refresh token of the login session.
@@ -48,6 +51,7 @@ pub struct Refresh {
 
 /// Tokens of a login session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SignedIn {
     /// Who signed in.
@@ -64,6 +68,7 @@ pub struct SignedIn {
 
 /// An account as its owner sees it; `GET /auth/me`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// The account's id.
@@ -84,6 +89,7 @@ pub struct User {
 
 /// `POST /sessions` → 201 [`Session`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateSession {
     /// 1–100 characters.
@@ -109,6 +115,7 @@ pub struct CreateSession {
 
 /// `PUT /sessions/{id}` and `PATCH /sessions/{id}` → 200 [`Session`]; what is left out stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateSession {
     /// As in [`CreateSession`].
@@ -137,6 +144,7 @@ pub struct UpdateSession {
 /// `POST /sessions/{id}/participants` → 201 [`Participant`]: adds somebody without their doing,
 /// which is how others come into a private session. Needs the role admin.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddParticipant {
     /// Their user name; case does not count.
@@ -149,6 +157,7 @@ pub struct AddParticipant {
 /// `PUT /sessions/{id}/participants/{userId}` → 200 [`Participant`]. Needs the role admin, and a
 /// participant whose role is below the caller's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangeRole {
     /// Not above the caller's own, and never `owner`.
@@ -158,6 +167,7 @@ pub struct ChangeRole {
 /// `POST /sessions/{id}/transfer` → 200 [`Session`]: makes a participant the owner, and the owner
 /// an admin (CC-SESS-25). Only the owner may (CC-RBAC-03).
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransferSession {
     /// The participant who becomes the owner.
@@ -166,6 +176,7 @@ pub struct TransferSession {
 
 /// `GET /sessions/{id}/content` → 200: the document as its room has it now, with its `ETag`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionContent {
     /// The main file.
@@ -178,6 +189,7 @@ pub struct SessionContent {
 /// everybody in the room sees; what is left out stays. With `If-Match`, only if nothing has changed
 /// since. Needs the right to edit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WriteContent {
     /// The main file.
@@ -190,6 +202,7 @@ pub struct WriteContent {
 
 /// A session as one of its participants (or, if public, anybody) sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// The session's id, and its room's.
@@ -224,6 +237,7 @@ pub struct Session {
 
 /// Somebody with a role in a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Participant {
     /// The user.
@@ -242,6 +256,7 @@ pub struct Participant {
 /// `GET /sessions?scope=public` everybody's public ones. `language` and `q` (words in title or
 /// description) narrow both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionSummary {
     /// The session's id.
@@ -266,6 +281,11 @@ pub struct SessionSummary {
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "{T}Page")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// The page's items.
@@ -281,6 +301,7 @@ pub struct Page<T> {
 /// `POST /sessions/{id}/join` → 200. Harmless to repeat: whoever has joined keeps the role and
 /// gets a new room token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Joined {
     /// The session, with the caller among its participants.
@@ -300,6 +321,7 @@ pub struct Joined {
 /// `POST /executions` → 202 [`Execution`] with its `Location`; with `?wait=true` 200 once it has
 /// ended, or 202 after 55 s.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateExecution {
     /// The session that it belongs to: its room shows the output, and its document is the source
@@ -328,6 +350,7 @@ pub struct CreateExecution {
 
 /// Limits that a request may set, each optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestedLimits {
     /// As [`RunLimits::cpu_ms`].
@@ -349,6 +372,7 @@ pub struct RequestedLimits {
 
 /// Where an execution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutionStatus {
     /// Waiting for an executor.
@@ -381,6 +405,7 @@ impl ExecutionStatus {
 
 /// A request to run code, as its owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Execution {
     /// The execution's id.
@@ -446,6 +471,7 @@ pub struct Execution {
 /// and `language` narrow both. `POST /executions/{id}/cancel` ends one: → 200 [`Execution`] that
 /// has ended, or 202 with one that is about to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutionSummary {
     /// The execution's id.
@@ -482,6 +508,7 @@ pub struct ExecutionSummary {
 
 /// `GET /executors`, with `Authorization: Bearer <operator token>`: every enrolled host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Executors {
     /// Sorted by when they were enrolled.
@@ -491,6 +518,7 @@ pub struct Executors {
 /// An enrolled executor-host. `DELETE /executors/{id}` → 204 revokes its credentials: its requests
 /// are refused from then on, and what it holds goes to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Executor {
     /// The executor's id.
@@ -519,6 +547,7 @@ pub struct Executor {
 
 /// `GET /languages`: what live executors offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Languages {
     /// Sorted by id.
@@ -527,6 +556,7 @@ pub struct Languages {
 
 /// A language, and whether somebody can run it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OfferedLanguage {
     /// The id to name in a request, such as `python`.
@@ -541,6 +571,7 @@ pub struct OfferedLanguage {
 
 /// `GET /health`: the process answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Always `ok`.
@@ -551,6 +582,7 @@ pub struct Health {
 
 /// `GET /ready`: whether what the edge stands on answers; 503 if not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Ready {
     /// `ready` or `unavailable`.

@@ -9,6 +9,7 @@ macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $status:literal $name:literal $title:literal,)+) => {
         /// Why a request was refused.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum ErrorCode {
             $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
         }
@@ -103,6 +104,7 @@ codes! {
 
 /// An RFC 9457 problem document, media type `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// A URI reference that names the kind of problem: `urn:codecrafter:problem:<code>`.
@@ -127,6 +129,7 @@ pub struct Problem {
 
 /// A field that broke a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldError {
     /// The field as the client spells it, such as `limits.wallMs`.
     pub field: String,

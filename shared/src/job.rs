@@ -188,6 +188,7 @@ pub struct Job {
 
 /// A file of an execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceFile {
     /// Relative, of parts from `[A-Za-z0-9._-]`, none of them `.` or `..`; at most 120 bytes.
@@ -208,6 +209,7 @@ pub struct RunSpec {
 
 /// What a run may use. A language's floor may raise memory; nothing raises the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunLimits {
     /// CPU time of all its processes together.
@@ -318,6 +320,7 @@ pub enum Stream {
 /// Where several hold, the first of this order is the verdict: internal error, cancelled,
 /// expired, compile error, memory limit, output limit, time limit, runtime error, accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Exited with code 0 within its limits.
@@ -463,6 +466,7 @@ impl Captured {
 
 /// How bytes are written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// As they are.

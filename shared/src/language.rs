@@ -93,6 +93,7 @@ pub struct LanguageRow {
 
 /// What a link says of a language that its host can run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AnnouncedLanguage {
     /// One of [`KNOWN`].

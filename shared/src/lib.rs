@@ -56,3 +56,6 @@ pub mod language;
 pub mod error;
 pub mod keys;
 pub mod limits;
+
+#[cfg(feature = "schema")]
+mod schema;
