@@ -42,6 +42,11 @@ pub fn test_program(repo: &Repo, name: &str) -> PathBuf {
     repo.target().join("debug").join(name)
 }
 
+/// A program that is compiled as the executor-host is: for speed.
+pub fn native_program(repo: &Repo, name: &str) -> PathBuf {
+    repo.target().join(EXECUTOR_PROFILE).join(name)
+}
+
 /// The folder of the Worker's modules; deploy/workerd.capnp and wrangler.toml name it too.
 pub fn worker(repo: &Repo) -> PathBuf {
     repo.path("build")
@@ -74,6 +79,26 @@ pub fn executor_step(repo: &Repo) -> Step<'_> {
             &[
                 "-p",
                 "codecrafter-executor-host",
+                "--profile",
+                EXECUTOR_PROFILE,
+            ],
+        )
+    })
+}
+
+/// Builds what `bench edge` measures with, for speed.
+pub fn bench_step(repo: &Repo) -> Step<'_> {
+    Step::new(names::BENCH, Lane::Processor, |work| {
+        build(
+            repo,
+            work,
+            &[
+                "-p",
+                "codecrafter-tests",
+                "--bin",
+                "bench-edge",
+                "-p",
+                "codecrafter-spin-host",
                 "--profile",
                 EXECUTOR_PROFILE,
             ],

@@ -23,6 +23,7 @@ mod http;
 mod process;
 mod stack;
 
+mod bench;
 mod demo;
 mod up;
 
@@ -75,6 +76,15 @@ enum Command {
         #[arg(long, value_name = "NAME", value_parser = suites::NAMES)]
         only: Vec<String>,
     },
+    /// Measure, beside a reference in the same run.
+    Bench {
+        /// What.
+        #[arg(value_enum)]
+        what: bench::What,
+        /// Seconds for each route.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
     /// Check format, lints on every target, documentation and dependencies.
     Check,
     /// Build everything: the edge for both platforms, the page, the executor-host, the agent.
@@ -115,6 +125,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Down => up::down(&repo)?,
         Command::Demo { json, queue } => demo::demo(&repo, queue, json)?,
         Command::Test { only } => return test::test(&repo, &only),
+        Command::Bench { what, seconds } => bench::bench(&repo, what, seconds)?,
         Command::Check => run_steps(&repo, check::steps(&repo))?,
         Command::Build => run_steps(&repo, up::build_steps(&repo)?)?,
         Command::Images => {

@@ -30,5 +30,7 @@ pub const COMPILED: &str = "edge compiled ahead";
 pub const EXECUTOR: &str = "executor-host";
 /// All of the workspace's own tests, the suites' programs and the component's host.
 pub const TESTS: &str = "test programs";
+/// What `bench edge` measures with.
+pub const BENCH: &str = "bench programs";
 /// Chromium, for the page's suite.
 pub const CHROMIUM: &str = "chromium";

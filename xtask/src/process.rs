@@ -205,6 +205,12 @@ impl Services {
         self.started.get(name).is_some_and(Started::is_alive)
     }
 
+    /// The service's process, if it runs.
+    pub fn pid(&self, name: &str) -> Option<i32> {
+        let started = self.started.get(name)?;
+        started.is_alive().then_some(started.pid)
+    }
+
     /// Starts the service unless it runs already and nothing changed that it was started from.
     /// True if it was started.
     pub fn start(&mut self, service: &Service) -> Result<bool> {

@@ -4,7 +4,7 @@
 
 mod executor;
 mod spin;
-mod workerd;
+pub mod workerd;
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -58,6 +58,9 @@ struct Setting {
     platform: Platform,
     port: u16,
     contract: bool,
+    /// Whether the component's host is compiled for speed.
+    #[serde(default)]
+    fast_host: bool,
 }
 
 /// An edge and an executor-host.
@@ -78,6 +81,7 @@ impl<'a> Stack<'a> {
             platform: Platform::Workerd,
             port,
             contract: false,
+            fast_host: false,
         };
         let folder = repo.state_dir();
         let services = Services::load(&folder)?;
@@ -100,6 +104,7 @@ impl<'a> Stack<'a> {
             platform,
             port: free_port()?,
             contract: true,
+            fast_host: false,
         };
         let services = Services::load_attached(&folder)?;
         let stack = Self {
@@ -110,6 +115,13 @@ impl<'a> Stack<'a> {
             ends: true,
         };
         stack.begin()?;
+        Ok(stack)
+    }
+
+    /// As [`of_suite`](Self::of_suite), for figures: the component's host is compiled for speed.
+    pub fn of_bench(repo: &'a Repo, bench: &str, platform: Platform) -> Result<Self> {
+        let mut stack = Self::of_suite(repo, bench, platform)?;
+        stack.setting.fast_host = true;
         Ok(stack)
     }
 
@@ -134,6 +146,17 @@ impl<'a> Stack<'a> {
     /// A client of the edge.
     pub fn client(&self) -> Client {
         Client::new(self.url())
+    }
+
+    /// Starts the edge, and does not wait for anything.
+    pub fn spawn_edge(&mut self) -> Result<()> {
+        let service = self.edge()?;
+        self.services.start(&service).map(drop)
+    }
+
+    /// The edge's process, while it runs.
+    pub fn edge_pid(&self) -> Option<i32> {
+        self.services.pid(self.setting.platform.name())
     }
 
     /// Starts the edge unless it runs as it is now, and waits until it answers.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::routing::get;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use tower_service::Service as _;
@@ -57,7 +58,8 @@ async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<Respons
 
 fn make_router(env: Env) -> Result<Router, String> {
     let config = settings::config(&env)?;
-    Ok(router(Edge {
+    let counts = config.contract;
+    let router = router(Edge {
         clock: Arc::new(WorkerClock),
         rng: Arc::new(WorkerRng),
         cache: Arc::new(KvCache::of(&env)),
@@ -66,7 +68,20 @@ fn make_router(env: Env) -> Result<Router, String> {
         rooms: Some(Arc::new(ObjectRooms(env.clone()))),
         shards: Arc::new(ObjectShards(env)),
         config,
-    }))
+    });
+    Ok(if counts {
+        router.route(COSTS_PATH, get(costs))
+    } else {
+        router
+    })
+}
+
+/// What the platform has charged for, for benchmarks: beside the contract's route, and as that one
+/// not there unless [`Config::contract`](crate::config::Config::contract) asks for it.
+const COSTS_PATH: &str = "/internal/costs";
+
+async fn costs() -> Result<String, StatusCode> {
+    glue::costs_so_far().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// A request as the core takes it. Its body is read when the core asks for it, and only as far as

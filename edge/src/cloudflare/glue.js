@@ -30,6 +30,20 @@ export function makeResponse (status, head, body, webSocket) {
   return new Response(body, { status, headers, webSocket })
 }
 
+/**
+ * What the platform has charged for since this isolate began. Objects of a deployment may live in
+ * isolates of their own; in one workerd they share this one.
+ */
+const costs = { rowsRead: 0, rowsWritten: 0, objectRequests: 0, socketMessages: 0, kvWrites: 0 }
+
+/** @returns {string} as JSON */
+export const costsSoFar = () => JSON.stringify(costs)
+
+/** @param {keyof typeof costs} name */
+export function count (name) {
+  costs[name] += 1
+}
+
 /** Objects are addressed by stub; only the path of this URL means anything. */
 const ORIGIN = 'https://object'
 
@@ -42,6 +56,7 @@ const ORIGIN = 'https://object'
  * @returns {Promise<[number, Uint8Array]>} the answer's status and body
  */
 export async function postToObject (env, binding, name, path, body) {
+  costs.objectRequests += 1
   const stub = env[binding].getByName(name)
   const response = await stub.fetch(ORIGIN + path, { method: 'POST', body })
   return [response.status, new Uint8Array(await response.arrayBuffer())]
@@ -57,6 +72,7 @@ export async function postToObject (env, binding, name, path, body) {
  * @returns {Promise<WebSocket>} the client's end of a socket that the object has accepted
  */
 export async function connectToObject (env, binding, name, path, header, value) {
+  costs.objectRequests += 1
   const stub = env[binding].getByName(name)
   const response = await stub.fetch(ORIGIN + path, { headers: { upgrade: 'websocket', [header]: value } })
   if (response.webSocket === null) throw new Error(`the object answered ${response.status}`)
@@ -73,5 +89,8 @@ export async function connectToObject (env, binding, name, path, header, value) 
 export function execute (sql, query, values) {
   const cursor = sql.exec(query, ...values)
   const columns = cursor.columnNames
-  return columns.length === 0 ? undefined : [columns, ...cursor.raw()]
+  const rows = columns.length === 0 ? undefined : [columns, ...cursor.raw()]
+  costs.rowsRead += cursor.rowsRead
+  costs.rowsWritten += cursor.rowsWritten
+  return rows
 }

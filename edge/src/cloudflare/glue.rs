@@ -19,6 +19,12 @@ extern "C" {
         socket: Option<&WebSocket>,
     ) -> Result<Response, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = costsSoFar)]
+    pub fn costs_so_far() -> Result<String, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub fn count(name: &str) -> Result<(), JsValue>;
+
     #[wasm_bindgen(catch, js_name = postToObject)]
     pub fn post_to_object(
         env: &Env,

@@ -9,7 +9,11 @@ use crate::process::Service;
 pub(super) fn service(stack: &Stack<'_>) -> Result<Service> {
     let repo = stack.repo;
     let manifest = repo.path("spin.toml");
-    let program = artifacts::test_program(repo, artifacts::SPIN_HOST);
+    let program = if stack.setting.fast_host {
+        artifacts::native_program(repo, artifacts::SPIN_HOST)
+    } else {
+        artifacts::test_program(repo, artifacts::SPIN_HOST)
+    };
     Ok(Service::new(Platform::Spin.name(), program, repo.root())
         .option("--manifest", &manifest)
         .option("--state-dir", stack.folder.join("spin"))

@@ -40,7 +40,7 @@ pub(super) fn service(stack: &Stack<'_>) -> Result<Service> {
 }
 
 /// The binary of the npm package for this machine.
-fn program(repo: &Repo) -> Result<PathBuf> {
+pub fn program(repo: &Repo) -> Result<PathBuf> {
     let package = match (consts::OS, consts::ARCH) {
         ("linux", "x86_64") => "workerd-linux-64",
         ("linux", "aarch64") => "workerd-linux-arm64",
