@@ -1,5 +1,6 @@
 // Two people write a program together through stock y-websocket providers, run it, and see what it
-// writes while it still runs. Prints what happened; fails if anything that it shows did not happen.
+// writes while it still runs. Then they run one in every language, and end one early. Prints what
+// happened; fails if anything that it shows did not happen.
 //
 //   node tests/interop/demo.mjs --url http://127.0.0.1:8787 --queue embedded [--json]
 //
@@ -10,10 +11,15 @@ import { createHash } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import * as Y from 'yjs'
 import { nonce, person, sharedSession } from './support/edge.mjs'
+import { greeting, INPUT, PROGRAMS } from './support/hello.mjs'
 import { Client } from './support/stock.mjs'
 import { pause, until } from './support/wait.mjs'
 
-const LIMIT_MS = 60_000
+const LIMIT_MS = 300_000
+/** A new image is looked for every half minute, and offered with the next message to the edge. */
+const OFFER_MS_MAX = 90_000
+/** How often a long wait says what it waits for. */
+const NEWS_MS = 10_000
 /** A cold executor may have to fetch its image first. */
 const RUN_MS_MAX = 45_000
 const SLEEP_SECONDS = 2
@@ -111,8 +117,11 @@ async function main () {
   check(ends.every(({ verdict }) => verdict === execution.verdict), 'the room told the same verdict')
   check(execution.stdout.includes(`second line ${NONCE} ${fingerprint}`), 'what ran is, byte for byte, what both have on their screens')
   check(execution.stdout === expected, `standard output is what the program writes, not ${JSON.stringify(execution.stdout)}`)
-  tell(`The result: ${execution.verdict} after ${execution.wallMs} ms, ${(execution.peakBytes / 2 ** 20).toFixed(1)} MiB.\n\n` + execution.stdout.replace(/^(?=.)/gm, '    '))
+  tell(`The result: ${execution.verdict} after ${execution.wallMs} ms, ${mebibytes(execution)}.\n\n` + execution.stdout.replace(/^(?=.)/gm, '    '))
   tell('The fingerprint is that of the text on both screens: the live document is what ran.')
+
+  const languages = await everyLanguage(clients, bob, session)
+  const cancelled = await endedEarly(clients, bob, session)
 
   const seconds = Number(((performance.now() - began) / 1000).toFixed(2))
   if (options.json) {
@@ -120,12 +129,93 @@ async function main () {
       converged: true,
       queue: options.queue ?? null,
       runs: [{ language: execution.language, verdict: execution.verdict, stdout: execution.stdout }],
+      languages,
+      cancelled,
       seconds
     }))
   } else {
     tell(`All of it took ${seconds} s${options.queue ? `, through the ${options.queue} queue` : ''}.`)
   }
 }
+
+/**
+ * Runs a program of every language as the session's document, and shows how each did.
+ * @returns {Promise<Record<string, { version: string, verdict: string, wallMs: number }>>}
+ */
+async function everyLanguage (clients, api, session) {
+  const offered = await offers(api, Object.keys(PROGRAMS))
+  tell('Now a program in every language, each with a line of input and an argument:\n')
+  const ran = {}
+  for (const [language, { name, source }] of Object.entries(PROGRAMS)) {
+    await write(clients, source)
+    const { id } = await api.createExecution({ sessionId: session.id, language, stdin: `${INPUT}\n`, args: [NONCE] })
+    const execution = await ended(clients, api, id, name)
+    const said = execution.stderr || execution.compileOutput || execution.message || execution.stdout
+    check(execution.verdict === 'accepted', `the ${name} program is accepted (${execution.verdict}: ${said})`)
+    check(execution.stdout === greeting(name, NONCE), `the ${name} program writes ${JSON.stringify(greeting(name, NONCE))}, not ${JSON.stringify(execution.stdout)}`)
+    check(Number.isInteger(execution.wallMs) && execution.peakBytes > 0, `time and memory of the ${name} program are known`)
+    ran[language] = { version: offered.get(language), verdict: execution.verdict, wallMs: execution.wallMs }
+    tell(`    ${name.padEnd(12)}${execution.verdict} ${String(execution.wallMs).padStart(6)} ms ${mebibytes(execution).padStart(10)}   ${execution.stdout.trim()}   (${offered.get(language)})`)
+  }
+  tell('')
+  return ran
+}
+
+/** Waits until executors offer all of `wanted`; gives the version of each. */
+async function offers (api, wanted) {
+  let told = performance.now()
+  return until(`executors offer ${wanted.join(', ')} (see \`cargo xtask up\` for what is still being prepared)`, async () => {
+    const { items } = await api.languages()
+    const there = new Map(items.filter(({ available }) => available).map((item) => [item.id, item.versions[0]]))
+    const lacking = wanted.filter((id) => !there.has(id))
+    if (lacking.length === 0) return there
+    if (performance.now() - told > NEWS_MS) {
+      console.error(`demo: waiting for ${lacking.join(', ')}`)
+      told = performance.now()
+    }
+    await pause(250)
+    return null
+  }, OFFER_MS_MAX)
+}
+
+/** Starts a program that would go on for long, and ends it while it runs. */
+async function endedEarly (clients, api, session) {
+  await write(clients, 'import time\nprint("begun", flush=True)\ntime.sleep(20)\nprint("not ended")\n')
+  const { id } = await api.createExecution({ sessionId: session.id, language: 'python' })
+  await clients[0].frame('the long program has begun', ({ type, executionId, text }) =>
+    type === 'runOutput' && executionId === id && text.includes('begun'), RUN_MS_MAX)
+  const asked = performance.now()
+  await api.cancelExecution(id)
+  const execution = await ended(clients, api, id, 'long')
+  const ms = Math.round(performance.now() - asked)
+  check(execution.verdict === 'cancelled', `the verdict is cancelled (${execution.verdict}: ${execution.message})`)
+  check(execution.stdout === 'begun\n', `what it wrote until then is kept, not ${JSON.stringify(execution.stdout)}`)
+  tell(`Bob ended a program that would have slept for 20 s: cancelled ${ms} ms after he asked.`)
+  return { verdict: execution.verdict, ms }
+}
+
+/** Makes `source` the session's document, for both. */
+async function write ([a, b], source) {
+  a.doc.transact(() => {
+    a.text.delete(0, a.text.length)
+    a.text.insert(0, source)
+  })
+  await b.shows(source)
+}
+
+/** The execution, once it has ended and both were shown so. */
+async function ended (clients, api, id, name) {
+  const ends = await Promise.all(clients.map((client) => client.frame(`the end of the ${name} program is shown`,
+    ({ type, executionId }) => type === 'runFinished' && executionId === id, RUN_MS_MAX)))
+  const execution = await until('the execution is finished', async () => {
+    const found = await api.execution(id)
+    return found.status === 'finished' && found
+  })
+  check(ends.every(({ verdict }) => verdict === execution.verdict), 'the room told the same verdict')
+  return execution
+}
+
+const mebibytes = ({ peakBytes }) => `${(peakBytes / 2 ** 20).toFixed(1)} MiB`
 
 /**
  * Types `text` a letter at a time into `client`, from `index` on, at a place that stays the same

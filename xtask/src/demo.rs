@@ -1,61 +1,76 @@
-//! The demo: two people write a program at once, run it, and watch its output.
+//! The demo: two people write a program at once, run it, and watch its output; then one program in
+//! every language.
 
-use std::fmt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::repo::Repo;
-use crate::stack::Stack;
-use crate::step::say;
+use crate::stack::queue::{Carrier, Queue};
+use crate::stack::{Platform, Stack, broker};
+use crate::step::{all_good, say};
+use crate::tools;
 use crate::up;
+use crate::work::Work;
 
-/// What carries jobs between the executor-host's parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Queue {
-    /// In the executor-host itself.
-    #[default]
-    Embedded,
-}
-
-impl fmt::Display for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded => f.write_str("embedded"),
+/// Runs the demo on the stack of `up`, if it runs and has the queue that was asked for. Otherwise a
+/// stack of its own is started for it, which ends with it.
+pub fn demo(repo: &Repo, queue: Option<Queue>, json: bool) -> Result<()> {
+    let running = Stack::found(repo, &repo.state_dir())
+        .ok()
+        .filter(Stack::is_up);
+    match running {
+        Some(stack) if queue.is_none_or(|queue| queue == stack.carrier().queue()) => {
+            show(&stack, json)
+        }
+        found => {
+            match (found, queue) {
+                (Some(stack), Some(queue)) => {
+                    let used = stack.carrier().queue();
+                    say(&format!(
+                        "the running stack uses the {used} queue: starting another, with {queue}"
+                    ));
+                }
+                _ => say("nothing is running: starting a stack for the demo"),
+            }
+            show_on_a_new_stack(repo, queue, json)
         }
     }
 }
 
-/// Runs the demo on the stack of `up`. One that does not run is started for it, and stopped after.
-pub fn demo(repo: &Repo, queue: Queue, json: bool) -> Result<()> {
-    let running = Stack::found(repo, &repo.state_dir())
-        .ok()
-        .filter(Stack::is_up);
-    if let Some(stack) = running {
-        return show(&stack, queue, json);
+fn show_on_a_new_stack(repo: &Repo, queue: Option<Queue>, json: bool) -> Result<()> {
+    let carrier = match queue {
+        // Not one that is found: what other programs have in it is not for a demo to touch.
+        Some(Queue::Rabbitmq) => Carrier::private()?,
+        queue => Carrier::choose(queue)?,
+    };
+    let logs = repo.state_dir().join("logs");
+    let mut plan = up::run_needs(repo)?;
+    if carrier.needs_program() {
+        plan.extend(broker::install_step());
     }
-    say("nothing is running: starting a stack for the demo");
-    let shown = up::up(repo, up::PORT)
-        .and_then(|_| Stack::found(repo, &repo.state_dir()))
-        .and_then(|stack| show(&stack, queue, json));
-    up::down(repo)?;
-    shown
+    plan.announce()?;
+    all_good(&plan.run(&logs))?;
+    tools::forget_compiled(repo)?;
+    let mut stack = Stack::of_suite_on(repo, "show", Platform::Workerd, carrier)?;
+    say(&format!("jobs go through {}", stack.carrier()));
+    stack.start_edge()?;
+    stack.start_executor(&Work::begin(&logs, "demo")?)?;
+    show(&stack, json)
 }
 
-fn show(stack: &Stack<'_>, queue: Queue, json: bool) -> Result<()> {
-    let mut driver = driver(stack, queue)?;
+fn show(stack: &Stack<'_>, json: bool) -> Result<()> {
+    let mut driver = driver(stack)?;
     if json {
         let output = driver
             .arg("--json")
             .stderr(Stdio::inherit())
             .output()
             .context("node")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let line = result_line(&text)?;
-        println!("{line}");
         ensure!(output.status.success(), "the demo failed");
+        let text = String::from_utf8_lossy(&output.stdout);
+        println!("{}", result_line(&text)?);
     } else {
         ensure!(
             driver.status().context("node")?.success(),
@@ -65,21 +80,18 @@ fn show(stack: &Stack<'_>, queue: Queue, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// The demo's program, for a stack whose queue is the one that was asked for.
-pub fn driver(stack: &Stack<'_>, queue: Queue) -> Result<std::process::Command> {
-    let found = stack.queue()?;
-    let found = found["queue"].as_str().context("the queue has no name")?;
-    if found != queue.to_string() {
-        bail!("the executor-host uses the queue {found}, not {queue}");
+/// The demo's program. The queue that it names is what the executor-host says of itself.
+pub fn driver(stack: &Stack<'_>) -> Result<Command> {
+    let queue = stack.queue()?;
+    let found = queue["queue"].as_str().context("the queue has no name")?;
+    let meant = stack.carrier().queue();
+    if found != meant.name() {
+        bail!("the executor-host uses the queue {found}, not {meant}");
     }
     let mut driver = stack.command("node")?;
-    driver.args([
-        "tests/interop/demo.mjs",
-        "--url",
-        &stack.url(),
-        "--queue",
-        found,
-    ]);
+    driver
+        .args(["tests/interop/demo.mjs", "--url", &stack.url()])
+        .args(["--queue", found]);
     Ok(driver)
 }
 

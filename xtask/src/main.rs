@@ -9,6 +9,7 @@ mod report;
 mod step;
 mod work;
 
+mod amqp;
 mod apt;
 mod docker;
 mod node;
@@ -39,6 +40,7 @@ use clap::{Parser, Subcommand};
 
 use repo::Repo;
 use stack::Stack;
+use stack::queue::Queue;
 use step::Plan;
 
 /// Sets up, builds, runs, checks and tests CodeCrafter.
@@ -57,18 +59,23 @@ enum Command {
         /// The port of the page and the API, on 127.0.0.1.
         #[arg(long, default_value_t = up::PORT)]
         port: u16,
+        /// What carries the jobs [default: the RabbitMQ that AMQP_URL names or this machine has,
+        /// else the queue in the executor-host]. Asked for and not found, RabbitMQ is set up.
+        #[arg(long, value_enum)]
+        queue: Option<Queue>,
     },
     /// Stop what `up` started. Data stays in .codecrafter.
     Down,
-    /// Show two people writing and running a program, on the running stack or on one for the time
-    /// of the demo.
+    /// Show two people writing a program and running it, and one in every language: on the running
+    /// stack, or on one for the time of the demo.
     Demo {
         /// Print one line of JSON on standard output, and nothing else.
         #[arg(long)]
         json: bool,
-        /// The queue that the program must go through.
-        #[arg(long, value_enum, default_value_t)]
-        queue: demo::Queue,
+        /// The queue that the programs must go through [default: that of the running stack, else
+        /// what `up` would use]. RabbitMQ is set up where it is asked for and not there.
+        #[arg(long, value_enum)]
+        queue: Option<Queue>,
     },
     /// Run every suite, each on a stack of its own that no running `up` notices.
     Test {
@@ -118,8 +125,8 @@ fn run(command: Command) -> Result<bool> {
     );
     let repo = Repo::find()?;
     match command {
-        Command::Up { port } => {
-            let url = up::up(&repo, port)?;
+        Command::Up { port, queue } => {
+            let url = up::up(&repo, port, queue)?;
             println!("{url}");
         }
         Command::Down => up::down(&repo)?,

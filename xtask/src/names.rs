@@ -32,5 +32,7 @@ pub const EXECUTOR: &str = "executor-host";
 pub const TESTS: &str = "test programs";
 /// What `bench edge` measures with.
 pub const BENCH: &str = "bench programs";
+/// The message broker that jobs may go through.
+pub const BROKER: &str = "rabbitmq server";
 /// Chromium, for the page's suite.
 pub const CHROMIUM: &str = "chromium";

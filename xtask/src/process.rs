@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::Inputs;
@@ -36,6 +36,7 @@ pub struct Service {
     settings: Vec<(&'static str, OsString)>,
     reads: Vec<PathBuf>,
     grace_seconds: u64,
+    with_children: bool,
 }
 
 impl Service {
@@ -49,6 +50,7 @@ impl Service {
             settings: Vec::new(),
             reads: Vec::new(),
             grace_seconds: GRACE_SECONDS,
+            with_children: false,
         }
     }
 
@@ -78,6 +80,13 @@ impl Service {
     /// Says how long it may take to end by itself before it is killed.
     pub fn grace_seconds(mut self, seconds: u64) -> Self {
         self.grace_seconds = seconds;
+        self
+    }
+
+    /// Says that the programs that it starts are to end with it: it has a process group of its own,
+    /// whoever started it.
+    pub fn with_children(mut self) -> Self {
+        self.with_children = true;
         self
     }
 
@@ -118,6 +127,8 @@ struct Started {
     fingerprint: String,
     #[serde(default)]
     grace_seconds: u64,
+    #[serde(default)]
+    with_children: bool,
 }
 
 impl Started {
@@ -132,7 +143,11 @@ impl Started {
     fn signal(&self, signal: Signal) {
         if let Some(pid) = Pid::from_raw(self.pid).filter(|_| self.is_alive()) {
             // It may end by itself in this very moment; then there is nothing to do.
-            let _ = kill_process(pid, signal);
+            let _ = if self.with_children {
+                kill_process_group(pid, signal)
+            } else {
+                kill_process(pid, signal)
+            };
         }
     }
 
@@ -211,6 +226,12 @@ impl Services {
         started.is_alive().then_some(started.pid)
     }
 
+    /// Whether the service was started and has neither been stopped nor forgotten since; it may
+    /// have ended by itself.
+    pub fn was_started(&self, name: &str) -> bool {
+        self.started.contains_key(name)
+    }
+
     /// Starts the service unless it runs already and nothing changed that it was started from.
     /// True if it was started.
     pub fn start(&mut self, service: &Service) -> Result<bool> {
@@ -231,7 +252,7 @@ impl Services {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
-        if self.detached {
+        if self.detached || service.with_children {
             command.process_group(0);
         }
         let child = command
@@ -244,6 +265,7 @@ impl Services {
             began,
             fingerprint,
             grace_seconds: service.grace_seconds,
+            with_children: service.with_children,
         };
         self.started.insert(service.name.to_owned(), started);
         self.save()?;
@@ -296,6 +318,15 @@ impl Services {
         fs::write(&new, serde_json::to_vec_pretty(&self.started)?)?;
         fs::rename(&new, &file).with_context(|| file.display().to_string())
     }
+}
+
+/// This very program, for a process that is to run another of its commands.
+pub fn own_program() -> Result<PathBuf> {
+    // Linux says so when cargo has put a newer program in the place of this one.
+    let program = std::env::current_exe()?.display().to_string();
+    Ok(PathBuf::from(
+        program.strip_suffix(" (deleted)").unwrap_or(&program),
+    ))
 }
 
 /// When the process began, as text that no other process shares; none if there is no such process

@@ -2,7 +2,9 @@
 //!
 //! `up` has one that stays; every suite has one that ends with it.
 
+pub mod broker;
 mod executor;
+pub mod queue;
 mod spin;
 pub mod workerd;
 
@@ -20,15 +22,20 @@ use serde_json::Value;
 
 use crate::http::{Client, expect, free_port, is_taken, wait_for};
 use crate::inputs::hex;
-use crate::process::{Service, Services};
+use crate::process::{Service, Services, own_program};
 use crate::repo::Repo;
 use crate::work::{Work, answer, tail};
+use broker::{EPMD, RABBITMQ};
+use queue::Carrier;
 
 /// How long an edge may take until it answers.
 const EDGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an executor may take until it offers a language: it looks into every image first.
 const EXECUTOR_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a broker may take until it lets clients in.
+const BROKER_LIMIT: Duration = Duration::from_secs(90);
 
 /// What the edge runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +59,9 @@ impl Platform {
 /// The service that runs programs.
 pub const EXECUTOR: &str = "executor";
 
+/// Where it is written down what a stack is.
+const SETTING: &str = "stack.json";
+
 /// What a stack is, so that another command finds it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Setting {
@@ -61,6 +71,8 @@ struct Setting {
     /// Whether the component's host is compiled for speed.
     #[serde(default)]
     fast_host: bool,
+    #[serde(default)]
+    carrier: Carrier,
 }
 
 /// An edge and an executor-host.
@@ -75,29 +87,38 @@ pub struct Stack<'a> {
 }
 
 impl<'a> Stack<'a> {
-    /// The stack that `up` keeps, on `port`.
-    pub fn kept(repo: &'a Repo, port: u16) -> Result<Self> {
+    /// The stack that `up` keeps, on `port`. A broker of its own keeps its ports while it runs.
+    pub fn kept(repo: &'a Repo, port: u16, mut carrier: Carrier) -> Result<Self> {
+        let folder = repo.state_dir();
+        let services = Services::load(&folder)?;
+        if let (Carrier::Private(ports), Ok(before)) = (&mut carrier, read_setting(&folder))
+            && let Carrier::Private(used) = before.carrier
+            && (services.is_alive(RABBITMQ) || used.are_free())
+        {
+            *ports = used;
+        }
         let setting = Setting {
             platform: Platform::Workerd,
             port,
             contract: false,
             fast_host: false,
+            carrier,
         };
-        let folder = repo.state_dir();
-        let services = Services::load(&folder)?;
-        let stack = Self {
-            repo,
-            folder,
-            setting,
-            services,
-            ends: false,
-        };
-        stack.begin()?;
-        Ok(stack)
+        Self::begin(repo, folder, setting, services, false)
     }
 
     /// A new stack of a suite, with nothing kept from earlier ones. It ends when it is dropped.
     pub fn of_suite(repo: &'a Repo, suite: &str, platform: Platform) -> Result<Self> {
+        Self::of_suite_on(repo, suite, platform, Carrier::Embedded)
+    }
+
+    /// As [`of_suite`](Self::of_suite), with another queue.
+    pub fn of_suite_on(
+        repo: &'a Repo,
+        suite: &str,
+        platform: Platform,
+        carrier: Carrier,
+    ) -> Result<Self> {
         let folder = suites_folder(repo).join(format!("{suite}-{}", platform.name()));
         end_leftovers(&folder)?;
         let setting = Setting {
@@ -105,17 +126,10 @@ impl<'a> Stack<'a> {
             port: free_port()?,
             contract: true,
             fast_host: false,
+            carrier,
         };
         let services = Services::load_attached(&folder)?;
-        let stack = Self {
-            repo,
-            folder,
-            setting,
-            services,
-            ends: true,
-        };
-        stack.begin()?;
-        Ok(stack)
+        Self::begin(repo, folder, setting, services, true)
     }
 
     /// As [`of_suite`](Self::of_suite), for figures: the component's host is compiled for speed.
@@ -127,15 +141,18 @@ impl<'a> Stack<'a> {
 
     /// A stack that some other command started.
     pub fn found(repo: &'a Repo, folder: &Path) -> Result<Self> {
-        let file = folder.join("stack.json");
-        let text = fs::read(&file).with_context(|| format!("no stack in {}", folder.display()))?;
         Ok(Self {
             repo,
             folder: folder.to_owned(),
-            setting: serde_json::from_slice(&text)?,
+            setting: read_setting(folder)?,
             services: Services::load_attached(folder)?,
             ends: false,
         })
+    }
+
+    /// What carries the jobs.
+    pub fn carrier(&self) -> &Carrier {
+        &self.setting.carrier
     }
 
     /// Where the edge answers.
@@ -176,9 +193,22 @@ impl<'a> Stack<'a> {
         })
     }
 
+    /// Starts the stack's own broker, if it has one, unless it runs as it is now, and waits until
+    /// it lets clients in.
+    pub fn start_broker(&mut self) -> Result<()> {
+        let Carrier::Private(ports) = self.setting.carrier else {
+            return Ok(());
+        };
+        for service in broker::services(&self.folder.join("broker"), ports)? {
+            self.services.start(&service)?;
+        }
+        self.wait(RABBITMQ, BROKER_LIMIT, || ports.answers().map(Some))
+    }
+
     /// Joins the executor to the edge, starts it unless it runs as it is now, and waits until the
-    /// edge knows of a language that it offers.
+    /// edge knows of a language that it offers. Its broker is started before.
     pub fn start_executor(&mut self, work: &Work) -> Result<()> {
+        self.start_broker()?;
         executor::join(self, work)?;
         self.services.start(&executor::service(self))?;
         let client = self.client();
@@ -196,6 +226,11 @@ impl<'a> Stack<'a> {
     /// Kills the executor as a crash would.
     pub fn kill_executor(&mut self) -> Result<()> {
         self.services.kill(EXECUTOR)
+    }
+
+    /// Kills the stack's own broker as a crash would.
+    pub fn kill_broker(&mut self) -> Result<()> {
+        self.services.kill(RABBITMQ)
     }
 
     /// What the executor's queue holds; field `queue` is its name.
@@ -222,9 +257,7 @@ impl<'a> Stack<'a> {
 
     /// A line for a shell that kills the edge, starts it again and returns when it answers.
     fn restart_command(&self) -> Result<String> {
-        // Linux says so when cargo has put a newer program in the place of this one.
-        let program = std::env::current_exe()?.display().to_string();
-        let program = PathBuf::from(program.strip_suffix(" (deleted)").unwrap_or(&program));
+        let program = own_program()?;
         let quoted =
             |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
         Ok(format!(
@@ -264,13 +297,16 @@ impl<'a> Stack<'a> {
     }
 
     /// Writes down what the stack is, and makes its secret.
-    fn begin(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        fs::write(
-            self.folder.join("stack.json"),
-            serde_json::to_vec(&self.setting)?,
-        )?;
-        let secret = self.folder.join("secret");
+    fn begin(
+        repo: &'a Repo,
+        folder: PathBuf,
+        setting: Setting,
+        services: Services,
+        ends: bool,
+    ) -> Result<Self> {
+        fs::create_dir_all(&folder)?;
+        write_setting(&folder, &setting)?;
+        let secret = folder.join("secret");
         if !secret.exists() {
             let mut random = [0; 32];
             fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
@@ -281,7 +317,13 @@ impl<'a> Stack<'a> {
                 .open(&secret)?;
             writeln!(file, "{}", hex(&random))?;
         }
-        Ok(())
+        Ok(Self {
+            repo,
+            folder,
+            setting,
+            services,
+            ends,
+        })
     }
 
     /// The deployment's secret.
@@ -308,14 +350,33 @@ impl Drop for Stack<'_> {
     }
 }
 
+fn read_setting(folder: &Path) -> Result<Setting> {
+    let text = fs::read(folder.join(SETTING))
+        .with_context(|| format!("no stack in {}", folder.display()))?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
+/// Readable by its owner only, because a broker's URL may hold a password.
+fn write_setting(folder: &Path, setting: &Setting) -> Result<()> {
+    let (file, new) = (folder.join(SETTING), folder.join("stack.json.new"));
+    let _ = fs::remove_file(&new);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
+        .open(&new)?
+        .write_all(&serde_json::to_vec(setting)?)?;
+    fs::rename(&new, &file).with_context(|| file.display().to_string())
+}
+
 /// Where the suites have their stacks.
 pub fn suites_folder(repo: &Repo) -> PathBuf {
     repo.state_dir().join("suites")
 }
 
-/// Stops the services of a folder, the executor first: it gives back what it has in hand.
+/// Stops the services of a folder, the executor first: it gives back what it has in hand. The
+/// broker is needed for that, and its name service until it has gone.
 pub fn stop(folder: &Path) -> Result<Vec<String>> {
-    Services::load(folder)?.stop_all(&[EXECUTOR, "workerd", "spin"])
+    Services::load(folder)?.stop_all(&[EXECUTOR, "workerd", "spin", RABBITMQ, EPMD])
 }
 
 /// Stops what an interrupted suite left, and forgets its state; its logs stay until then.

@@ -14,16 +14,18 @@ use crate::check;
 use crate::names;
 use crate::repo::Repo;
 use crate::report::Report;
+use crate::stack::broker;
 use crate::step::{Lane, Plan, Step};
 use crate::up;
 use crate::work::{Work, on_path};
 
 /// The suites, in the order in which they run: what fails fast comes first.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "unit",
     "check",
     "web",
     "docker",
+    "rabbitmq",
     "contract",
     "conformance",
     "interop",
@@ -52,12 +54,19 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     plan.push(artifacts::component_step(repo));
     plan.push(artifacts::compile_component_step(repo));
     plan.extend(chromium_step());
+    plan.extend(broker::install_step());
 
     let web = step("web", |work| node::web(repo, work), &[&[names::PACKAGES]]);
     plan.push(web);
     let docker = |work: &_| cargo::docker(repo, work);
     let docker = step("docker", docker, &[&[names::TESTS, names::IMAGES]]);
     plan.push(docker);
+    let rabbitmq = |work: &_| cargo::rabbitmq(repo, work);
+    plan.push(step(
+        "rabbitmq",
+        rabbitmq,
+        &[&[names::TESTS, names::BROKER]],
+    ));
     let both = [names::TESTS, names::COMPONENT, names::COMPILED];
     let contract = |_: &_| conformance::contract(repo);
     plan.push(step("contract", contract, &[&EDGE, &both]));
@@ -66,7 +75,8 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     plan.push(step("interop", |work| node::interop(repo, work), &[&EDGE]));
     let page = |work: &_| node::page(repo, work);
     plan.push(step("page", page, &[&EDGE, &RUNS, &[names::CHROMIUM]]));
-    plan.push(step("demo", |work| node::demo(repo, work), &[&EDGE, &RUNS]));
+    let demo = |work: &_| node::demo(repo, work);
+    plan.push(step("demo", demo, &[&EDGE, &RUNS, &[names::BROKER]]));
     plan.push(step(
         "faults",
         |work| faults::faults(repo, work),

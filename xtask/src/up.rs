@@ -11,7 +11,8 @@ use crate::names;
 use crate::node;
 use crate::repo::Repo;
 use crate::report::Report;
-use crate::stack::{self, Stack};
+use crate::stack::queue::{Carrier, Queue};
+use crate::stack::{self, Stack, broker};
 use crate::step::{Lane, Plan, Step, all_good, say};
 use crate::tools::{self, Tool};
 
@@ -19,22 +20,30 @@ use crate::tools::{self, Tool};
 pub const PORT: u16 = 8787;
 
 /// Sets up what is missing, starts what does not run, and gives the page's address.
-pub fn up(repo: &Repo, port: u16) -> Result<String> {
+pub fn up(repo: &Repo, port: u16, queue: Option<Queue>) -> Result<String> {
     let _lock = lock(repo)?;
+    let carrier = Carrier::choose(queue)?;
     let mut plan = run_needs(repo)?;
+    if carrier.needs_program() {
+        plan.extend(broker::install_step());
+    }
+    let carrier = &carrier;
+    let stack = move || Stack::kept(repo, port, carrier.clone());
     plan.push(
         Step::new("start edge", Lane::Processor, move |_| {
-            Stack::kept(repo, port)?.start_edge()?;
+            stack()?.start_edge()?;
             Report::done()
         })
         .after(&[names::WORKER, names::PAGE, names::PACKAGES]),
     );
     plan.push(
         Step::new("start executor", Lane::Processor, move |work| {
-            Stack::kept(repo, port)?.start_executor(work)?;
-            Report::done()
+            let mut stack = stack()?;
+            stack.start_executor(work)?;
+            Report::noted(format!("jobs go through {}", stack.carrier()))
         })
-        .after(&["start edge", names::EXECUTOR, names::IMAGES, names::ENGINE]),
+        .after(&["start edge", names::BROKER])
+        .after(&[names::EXECUTOR, names::IMAGES, names::ENGINE]),
     );
     plan.announce()?;
     all_good(&plan.run(&repo.state_dir().join("logs")))?;

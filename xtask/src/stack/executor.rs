@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::queue::AMQP_URL;
 use super::{EXECUTOR, Stack};
 use crate::artifacts;
 use crate::process::Service;
@@ -14,8 +15,8 @@ pub(super) fn service(stack: &Stack<'_>) -> Service {
     Service::new(EXECUTOR, artifacts::executor(stack.repo), stack.repo.root())
         .argument("serve")
         .option("--state-dir", folder(stack))
-        // What one machine offers does not depend on a broker that it happens to have.
-        .setting("AMQP_URL", "")
+        // Empty if there is no broker: it must not take one from the environment.
+        .setting(AMQP_URL, stack.carrier().url())
         .reads(folder(stack).join("credentials.json"))
 }
 
@@ -43,7 +44,8 @@ pub(super) fn queue_command(stack: &Stack<'_>) -> Command {
     let mut command = command(stack);
     command
         .args(["queue", "--json", "--state-dir"])
-        .arg(folder(stack));
+        .arg(folder(stack))
+        .env(AMQP_URL, stack.carrier().url());
     command
 }
 

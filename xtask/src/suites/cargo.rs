@@ -1,25 +1,54 @@
-//! The suites that are `cargo test`: the workspace's own, and the executor's with real containers.
+//! The suites that are `cargo test`: the workspace's own, and the executor's with real containers and
+//! with a real broker.
 
 use anyhow::{Result, ensure};
 
 use crate::repo::Repo;
 use crate::report::Report;
+use crate::stack::queue::Carrier;
+use crate::stack::{Platform, Stack};
 use crate::work::Work;
 
 /// What needs neither root nor a service.
 pub fn unit(repo: &Repo, work: &Work) -> Result<Report> {
-    test(repo, work, &[], &[])
+    test(repo, work, &[], &[], &[])
 }
 
 /// What needs Docker and the language images.
 pub fn docker(repo: &Repo, work: &Work) -> Result<Report> {
     // The whole workspace again, so that nothing is compiled for another selection of features.
-    test(repo, work, &["--test", "docker"], &["--ignored"])
+    test(repo, work, &["--test", "docker"], &["--ignored"], &[])
 }
 
-fn test(repo: &Repo, work: &Work, selection: &[&str], arguments: &[&str]) -> Result<Report> {
+/// What needs RabbitMQ: the queue's promises, on a node of the suite's own that was killed before,
+/// and what cuts or restarts a broker, on nodes that those tests start themselves.
+pub fn rabbitmq(repo: &Repo, work: &Work) -> Result<Report> {
+    let carrier = Carrier::private()?;
+    let url = carrier.url();
+    let mut stack = Stack::of_suite_on(repo, "rabbitmq", Platform::Workerd, carrier)?;
+    stack.start_broker()?;
+    stack.kill_broker()?;
+    stack.start_broker()?;
+    let broker = [("CODECRAFTER_TEST_AMQP_URL", url.as_str())];
+    test(
+        repo,
+        work,
+        &["--test", "rabbitmq"],
+        &["--include-ignored"],
+        &broker,
+    )
+}
+
+fn test(
+    repo: &Repo,
+    work: &Work,
+    selection: &[&str],
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> Result<Report> {
     let mut command = repo.cargo(["test", "--locked", "--workspace", "--no-fail-fast"]);
     command.args(selection).arg("--").args(arguments);
+    command.envs(settings.iter().copied());
     let (output, success) = work.output_and_success(&mut command)?;
     report(&output, success)
 }

@@ -7,15 +7,20 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-use crate::demo::{self, Queue};
+use crate::demo;
 use crate::repo::Repo;
 use crate::report::Report;
+use crate::stack::queue::Carrier;
 use crate::stack::{Platform, Stack};
 use crate::work::Work;
 
 /// The one file of the interop tests that needs a browser and an executor.
 const PAGE: &str = "page.test.mjs";
+
+/// Languages that the demo shows.
+const LANGUAGES: usize = 7;
 
 /// The page's own logic.
 pub fn web(repo: &Repo, work: &Work) -> Result<Report> {
@@ -40,16 +45,32 @@ pub fn page(repo: &Repo, work: &Work) -> Result<Report> {
     run(work, &mut stack.command("node")?, &files)
 }
 
-/// The demo, and what it prints for other programs.
+/// The demo through each queue, and what it prints for other programs.
 pub fn demo(repo: &Repo, work: &Work) -> Result<Report> {
-    let mut stack = Stack::of_suite(repo, "demo", Platform::Workerd)?;
+    let mut report = Report::default();
+    for carrier in [Carrier::Embedded, Carrier::private()?] {
+        let queue = carrier.queue();
+        let name = format!("two people write, and every language runs, through {queue}");
+        report.case(&name, demo_through(repo, work, carrier));
+    }
+    Ok(report)
+}
+
+fn demo_through(repo: &Repo, work: &Work, carrier: Carrier) -> Result<()> {
+    let queue = carrier.queue();
+    let suite = format!("demo-{queue}");
+    let mut stack = Stack::of_suite_on(repo, &suite, Platform::Workerd, carrier)?;
     stack.start_edge()?;
     stack.start_executor(work)?;
-    let mut report = Report::default();
-    let output = work.output(demo::driver(&stack, Queue::default())?.arg("--json"));
-    let line = output.and_then(|output| demo::result_line(&output).map(str::to_owned));
-    report.case("two people write and run a program", line.map(drop));
-    Ok(report)
+    let output = work.output(demo::driver(&stack)?.arg("--json"))?;
+    let result: Value = serde_json::from_str(demo::result_line(&output)?)?;
+    ensure!(result["queue"] == queue.name(), "another queue: {result}");
+    let ran = result["languages"].as_object().map_or(0, |ran| ran.len());
+    ensure!(
+        ran == LANGUAGES,
+        "{ran} languages, not {LANGUAGES}: {result}"
+    );
+    Ok(())
 }
 
 fn test_files(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<OsString>> {
