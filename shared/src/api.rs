@@ -175,7 +175,7 @@ pub struct TransferSession {
 }
 
 /// `GET /sessions/{id}/content` → 200: the document as its room has it now, with its `ETag`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionContent {

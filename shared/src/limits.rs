@@ -57,7 +57,9 @@ pub const DESCRIPTION_CHARS_MAX: usize = 500;
 pub const PARTICIPANTS: RangeInclusive<u32> = 1..=50;
 /// Participants that a session allows unless it says otherwise (CC-SESS-09).
 pub const PARTICIPANTS_DEFAULT: u32 = 10;
-/// Bytes of the main file that a session is created with.
+/// Characters of what is searched for in titles and descriptions.
+pub const SEARCH_CHARS_MAX: usize = 100;
+/// Bytes of the main file that a session is created with, or that is written over REST.
 pub const CONTENT_BYTES_MAX: usize = 256 * 1024;
 
 // ---- Rooms ----

@@ -11,7 +11,7 @@ pub enum Role {
     Viewer,
     /// Reads, edits and runs.
     Editor,
-    /// An editor who may also change the session's settings.
+    /// An editor who may also change the session's settings, and who is in it with which role.
     Admin,
     /// The admin who may delete the session and edits it while it is locked. One per session.
     Owner,
@@ -59,6 +59,32 @@ impl Role {
         self >= Self::Admin
     }
 
+    /// May change the role of a participant with the role `target`, or remove them: an admin those
+    /// below. So nobody touches the owner, and admins do not throw each other out.
+    #[must_use]
+    pub fn may_manage(self, target: Self) -> bool {
+        self.may_administer() && target < self
+    }
+
+    /// May give somebody the role `granted`: an admin one not above their own, and nobody the
+    /// owner's, which is handed over and not given.
+    #[must_use]
+    pub fn may_grant(self, granted: Self) -> bool {
+        self.may_administer() && granted <= self && granted != Self::Owner
+    }
+
+    /// May hand the session over to another participant (CC-RBAC-03).
+    #[must_use]
+    pub fn may_transfer(self) -> bool {
+        self == Self::Owner
+    }
+
+    /// May leave the session. It has an owner at all times.
+    #[must_use]
+    pub fn may_leave(self) -> bool {
+        self != Self::Owner
+    }
+
     /// May delete the session.
     #[must_use]
     pub fn may_delete(self) -> bool {
@@ -76,6 +102,47 @@ mod tests {
         assert!(!Role::Admin.may_edit(true));
         assert!(Role::Editor.may_edit(false));
         assert!(!Role::Viewer.may_edit(false));
+    }
+
+    /// Over all pairs: who (row) may manage, and may grant, which role (column).
+    #[test]
+    fn admins_manage_those_below_them_and_grant_up_to_their_own_role() {
+        const ROLES: [Role; 4] = [Role::Viewer, Role::Editor, Role::Admin, Role::Owner];
+        let (yes, no) = (true, false);
+        let manage = [
+            [no, no, no, no],
+            [no, no, no, no],
+            [yes, yes, no, no],
+            [yes, yes, yes, no],
+        ];
+        let grant = [
+            [no, no, no, no],
+            [no, no, no, no],
+            [yes, yes, yes, no],
+            [yes, yes, yes, no],
+        ];
+        for (row, who) in ROLES.into_iter().enumerate() {
+            for (column, other) in ROLES.into_iter().enumerate() {
+                assert_eq!(
+                    who.may_manage(other),
+                    manage[row][column],
+                    "{who:?} manages {other:?}"
+                );
+                assert_eq!(
+                    who.may_grant(other),
+                    grant[row][column],
+                    "{who:?} grants {other:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_owner_hands_over_and_only_the_owner_stays() {
+        for role in [Role::Viewer, Role::Editor, Role::Admin] {
+            assert!(role.may_leave() && !role.may_transfer(), "{role:?}");
+        }
+        assert!(Role::Owner.may_transfer() && !Role::Owner.may_leave());
     }
 
     #[test]

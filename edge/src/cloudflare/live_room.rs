@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use codecrafter_shared::api::SessionContent;
 use codecrafter_shared::id::SessionId;
 use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
@@ -16,8 +17,8 @@ use super::db::ObjectDb;
 use super::js;
 use super::rooms::Visitor;
 use crate::ports::{Clock as _, Db, DbError, Rng};
-use crate::room::calls::Content;
-use crate::room::{Audience, Connection, ConnectionId, Input, Output, Room, shard, store};
+use crate::room::write::Written;
+use crate::room::{Audience, Connection, ConnectionId, Input, Output, Room, Step, shard, store};
 
 /// The room of a session.
 pub struct LiveRoom {
@@ -25,6 +26,14 @@ pub struct LiveRoom {
     db: ObjectDb,
     room: Room,
     sockets: BTreeMap<ConnectionId, WebSocket>,
+}
+
+/// What is left to do after an input.
+pub struct Taken {
+    /// When to wake the room, if that has changed.
+    pub wake_at: Option<Timestamp>,
+    /// The answer to [`Input::Write`].
+    pub written: Option<Written>,
 }
 
 impl LiveRoom {
@@ -64,9 +73,9 @@ impl LiveRoom {
         state: &State,
         socket: WebSocket,
         visitor: Visitor,
-    ) -> Result<Option<Timestamp>, DbError> {
+    ) -> Result<Taken, DbError> {
         let id = ConnectionId(u64::from_le_bytes((&WorkerRng as &dyn Rng).bytes()));
-        let outputs = self.step(Input::Connect {
+        let step = self.step(Input::Connect {
             id,
             principal: visitor.principal,
             app_frames: visitor.app_frames,
@@ -82,31 +91,30 @@ impl LiveRoom {
         };
         accepted.map_err(|error| DbError::Failed(js::describe(&error)))?;
         self.sockets.insert(id, socket);
-        Ok(self.perform(outputs))
+        Ok(self.perform(step))
     }
 
-    /// Takes an input in, stores what it changes, and then does what follows. Gives when to wake
-    /// the room, if that has changed.
+    /// Takes an input in, stores what it changes, and then does what follows.
     ///
     /// # Errors
     /// What the database says. This room is then not to be used any more.
-    pub fn take(&mut self, input: Input<'_>) -> Result<Option<Timestamp>, DbError> {
-        let outputs = self.step(input)?;
-        Ok(self.perform(outputs))
+    pub fn take(&mut self, input: Input<'_>) -> Result<Taken, DbError> {
+        let step = self.step(input)?;
+        Ok(self.perform(step))
     }
 
-    fn step(&mut self, input: Input<'_>) -> Result<Vec<Output>, DbError> {
+    fn step(&mut self, input: Input<'_>) -> Result<Step, DbError> {
         if self.room.needs_document(&input) {
             self.provide_document()?;
         }
         let step = self.room.step(WorkerClock.now(), input);
         now(store::persist(&self.db, self.session, &step.changes))?;
-        Ok(step.outputs)
+        Ok(step)
     }
 
-    fn perform(&mut self, outputs: Vec<Output>) -> Option<Timestamp> {
+    fn perform(&mut self, step: Step) -> Taken {
         let mut wake_at = None;
-        for output in outputs {
+        for output in step.outputs {
             match output {
                 Output::Send { to, frame } => {
                     if let Some(socket) = self.sockets.get(&to) {
@@ -123,14 +131,15 @@ impl LiveRoom {
                 Output::WakeAt(at) => wake_at = Some(at),
             }
         }
-        wake_at
+        let written = step.written;
+        Taken { wake_at, written }
     }
 
     /// The document as it stands.
     ///
     /// # Errors
     /// What the database says. This room is then not to be used any more.
-    pub fn content(&mut self) -> Result<Content, DbError> {
+    pub fn content(&mut self) -> Result<SessionContent, DbError> {
         if self.room.document().is_none() {
             self.provide_document()?;
         }

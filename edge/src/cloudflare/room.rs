@@ -8,8 +8,8 @@
 use std::cell::RefCell;
 
 use async_trait::async_trait;
+use codecrafter_shared::api::SessionContent;
 use codecrafter_shared::relay::CloseCode;
-use codecrafter_shared::time::Timestamp;
 use worker::send::{IntoSendFuture as _, SendWrapper};
 // Named by what `durable_object` expands to.
 use worker::wasm_bindgen;
@@ -19,15 +19,15 @@ use worker::{
 };
 
 use super::alarm::Alarm;
-use super::live_room::{self, LiveRoom};
 use super::glue;
+use super::live_room::{self, LiveRoom, Taken};
 use super::object;
 use super::rooms::{CONNECT, VISITOR, Visitor};
 use crate::error::Refusal;
 use crate::ports::DbError;
 use crate::room::Input;
-use crate::room::calls::Content;
 use crate::room::shard::{self, RoomHost};
+use crate::room::write::Written;
 
 /// A session's realtime side.
 #[durable_object]
@@ -134,19 +134,20 @@ impl Room {
         }
     }
 
-    async fn take(&self, input: Input<'_>) -> Result<(), DbError> {
+    async fn take(&self, input: Input<'_>) -> Result<Option<Written>, DbError> {
         let taken = self.live(|live| live.take(input));
         self.finish(taken).await
     }
 
     /// Sets the alarm if the room wished for it. A room that could not store or load is dropped,
     /// as it may be ahead of what is stored, and its sockets connect anew.
-    async fn finish(&self, taken: Result<Option<Timestamp>, DbError>) -> Result<(), DbError> {
+    async fn finish(&self, taken: Result<Taken, DbError>) -> Result<Option<Written>, DbError> {
         match taken {
-            Ok(None) => Ok(()),
-            Ok(Some(wake_at)) => {
-                self.alarm.ring_at(Some(wake_at)).await;
-                Ok(())
+            Ok(taken) => {
+                if taken.wake_at.is_some() {
+                    self.alarm.ring_at(taken.wake_at).await;
+                }
+                Ok(taken.written)
             }
             Err(error) => {
                 tracing::error!(cause = %error, "a room was dropped");
@@ -184,11 +185,11 @@ struct Host<'a>(SendWrapper<&'a Room>);
 
 #[async_trait]
 impl RoomHost for Host<'_> {
-    async fn feed(&self, input: Input<'_>) -> Result<(), Refusal> {
+    async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal> {
         Ok(self.0.take(input).into_send().await?)
     }
 
-    async fn content(&self) -> Result<Content, Refusal> {
+    async fn content(&self) -> Result<SessionContent, Refusal> {
         Ok(self.0.live(LiveRoom::content)?)
     }
 }

@@ -24,6 +24,13 @@ pub struct AccessNotice {
     pub participants: Vec<(UserId, Role)>,
 }
 
+impl AccessNotice {
+    fn role_of(&self, user: UserId) -> Option<Role> {
+        let listed = self.participants.iter().find(|(listed, _)| *listed == user);
+        listed.map(|(_, role)| *role)
+    }
+}
+
 /// What the room knows about access.
 #[derive(Debug, Default)]
 pub(super) struct Access {
@@ -52,6 +59,15 @@ impl Access {
         self.newest.as_ref().is_some_and(|notice| notice.locked)
     }
 
+    /// The role of somebody who comes without a token, by the newest notice.
+    pub(super) fn role_of(&self, user: UserId) -> Result<Role, CloseCode> {
+        let notice = self.newest.as_ref().ok_or(CloseCode::NotFound)?;
+        if notice.deleted {
+            return Err(CloseCode::NotFound);
+        }
+        notice.role_of(user).ok_or(CloseCode::Forbidden)
+    }
+
     /// The principal as it is to be treated now: what its token says, unless a newer notice says
     /// something else.
     pub(super) fn admit(&self, mut principal: Principal) -> Result<Principal, CloseCode> {
@@ -62,12 +78,9 @@ impl Access {
             return Err(CloseCode::NotFound);
         }
         if principal.access_version < notice.access_version {
-            let listed = notice
-                .participants
-                .iter()
-                .find(|(user, _)| *user == principal.user_id);
-            let (_, role) = listed.ok_or(CloseCode::Forbidden)?;
-            principal.role = *role;
+            principal.role = notice
+                .role_of(principal.user_id)
+                .ok_or(CloseCode::Forbidden)?;
             principal.access_version = notice.access_version;
         }
         Ok(principal)

@@ -1,7 +1,8 @@
 //! What the front and the Directory ask a room.
 
-use codecrafter_shared::job::{Report, SourceFile};
-use serde::{Deserialize, Serialize};
+use codecrafter_shared::api::{SessionContent, WriteContent};
+use codecrafter_shared::id::UserId;
+use codecrafter_shared::job::Report;
 
 use super::AccessNotice;
 use crate::shard::calls;
@@ -28,15 +29,17 @@ calls! {
     } -> ();
 
     /// The document as it stands.
-    "/content" => ReadContent {} -> Content;
-}
+    "/content" => ReadContent {} -> SessionContent;
 
-/// A document's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Content {
-    /// The main file.
-    pub content: String,
-    /// Further files, by path.
-    pub files: Vec<SourceFile>,
+    /// Writes over the document, as an edit that everybody in the room sees; gives what it is then.
+    "/write" => WriteText {
+        /// Who writes; may edit, by the notice.
+        user_id: UserId,
+        /// Who may do what, by the Directory that has just been asked.
+        notice: AccessNotice,
+        /// What is wanted; valid.
+        request: WriteContent,
+        /// Tags of the texts that it may take the place of; any text if none.
+        expected: Option<Vec<String>>,
+    } -> SessionContent;
 }

@@ -4,19 +4,23 @@
 
 use std::collections::BTreeMap;
 
+use codecrafter_shared::api::{SessionContent, WriteContent};
 use codecrafter_shared::document::{FILES_MAP, MAIN_TEXT};
+use codecrafter_shared::job::SourceFile;
 use codecrafter_shared::limits::DOCUMENT_BYTES_MAX;
 use yrs::updates::decoder::Decode as _;
 use yrs::updates::encoder::Encode as _;
 use yrs::{
-    ClientID, Doc, GetString as _, Map as _, OffsetKind, Options, Out, ReadTxn as _, StateVector,
-    Text as _, Transact as _, Update, WriteTxn as _, diff_updates_v1,
+    ClientID, Doc, GetString as _, Map as _, MapRef, OffsetKind, Options, Out, ReadTxn as _,
+    StateVector, Text as _, TextPrelim, TextRef, Transact as _, TransactionMut, Update,
+    WriteTxn as _, diff_updates_v1,
 };
 
 use super::gate::{self, Verdict, Weight};
 use super::place::Places;
 use super::read::Malformed;
 use super::scan::{self, Caps};
+use super::write::{splice, utf16_len};
 
 /// The most that a room holds: `yrs` needs up to 200 bytes of memory for a struct, and
 /// [`Places`] up to 100 more.
@@ -28,8 +32,11 @@ const HEAVIEST: Weight = Weight {
 
 /// The client that writes a session's first content. Clients draw theirs from 2^32.
 const FIRST_CLIENT: u64 = 1;
-/// The room's own client id. It never edits: the first content comes by a document of its own.
-const ROOM_CLIENT: u64 = 2;
+/// The client that writes for those without a socket ([`Document::write`]), while nothing of the
+/// room is in quarantine. One and the same for all of them, as each client of a document is
+/// carried along for ever. It must not use a clock twice: so a room that has lost a part of what it
+/// wrote, which its clients may know, goes on as another client.
+const WRITING_CLIENT: u64 = 2;
 
 /// A Yjs document, and how heavy it is.
 #[derive(Debug)]
@@ -67,6 +74,8 @@ pub(super) enum Refusal {
     Gap,
     /// The document would become too heavy.
     TooLarge,
+    /// It would write over something that is not text.
+    NotText,
     /// `yrs` gave up half way: this document is not to be used any more.
     Damaged,
 }
@@ -89,12 +98,9 @@ impl Document {
     /// The empty document.
     #[must_use]
     pub fn new() -> Self {
-        let mut options = Options::with_client_id(ClientID::new(ROOM_CLIENT));
-        options.offset_kind = OffsetKind::Utf16;
-        // Removing formats that have lost their text is an edit; the clients make it.
-        options.cleanup_formatting = false;
         Self {
-            doc: Doc::with_options(options),
+            // It never edits: what the room itself writes comes by a document of its own.
+            doc: doc(WRITING_CLIENT),
             places: Places::default(),
             weight: Weight::default(),
         }
@@ -245,7 +251,7 @@ impl Document {
         if content.is_empty() || !self.is_blank() {
             return Ok(Integrated::NOTHING);
         }
-        let first = Doc::with_client_id(FIRST_CLIENT);
+        let first = doc(FIRST_CLIENT);
         let update = {
             let mut transaction = first.transact_mut();
             let text = transaction.get_or_insert_text(MAIN_TEXT);
@@ -253,5 +259,97 @@ impl Document {
             transaction.encode_update_v1()
         };
         self.integrate(&update)
+    }
+
+    /// The whole text: main file, and further files sorted by path.
+    #[must_use]
+    pub fn read(&self) -> SessionContent {
+        let files = self.files().into_iter();
+        SessionContent {
+            content: self.content(),
+            files: files
+                .map(|(path, content)| SourceFile { path, content })
+                .collect(),
+        }
+    }
+
+    /// Makes the text what is wanted, by the smallest edit. `lost` is how many pieces of the room
+    /// were ever put into quarantine.
+    ///
+    /// The edit is made in a copy, and comes through the gate like everybody else's: so it is
+    /// weighed before anything has changed, and known to [`Places`].
+    pub(super) fn write(
+        &mut self,
+        wanted: &WriteContent,
+        lost: u64,
+    ) -> Result<Integrated, Refusal> {
+        let WriteContent { content, files } = wanted;
+        let state = self.doc.transact().encode_diff_v1(&StateVector::default());
+        let state = Update::decode_v1(&state).map_err(|_| Refusal::Damaged)?;
+        let copy = doc(WRITING_CLIENT.saturating_add(lost));
+        if copy.transact_mut().apply_update(state).is_err() {
+            return Err(Refusal::Damaged);
+        }
+        let update = {
+            let mut transaction = copy.transact_mut();
+            if let Some(content) = content {
+                let text = transaction.get_or_insert_text(MAIN_TEXT);
+                if !write_text(&text, &mut transaction, content) {
+                    return Err(Refusal::NotText);
+                }
+            }
+            if let Some(files) = files {
+                let map = transaction.get_or_insert_map(FILES_MAP);
+                write_files(&map, &mut transaction, files);
+            }
+            transaction.commit();
+            if !transaction.has_changes() {
+                return Ok(Integrated::NOTHING);
+            }
+            transaction.encode_update_v1()
+        };
+        self.integrate(&update)
+    }
+}
+
+fn doc(client: u64) -> Doc {
+    let mut options = Options::with_client_id(ClientID::new(client));
+    options.offset_kind = OffsetKind::Utf16;
+    // Removing formats that have lost their text is an edit; the clients make it.
+    options.cleanup_formatting = false;
+    Doc::with_options(options)
+}
+
+/// Makes `text` what is wanted, if it holds nothing but text: positions in anything else are not
+/// those of its string, and `yrs` panics at what it does not find.
+fn write_text(text: &TextRef, transaction: &mut TransactionMut<'_>, wanted: &str) -> bool {
+    let present = text.get_string(transaction);
+    if text.len(transaction) != utf16_len(&present) {
+        return false;
+    }
+    if let Some(splice) = splice(&present, wanted) {
+        text.remove_range(transaction, splice.at, splice.removed);
+        text.insert(transaction, splice.at, splice.inserted);
+    }
+    true
+}
+
+/// Makes `map` hold these files and nothing else. What is not text gives way to a new text.
+fn write_files(map: &MapRef, transaction: &mut TransactionMut<'_>, wanted: &[SourceFile]) {
+    let present: Vec<String> = map.keys(transaction).map(str::to_owned).collect();
+    for path in present {
+        if wanted.iter().all(|file| file.path != path) {
+            map.remove(transaction, &path);
+        }
+    }
+    for file in wanted {
+        let written = match map.get(transaction, &file.path) {
+            Some(Out::YText(text)) => write_text(&text, transaction, &file.content),
+            _ => false,
+        };
+        if !written {
+            let text = TextPrelim::new(file.content.as_str());
+            map.insert(transaction, file.path.as_str(), text);
+        }
     }
 }

@@ -13,6 +13,8 @@ use super::connection::{Connection, ConnectionId, Principal};
 use super::document::{Document, Integrated, Refusal};
 use super::frame::{self, FrameError, Message};
 use super::run::LiveRun;
+use super::tag::tag;
+use super::write::{NotWritten, Write, Written};
 use super::{Audience, Change, Input, Output, Step};
 
 /// Bytes of a stored row; a database takes 1 MB (E3).
@@ -55,6 +57,8 @@ pub struct LoadedDocument {
     pub tail_rows: u64,
     /// Their bytes.
     pub tail_bytes: usize,
+    /// Pieces of the room that were ever put into quarantine.
+    pub lost: u64,
 }
 
 /// A room. See the [module](super) for what a caller has to do with it.
@@ -97,7 +101,7 @@ impl Room {
                         Ok(Message::SyncStep1(_) | Message::SyncStep2(_) | Message::Update(_))
                     )
             }
-            Input::Initialise { .. } => true,
+            Input::Initialise { .. } | Input::Write(_) => true,
             _ => false,
         };
         needs && self.document.is_none()
@@ -158,6 +162,7 @@ impl Room {
             }
             Input::Notice(notice) => self.notice(now, notice, &mut step),
             Input::Initialise { content } => self.initialise(now, content, &mut step),
+            Input::Write(write) => step.written = Some(self.write(now, write, &mut step)),
             Input::Report(report) => {
                 if let Some(content) = self.run.report(report) {
                     step.outputs.push(Output::Broadcast {
@@ -381,7 +386,7 @@ impl Room {
             },
             Err(Refusal::Malformed(_)) => return fault(sender),
             Err(Refusal::TooLarge) => return Err(CloseCode::TooLarge),
-            Err(Refusal::Damaged) => {
+            Err(Refusal::Damaged | Refusal::NotText) => {
                 self.document = None;
                 return Err(CloseCode::Malformed);
             }
@@ -466,6 +471,41 @@ impl Room {
         {
             // Content of a session fits into a row or a state, so this does not fail.
             let _ = self.keep(now, None, update, None, step);
+        }
+    }
+
+    /// Writes for somebody without a socket, who may do what a socket of theirs might.
+    fn write(&mut self, now: Timestamp, write: Write<'_>, step: &mut Step) -> Written {
+        self.notice(now, write.notice.clone(), step);
+        let role = self.access.role_of(write.user_id);
+        let role = role.map_err(|code| match code {
+            CloseCode::NotFound => NotWritten::Deleted,
+            _ => NotWritten::Forbidden,
+        })?;
+        if !role.may_edit(self.access.locked()) {
+            return Err(NotWritten::Forbidden);
+        }
+        let loaded = self.document.as_mut().ok_or(NotWritten::Damaged)?;
+        if let Some(expected) = write.expected
+            && !expected.contains(&tag(&loaded.document.read()))
+        {
+            return Err(NotWritten::Changed);
+        }
+        match loaded.document.write(write.request, loaded.lost) {
+            Ok(integrated) => {
+                if let Some(update) = integrated.update {
+                    self.keep(now, Some(write.user_id), update, None, step)
+                        .map_err(|_| NotWritten::TooLarge)?;
+                }
+                let document = self.document().ok_or(NotWritten::Damaged)?;
+                Ok(document.read())
+            }
+            Err(Refusal::TooLarge) => Err(NotWritten::TooLarge),
+            Err(Refusal::NotText) => Err(NotWritten::NotText),
+            Err(Refusal::Malformed(_) | Refusal::Gap | Refusal::Damaged) => {
+                self.document = None;
+                Err(NotWritten::Damaged)
+            }
         }
     }
 

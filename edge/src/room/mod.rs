@@ -17,7 +17,8 @@
 //!
 //! Modules in the order in which a frame meets them: [`frame`] parses it, [`access`] says what
 //! its sender may do, [`gate`] with [`scan`], [`read`] and [`place`] let it through or not, [`document`]
-//! integrates it, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides.
+//! integrates it, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides, and
+//! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket.
 
 mod access;
 mod awareness;
@@ -34,13 +35,16 @@ mod run;
 mod scan;
 pub mod shard;
 pub mod store;
+pub mod tag;
 #[cfg(test)]
 mod tests;
+pub mod write;
 
 use codecrafter_shared::id::UserId;
 use codecrafter_shared::job::Report;
 use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
+use write::{Write, Written};
 
 pub use access::AccessNotice;
 pub use connection::{Connection, ConnectionId, Principal};
@@ -80,6 +84,8 @@ pub enum Input<'a> {
         /// The main file.
         content: &'a str,
     },
+    /// Somebody without a socket writes; [`Step::written`] says what became of it.
+    Write(Write<'a>),
     /// An executor reports on an execution of the session. Harmless to repeat.
     Report(&'a Report),
     /// The time of [`Output::WakeAt`] has come, or any other time.
@@ -94,6 +100,8 @@ pub struct Step {
     pub changes: Vec<Change>,
     /// To be performed in order, after the changes are stored.
     pub outputs: Vec<Output>,
+    /// The answer to [`Input::Write`], to be given after the changes are stored.
+    pub written: Option<Written>,
 }
 
 /// What the adapter has to do.

@@ -6,29 +6,33 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use codecrafter_shared::api::SessionContent;
+use codecrafter_shared::error::{ErrorCode, FieldError};
 use codecrafter_shared::id::SessionId;
-use codecrafter_shared::job::SourceFile;
+use codecrafter_shared::limits;
 
-use super::calls::{Content, Initialise, ReadContent, TakeNotice, TakeReports};
-use super::{Input, Room, store};
+use super::calls::{Initialise, ReadContent, TakeNotice, TakeReports, WriteText};
+use super::write::{NotWritten, Write, Written};
+use super::{Document, Input, Room, store};
 use crate::error::Refusal;
-use crate::ports::{Clock, Db, ShardResponse};
+use crate::ports::{Clock, Db, DbError, ShardResponse};
 use crate::shard::{Call, answer, no_such_call, received};
 
 /// A place where one room lives.
 #[async_trait]
 pub trait RoomHost: Send + Sync {
-    /// Gives the room an input: its changes are stored, then its outputs performed.
+    /// Gives the room an input: its changes are stored, then its outputs performed. Gives
+    /// [`Step::written`](super::Step::written).
     ///
     /// # Errors
     /// Those of the database; the room is then as it was stored last.
-    async fn feed(&self, input: Input<'_>) -> Result<(), Refusal>;
+    async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal>;
 
     /// The document as it stands.
     ///
     /// # Errors
     /// Those of the database.
-    async fn content(&self) -> Result<Content, Refusal>;
+    async fn content(&self) -> Result<SessionContent, Refusal>;
 }
 
 /// Answers one call.
@@ -42,13 +46,14 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
                     content: &call.content,
                 })
                 .await
+                .map(drop)
             }
             .await,
         ),
         TakeNotice::PATH => answer(
             async {
                 let call: TakeNotice = received(body)?;
-                host.feed(Input::Notice(call.notice)).await
+                host.feed(Input::Notice(call.notice)).await.map(drop)
             }
             .await,
         ),
@@ -63,7 +68,43 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
             .await,
         ),
         ReadContent::PATH => answer(host.content().await),
+        WriteText::PATH => answer(async { write(host, &received(body)?).await }.await),
         _ => no_such_call(),
+    }
+}
+
+async fn write(host: &dyn RoomHost, call: &WriteText) -> Result<SessionContent, Refusal> {
+    let write = Input::Write(Write {
+        user_id: call.user_id,
+        notice: &call.notice,
+        request: &call.request,
+        expected: call.expected.as_deref(),
+    });
+    let written = host.feed(write).await?;
+    written.unwrap_or(Err(NotWritten::Damaged)).map_err(refusal)
+}
+
+fn refusal(why: NotWritten) -> Refusal {
+    let field = |field: &str, message: String| {
+        let field = field.into();
+        Refusal::fields(vec![FieldError { field, message }])
+    };
+    match why {
+        NotWritten::Deleted => Refusal::new(ErrorCode::SessionNotFound),
+        NotWritten::Forbidden => {
+            Refusal::with_detail(ErrorCode::Forbidden, "needs the right to edit")
+        }
+        NotWritten::Changed => Refusal::new(ErrorCode::ContentChanged),
+        NotWritten::TooLarge => {
+            let max = limits::DOCUMENT_BYTES_MAX;
+            let what = "is too much: the document and its history are at most";
+            field("content", format!("{what} {max} bytes"))
+        }
+        NotWritten::NotText => field(
+            "content",
+            "cannot take the place of what is not text; remove that in the room".into(),
+        ),
+        NotWritten::Damaged => Refusal::retry_after(ErrorCode::Unavailable, 1),
     }
 }
 
@@ -91,19 +132,30 @@ impl StoredRoom {
     }
 }
 
+/// How often an input is given to the room anew because another one was stored in between. Each
+/// time one of those that are under way comes through.
+const TRIES_MAX: u32 = 20;
+
 #[async_trait]
 impl RoomHost for StoredRoom {
-    async fn feed(&self, input: Input<'_>) -> Result<(), Refusal> {
-        let mut room = self.open().await?;
-        if room.needs_document(&input) {
-            self.load(&mut room).await?;
+    async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal> {
+        for _ in 0..TRIES_MAX {
+            let mut room = self.open().await?;
+            if room.needs_document(&input) {
+                self.load(&mut room).await?;
+            }
+            // Nobody is connected, so there is nobody to send the outputs to.
+            let step = room.step(self.clock.now(), input.clone());
+            match store::persist(&*self.db, self.session, &step.changes).await {
+                Ok(()) => return Ok(step.written),
+                Err(DbError::Busy) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        // Nobody is connected, so there is nobody to send the outputs to.
-        let step = room.step(self.clock.now(), input);
-        Ok(store::persist(&*self.db, self.session, &step.changes).await?)
+        Err(DbError::Busy.into())
     }
 
-    async fn content(&self) -> Result<Content, Refusal> {
+    async fn content(&self) -> Result<SessionContent, Refusal> {
         let mut room = self.open().await?;
         self.load(&mut room).await?;
         Ok(read(&room))
@@ -112,13 +164,6 @@ impl RoomHost for StoredRoom {
 
 /// The text of a room whose document was provided.
 #[must_use]
-pub fn read(room: &Room) -> Content {
-    let files = room.files().unwrap_or_default();
-    Content {
-        content: room.content().unwrap_or_default(),
-        files: files
-            .into_iter()
-            .map(|(path, content)| SourceFile { path, content })
-            .collect(),
-    }
+pub fn read(room: &Room) -> SessionContent {
+    room.document().map(Document::read).unwrap_or_default()
 }

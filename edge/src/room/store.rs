@@ -126,7 +126,9 @@ fn read_access(row: &Row) -> Result<AccessNotice, DbError> {
 /// Stores the changes of a step, all or none.
 ///
 /// # Errors
-/// What the database says. The room must then be dropped: it is ahead of what is stored.
+/// What the database says; [`DbError::Busy`] also if another room of the same session has stored
+/// a change of the document since this one was loaded, which happens only where a room is loaded
+/// for each input ([`super::shard::StoredRoom`]). The room must then be dropped: it is ahead of what is stored.
 pub async fn persist(db: &dyn Db, room: SessionId, changes: &[Change]) -> Result<(), DbError> {
     if changes.is_empty() {
         return Ok(());
@@ -148,26 +150,27 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
             actor,
             data,
         } => {
-            // A second writer would get the same number, and fail here.
-            let sql = "INSERT INTO room_update (room, seq, at, actor, data) VALUES (?, ?, ?, ?, ?)";
-            let data = data.clone().into();
-            tx.execute(
-                sql,
-                [
-                    room.into(),
-                    number(*seq),
-                    (*at).into(),
-                    (*actor).into(),
-                    data,
-                ],
-            )
-            .await?;
+            let sql = "INSERT INTO room_update (room, seq, at, actor, data)
+                       SELECT ?1, ?2, ?3, ?4, ?5 WHERE ?2 >
+                       coalesce((SELECT base_seq FROM room_head WHERE room = ?1), 0)
+                       ON CONFLICT DO NOTHING RETURNING seq";
+            let key = [room.into(), number(*seq), (*at).into(), (*actor).into()];
+            let values = key.into_iter().chain([data.clone().into()]);
+            tx.first(sql, values).await?.ok_or(DbError::Busy)?;
         }
         Change::Compact {
             generation,
             base_seq,
             parts,
         } => {
+            // An update of that number is somebody else's, and not in this state.
+            let sql = "SELECT seq FROM room_update WHERE room = ? AND seq >= ? LIMIT 1";
+            let after = tx.first(sql, [room.into(), number(*base_seq)]).await?;
+            let sql = "SELECT generation FROM room_head WHERE room = ? AND generation >= ?";
+            let newer = tx.first(sql, [room.into(), number(*generation)]).await?;
+            if after.is_some() || newer.is_some() {
+                return Err(DbError::Busy);
+            }
             let sql = "INSERT INTO room_snapshot (room, generation, part, data)
                        VALUES (?, ?, ?, ?)";
             for (part, data) in (0_i64..).zip(parts) {
@@ -268,7 +271,7 @@ pub async fn load_document(
             Err(why) => loader.quarantine(piece, &why).await?,
         }
     }
-    loader.end().await?;
+    loaded.lost = loader.end().await?;
     Ok(loaded)
 }
 
@@ -277,6 +280,7 @@ fn why(refusal: Refusal) -> String {
         Refusal::Malformed(malformed) => malformed.to_string(),
         Refusal::Gap => "something before it is missing".into(),
         Refusal::TooLarge => "the document is too large with it".into(),
+        Refusal::NotText => "it writes over what is not text".into(),
         Refusal::Damaged => "it does not fit the document".into(),
     }
 }
@@ -332,8 +336,9 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Notes that the load has come to its end.
-    async fn end(&self) -> Result<(), DbError> {
+    /// Notes that the load has come to its end; gives how many pieces were ever put into
+    /// quarantine.
+    async fn end(&self) -> Result<u64, DbError> {
         let room = self.room;
         let ended = self.db.transaction(|tx| async move {
             tx.execute(
@@ -341,7 +346,9 @@ impl Loader<'_> {
                 [room.into()],
             )
             .await?;
-            Ok(())
+            let sql = "SELECT count(*) AS lost FROM room_quarantine WHERE room = ? AND part = 0";
+            let lost = tx.first(sql, [room.into()]).await?;
+            lost.map_or(Ok(0), |row| row.get("lost"))
         });
         ended.await
     }

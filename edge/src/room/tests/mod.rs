@@ -7,5 +7,6 @@ mod fixtures;
 mod hostile;
 mod runs;
 mod storage;
-mod support;
+pub mod support;
 mod sync;
+mod write;

@@ -134,7 +134,7 @@ async fn a_state_takes_the_place_of_updates() {
         let parts = vec![state_of(&updates)];
         let compact = Change::Compact {
             generation,
-            base_seq: 6,
+            base_seq: 5 + generation,
             parts,
         };
         store::persist(&rooms.db, room, &[compact]).await.unwrap();
@@ -145,6 +145,40 @@ async fn a_state_takes_the_place_of_updates() {
         2,
         "one older state is kept"
     );
+}
+
+/// On a platform without lasting memory, two inputs at a time each load the room and store what
+/// they made of it.
+#[tokio::test]
+async fn of_two_changes_to_the_same_document_the_second_is_refused() {
+    let rooms = Rooms::new().await;
+    let room = session(1);
+    let updates = letters(4);
+    let append = |seq, update: usize| Change::AppendUpdate {
+        seq,
+        at: START,
+        actor: None,
+        data: updates[update].clone(),
+    };
+    let compact = |generation, base_seq, known: usize| Change::Compact {
+        generation,
+        base_seq,
+        parts: vec![state_of(&updates[..known])],
+    };
+    rooms.append(room, 1, &updates[0]).await;
+    rooms.append(room, 2, &updates[1]).await;
+    for late in [append(2, 2), compact(1, 2, 2), compact(1, 1, 1)] {
+        let stored = store::persist(&rooms.db, room, &[late]).await;
+        assert_eq!(stored, Err(DbError::Busy));
+    }
+    let stored = store::persist(&rooms.db, room, &[compact(1, 3, 3)]).await;
+    assert_eq!(stored, Ok(()));
+    for late in [append(3, 2), append(1, 0), compact(1, 3, 3)] {
+        let stored = store::persist(&rooms.db, room, &[late]).await;
+        assert_eq!(stored, Err(DbError::Busy));
+    }
+    rooms.append(room, 4, &updates[3]).await;
+    assert_eq!(rooms.load(room, START).await.document.content(), "abcd");
 }
 
 #[tokio::test]
@@ -232,6 +266,10 @@ async fn a_state_that_cannot_be_read_gives_way_to_the_one_before() {
         "numbers are not used again"
     );
     assert_eq!(rooms.quarantined("malformed").await, 1);
+    assert_eq!(
+        loaded.lost, 1,
+        "the room itself writes as another client from now on"
+    );
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use yrs::{
 
 use crate::room::frame::{self, Message};
 use crate::room::read::Reader;
+use crate::room::write::Written;
 use crate::room::{
     AccessNotice, Audience, Change, Connection, ConnectionId, Document, Input, LoadedDocument,
     Output, Principal, Room, Stored,
@@ -113,6 +114,7 @@ impl Kept {
             last_seq: self.updates.keys().last().copied().unwrap_or(self.base_seq),
             tail_rows: u64::try_from(self.updates.len()).unwrap(),
             tail_bytes: self.updates.values().map(Vec::len).sum(),
+            lost: 0,
         }
     }
 }
@@ -132,6 +134,7 @@ pub struct World {
     pub kept: Kept,
     pub sockets: BTreeMap<ConnectionId, Socket>,
     pub wake_at: Option<Timestamp>,
+    pub written: Option<Written>,
     next: u64,
 }
 
@@ -143,6 +146,7 @@ impl World {
             kept: Kept::default(),
             sockets: BTreeMap::new(),
             wake_at: None,
+            written: None,
             next: 0,
         }
     }
@@ -159,6 +163,7 @@ impl World {
         for output in &step.outputs {
             self.perform(output);
         }
+        self.written = step.written;
         step.outputs
     }
 
