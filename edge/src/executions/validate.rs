@@ -28,33 +28,9 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
     if let Some(language) = language {
         fields.language("language", language);
     }
-    source(fields, "code", code.as_deref().unwrap_or_default());
-    if files.len() >= limits::SOURCE_FILES_MAX {
-        let max = limits::SOURCE_FILES_MAX;
-        fields.wrong(
-            "files",
-            format!("is at most {max} files, the main file included"),
-        );
-    }
-    let mut bytes = code.as_ref().map_or(0, String::len);
-    for (index, file) in files.iter().enumerate() {
-        path(fields, &format!("files[{index}].path"), &file.path);
-        source(fields, &format!("files[{index}].content"), &file.content);
-        if files
-            .iter()
-            .take(index)
-            .any(|other| other.path.eq_ignore_ascii_case(&file.path))
-        {
-            fields.wrong(&format!("files[{index}].path"), "is there twice");
-        }
-        bytes = bytes.saturating_add(file.content.len());
-    }
-    if bytes > limits::SOURCE_BYTES_MAX {
-        fields.wrong(
-            "files",
-            format!("is at most {} bytes in all", limits::SOURCE_BYTES_MAX),
-        );
-    }
+    let code = code.as_deref().unwrap_or_default();
+    fields.source("code", code);
+    fields.files("files", code.len(), files);
     if stdin
         .as_ref()
         .is_some_and(|stdin| stdin.len() > limits::STDIN_BYTES_MAX)
@@ -77,33 +53,6 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
         }
     }
     run_limits(fields, wanted.as_ref())
-}
-
-fn source(fields: &mut Fields, field: &str, text: &str) {
-    if text.len() > limits::SOURCE_FILE_BYTES_MAX {
-        fields.wrong(
-            field,
-            format!("is at most {} bytes", limits::SOURCE_FILE_BYTES_MAX),
-        );
-    }
-}
-
-/// Relative, of plain parts: nothing that a shell, a compiler or a file system reads otherwise.
-fn path(fields: &mut Fields, field: &str, path: &str) {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let part = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('-')
-            && !matches!(part, "." | "..")
-            && part.chars().all(plain)
-    };
-    if path.len() > limits::PATH_BYTES_MAX || !path.split('/').all(part) {
-        let max = limits::PATH_BYTES_MAX;
-        fields.wrong(
-            field,
-            format!("is a relative path of at most {max} bytes, its parts of A–Z a–z 0–9 . _ -"),
-        );
-    }
 }
 
 fn run_limits(fields: &mut Fields, wanted: Option<&RequestedLimits>) -> RunLimits {
