@@ -1,5 +1,7 @@
 //! The language table (X7): which ids exist, and how a host runs each.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A language that the system knows by name.
@@ -75,20 +77,42 @@ pub struct LanguageRow {
     pub main_file: String,
     /// The program and arguments that print the version; its first line is reported.
     pub version: Vec<String>,
-    /// The compiler and its arguments; none for languages that run their source.
+    /// The compiler and its arguments; none for languages that run their source. The argument
+    /// `{sources}` stands for every file of the job that [`LanguageRow::sources`] names, the main
+    /// file first; `{heap_mib}` anywhere for the stage's heap, see [`LanguageRow::heap_percent`].
     #[serde(default)]
     pub compile: Option<Vec<String>>,
-    /// The program and arguments that run the main file; a job's arguments follow.
+    /// The program and arguments that run the main file, with the same placeholders; a job's
+    /// arguments follow.
     pub run: Vec<String>,
-    /// Environment of compiler and program, beside `PATH`, `HOME` and `LANG`.
+    /// Environment of compiler and program, beside `PATH`, `HOME` and `LANG`. `{heap_mib}` stands
+    /// for the same as in arguments.
     #[serde(default)]
-    pub env: std::collections::BTreeMap<String, String>,
+    pub env: BTreeMap<String, String>,
+    /// How the names of source files end, with the dot; for `{sources}`.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Files that a job gets unless it brings its own, by their paths.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// The share of the memory limit that `{heap_mib}` is, in percent, 1–100. The rest is for
+    /// what a runtime needs beside its heap, so that its collector works before the kernel must.
+    #[serde(default = "whole")]
+    pub heap_percent: u8,
+    /// What the runtime writes to standard error as it ends a program for lack of memory. A run
+    /// that ended badly with it near the end of its standard error met the memory limit.
+    #[serde(default)]
+    pub out_of_memory: Option<String>,
     /// Less memory than this is not given, whatever a job asks for, in bytes.
     #[serde(default)]
     pub memory_floor_bytes: u64,
-    /// Processes and threads that the runtime itself needs.
+    /// Fewer processes and threads than this are not given: what the runtime itself needs.
     #[serde(default)]
     pub processes_floor: u32,
+}
+
+fn whole() -> u8 {
+    100
 }
 
 /// What a link says of a language that its host can run.

@@ -111,10 +111,12 @@ pub const WALL_MS_DEFAULT: u32 = 10_000;
 pub const MEMORY_BYTES: RangeInclusive<u64> = (16 << 20)..=(512 << 20);
 /// Memory of a run unless it says otherwise.
 pub const MEMORY_BYTES_DEFAULT: u64 = 128 << 20;
-/// Bytes of each of stdout and stderr that are kept.
+/// Bytes of each of stdout and stderr that are kept: of more, the first half and the last.
 pub const OUTPUT_BYTES: RangeInclusive<u32> = 1024..=(256 * 1024);
 /// Bytes of each of stdout and stderr that are kept unless the execution says otherwise.
 pub const OUTPUT_BYTES_DEFAULT: u32 = 64 * 1024;
+/// How many times as much as is kept of it a run may write to one stream; more ends the run.
+pub const OUTPUT_BYTES_FACTOR: u32 = 16;
 /// Processes and threads of a run, the language's own floor aside.
 pub const PROCESSES: RangeInclusive<u32> = 1..=128;
 /// Processes and threads of a run unless it says otherwise.
