@@ -11,6 +11,7 @@
 pub mod contract;
 mod embedded;
 mod live;
+pub mod rabbitmq;
 mod store;
 
 use std::error::Error;
@@ -22,6 +23,7 @@ use codecrafter_shared::job::{Control, Job, Report};
 
 pub use embedded::Embedded;
 pub use live::LiveReports;
+pub use rabbitmq::RabbitMq;
 
 /// A job that was handed out more often than this is not run again: whatever it does to the host,
 /// it has done it often enough. The queue still hands it out, so that somebody can say so.

@@ -19,12 +19,14 @@ use super::{Published, Queue};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Makes a `#[tokio::test]` of every promise. `$empty` is an expression that gives an empty
-/// `Arc<dyn Queue>` and something that is kept until the test is over.
+/// `Arc<dyn Queue>` and something that is kept until the test is over. What needs a service is
+/// ignored unless asked for: `queue_contract!(empty().await, ignore = "needs a service")`.
 #[macro_export]
 macro_rules! queue_contract {
-    ($empty:expr; $($promise:ident),+ $(,)?) => {
+    ($empty:expr, $attribute:meta; $($promise:ident),+ $(,)?) => {
         $(
             #[tokio::test]
+            #[$attribute]
             async fn $promise() {
                 let (queue, _kept) = $empty;
                 $crate::queue::contract::$promise(queue).await;
@@ -32,7 +34,10 @@ macro_rules! queue_contract {
         )+
     };
     ($empty:expr) => {
-        $crate::queue_contract! { $empty;
+        $crate::queue_contract! { $empty, cfg(test) }
+    };
+    ($empty:expr, $attribute:meta) => {
+        $crate::queue_contract! { $empty, $attribute;
             a_job_is_handed_out_as_it_was_published,
             jobs_are_handed_out_oldest_first,
             a_job_is_held_by_one_worker_only,

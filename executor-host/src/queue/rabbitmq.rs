@@ -1,0 +1,568 @@
+//! The queue on a RabbitMQ broker, which several hosts share: one link and any number of workers
+//! (X4, X8). `docs/queue.md` describes what is on the broker and how to look at it.
+//!
+//! ```text
+//! link ── publish ─▶ jobs ── take ─▶ worker ── store_result ─▶ results ── take_results ─▶ link
+//!                     ▲ │ given back with a delay
+//!                     │ ▼
+//!                  jobs.delayed.*      what cannot be read, or came back too often ─▶ dead
+//! ```
+//!
+//! `line` opens connections and channels, `topology` declares what is on the broker, `publish`
+//! and `message` are the two ends of a message, `jobs` and `results` hand out, `feed` listens to
+//! broadcasts, `memory` knows what AMQP does not tell. After a loss every call fails until the
+//! broker is there again, and then works again: nothing has to be opened anew by the caller.
+
+mod address;
+mod feed;
+mod jobs;
+mod line;
+mod memory;
+mod message;
+mod publish;
+mod results;
+mod topology;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use codecrafter_shared::id::{AttemptId, ExecutionId};
+use codecrafter_shared::job::{Control, Job, Report};
+use lapin::Channel;
+use lapin::options::QueueDeclareOptions;
+use lapin::protocol::AMQPSoftError;
+use lapin::types::{AMQPValue, FieldTable};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::feed::Feed;
+use self::jobs::Jobs;
+use self::line::{Kept, Line, Setup, Trouble};
+use self::memory::{Done, Known};
+use self::message::Message;
+use self::publish::{DELIVERIES, Outgoing, REASON};
+use self::results::{Lent, Results};
+use self::topology::Broadcast;
+use super::{ControlFeed, Delivery, Depth, Hold, Published, Queue, QueueError, StoredResult};
+use crate::clock;
+
+pub use address::{Address, AddressError};
+pub use topology::{DELIVERY_LIMIT, Prefix, PrefixError};
+
+/// How often the broker is asked whether there is room, while there was none: jobs of others come
+/// to their end unnoticed.
+const ROOM_EVERY: Duration = Duration::from_secs(2);
+/// The longest reason that is written on a dead letter.
+const REASON_BYTES_MAX: usize = 512;
+
+/// A queue on a broker. Nothing is opened before it is needed.
+pub struct RabbitMq {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    prefix: Prefix,
+    sending: Arc<Line>,
+    receiving: Arc<Line>,
+    /// What must arrive.
+    confirmed: Arc<Kept>,
+    /// What need not, and must not wait either.
+    loose: Kept,
+    counting: Kept,
+    jobs: Arc<Jobs>,
+    results: Arc<Results>,
+    /// Open for as long as this process is the link.
+    place: tokio::sync::Mutex<Option<Channel>>,
+    running: AtomicU32,
+    job_settled: Notify,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    jobs: Known<ExecutionId>,
+    results: Known<AttemptId>,
+    done: Done,
+}
+
+impl RabbitMq {
+    /// The queue under `prefix` at `address`.
+    #[must_use]
+    pub fn new(address: Address, prefix: Prefix) -> Self {
+        let sending = Line::new(address.clone(), "sending");
+        let receiving = Line::new(address, "receiving");
+        let kept = |line, setup| Kept::new(line, &prefix, setup);
+        let jobs = kept(&receiving, Setup::Prefetch(1));
+        let results = kept(&receiving, Setup::Prefetch(results::HELD_MAX));
+        let inner = Inner {
+            confirmed: Arc::new(kept(&sending, Setup::Confirms)),
+            loose: kept(&sending, Setup::Plain),
+            counting: kept(&receiving, Setup::Plain),
+            jobs: Jobs::new(jobs, prefix.jobs()),
+            results: Results::new(results, prefix.results()),
+            place: tokio::sync::Mutex::new(None),
+            running: AtomicU32::new(0),
+            job_settled: Notify::new(),
+            memory: Mutex::default(),
+            sending,
+            receiving,
+            prefix,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// What waits under `prefix` at `address`. Nothing is made there; what does not exist is
+    /// empty. What others have in their hands cannot be seen.
+    ///
+    /// # Errors
+    ///
+    /// When the broker is not there, or refuses.
+    pub async fn inspect(address: Address, prefix: &Prefix) -> Result<Depth, QueueError> {
+        let line = Line::new(address, "counting");
+        let counted = async {
+            let mut counts = Vec::new();
+            for name in prefix.durable() {
+                // A question about a queue that is not there closes the channel.
+                counts.push((name.clone(), ready(&line.channel().await?, &name).await?));
+            }
+            Ok(depth(prefix, &counts))
+        };
+        let counted = counted.await;
+        line.close().await;
+        counted.map_err(failed("be read"))
+    }
+
+    /// Passes live reports on to the link, wherever it is. They may get lost.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection; the reports are lost then.
+    pub async fn send_live(&self, reports: &[Report]) -> Result<(), QueueError> {
+        self.tell(Broadcast::Live, &reports)
+            .await
+            .map_err(failed("pass live reports on"))
+    }
+
+    /// The live reports that workers send from now on. Only the link may ask: with this it takes
+    /// the one place that there is for a link.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection, and when another process is the link.
+    pub async fn live(&self) -> Result<Heard<Vec<Report>>, QueueError> {
+        self.inner.be_the_link().await.map_err(failed("listen"))?;
+        self.listen(Broadcast::Live).await
+    }
+
+    /// Tells the link what this worker can do.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection.
+    pub async fn announce(&self, content: &(impl Serialize + Sync)) -> Result<(), QueueError> {
+        self.tell(Broadcast::Workers, content)
+            .await
+            .map_err(failed("announce this worker"))
+    }
+
+    /// What workers announce from now on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection.
+    pub async fn announcements<T>(&self) -> Result<Heard<T>, QueueError> {
+        self.listen(Broadcast::Workers).await
+    }
+
+    /// Says goodbye to the broker, which then hands out again what this process has in hand.
+    pub async fn close(&self) {
+        self.inner.receiving.close().await;
+        self.inner.sending.close().await;
+    }
+
+    async fn tell(
+        &self,
+        broadcast: Broadcast,
+        content: &(impl Serialize + Sync),
+    ) -> Result<(), Trouble> {
+        let message = Outgoing::told(self.inner.prefix.exchange(broadcast), content)?;
+        message.send(&self.inner.loose.get().await?).await
+    }
+
+    async fn listen<T>(&self, broadcast: Broadcast) -> Result<Heard<T>, QueueError> {
+        let (line, prefix) = (&self.inner.receiving, &self.inner.prefix);
+        let feed = Feed::open(line, prefix, broadcast).await;
+        Ok(Heard {
+            feed: feed.map_err(failed("listen"))?,
+            content: std::marker::PhantomData,
+        })
+    }
+}
+
+#[async_trait]
+impl Queue for RabbitMq {
+    async fn publish(&self, job: &Job) -> Result<Published, QueueError> {
+        let (inner, execution) = (&self.inner, job.execution_id);
+        if inner.memory().jobs.begin(execution, Instant::now()) {
+            return Ok(Published::AlreadyQueued);
+        }
+        let kept = inner.keep(inner.prefix.jobs(), job).await;
+        let mut memory = inner.memory();
+        match kept {
+            Ok(()) => memory.jobs.confirm(&execution),
+            Err(_) => drop(memory.jobs.forget(&execution)),
+        }
+        drop(memory);
+        kept.map_err(failed("keep a job"))?;
+        Ok(Published::Queued)
+    }
+
+    async fn take(&self) -> Result<Delivery, QueueError> {
+        loop {
+            let message = self.inner.jobs.next().await;
+            let message = message.map_err(failed("hand out a job"))?;
+            if self.inner.memory().done.contains(&message.id) {
+                let _ = message.ack().await;
+                continue;
+            }
+            match serde_json::from_slice::<Job>(&message.body) {
+                Ok(job) => {
+                    let (execution, count) = (job.execution_id, message.count);
+                    let held = HeldJob::new(&self.inner, execution, message);
+                    return Ok(Delivery::new(job, count, Box::new(held)));
+                }
+                Err(error) => {
+                    self.inner.bury(message, &error.to_string()).await?;
+                }
+            }
+        }
+    }
+
+    async fn store_result(&self, report: &Report) -> Result<(), QueueError> {
+        let (inner, attempt) = (&self.inner, report.attempt_id);
+        if inner.memory().results.begin(attempt, Instant::now()) {
+            return Ok(());
+        }
+        let kept = inner.keep(inner.prefix.results(), report).await;
+        let mut memory = inner.memory();
+        match kept {
+            Ok(()) => memory.results.confirm(&attempt),
+            Err(_) => drop(memory.results.forget(&attempt)),
+        }
+        drop(memory);
+        kept.map_err(failed("keep a result"))
+    }
+
+    async fn take_results(&self, max: usize) -> Result<Vec<StoredResult>, QueueError> {
+        let inner = &self.inner;
+        inner
+            .be_the_link()
+            .await
+            .map_err(failed("hand out results"))?;
+        loop {
+            let lent = inner.results.next(max).await;
+            let mut readable = Vec::new();
+            for lent in lent.map_err(failed("hand out results"))? {
+                match serde_json::from_slice::<Report>(lent.body()) {
+                    Ok(report) => {
+                        inner.settled(report.execution_id);
+                        let attempt = report.attempt_id;
+                        let inner = Arc::clone(inner);
+                        let held = HeldResult {
+                            inner,
+                            attempt,
+                            lent,
+                        };
+                        readable.push(StoredResult::new(report, Box::new(held)));
+                    }
+                    Err(error) => inner.bury(lent, &error.to_string()).await?,
+                }
+            }
+            if !readable.is_empty() {
+                return Ok(readable);
+            }
+        }
+    }
+
+    async fn send_control(&self, control: &Control) -> Result<(), QueueError> {
+        let exchange = self.inner.prefix.exchange(Broadcast::Control);
+        let sent = async {
+            Outgoing::told(exchange, control)?
+                .confirmed(&self.inner.confirmed)
+                .await
+        };
+        sent.await.map_err(failed("pass a control message on"))
+    }
+
+    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError> {
+        let heard: Heard<Control> = self.listen(Broadcast::Control).await?;
+        Ok(Box::new(heard))
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        self.inner.depth().await.map_err(failed("be counted"))
+    }
+
+    async fn room(&self, capacity: u32) -> Result<u32, QueueError> {
+        let inner = &self.inner;
+        // Jobs that another link's results would come between are better not leased.
+        inner.be_the_link().await.map_err(failed("make room"))?;
+        loop {
+            let mut settled = std::pin::pin!(inner.job_settled.notified());
+            settled.as_mut().enable();
+            let depth = self.depth().await?;
+            let known = inner.memory().jobs.len(Instant::now());
+            let known = u32::try_from(known).unwrap_or(u32::MAX);
+            // The broker knows what waits, also from before this process; we know what we sent
+            // and did not see end, wherever it runs.
+            let taken = known.max(depth.ready.saturating_add(depth.running));
+            match capacity.saturating_sub(taken) {
+                0 => tokio::select! {
+                    () = settled => {}
+                    () = tokio::time::sleep(ROOM_EVERY) => {}
+                },
+                free => return Ok(free),
+            }
+        }
+    }
+}
+
+impl Inner {
+    async fn keep(&self, queue: String, content: &(impl Serialize + Sync)) -> Result<(), Trouble> {
+        let body = publish::written(content)?;
+        let message = Outgoing::kept(queue, &clock::attempt_id().to_string(), body);
+        message.confirmed(&self.confirmed).await
+    }
+
+    async fn depth(&self) -> Result<Depth, Trouble> {
+        let mut counts = Vec::new();
+        for name in self.prefix.durable() {
+            let channel = self.counting.get().await?;
+            counts.push((name.clone(), ready(&channel, &name).await?));
+        }
+        let mut depth = depth(&self.prefix, &counts);
+        depth.running = self.running.load(Ordering::Relaxed);
+        depth.results = depth.results.saturating_add(self.results.held());
+        if self.is_the_link().await {
+            // What is on its way to us is neither there nor here.
+            let stored = self.memory().results.len(Instant::now());
+            let stored = u32::try_from(stored).unwrap_or(u32::MAX);
+            depth.results = depth.results.max(stored);
+        }
+        Ok(depth)
+    }
+
+    /// Takes the place of the link, unless another process has it. It is lost with the connection.
+    async fn be_the_link(&self) -> Result<(), Trouble> {
+        let mut place = self.place.lock().await;
+        if place.as_ref().is_some_and(|held| held.status().connected()) {
+            return Ok(());
+        }
+        let channel = self.receiving.channel().await?;
+        topology::declare(&channel, &self.prefix).await?;
+        topology::declare_feed(&channel, &self.prefix, Broadcast::Live).await?;
+        *place = Some(channel);
+        Ok(())
+    }
+
+    async fn is_the_link(&self) -> bool {
+        let place = self.place.lock().await;
+        place.as_ref().is_some_and(|held| held.status().connected())
+    }
+
+    /// The execution is over, or at least not ours to wait for any more.
+    fn settled(&self, execution: ExecutionId) {
+        if self.memory().jobs.forget(&execution) {
+            self.job_settled.notify_waiters();
+        }
+    }
+
+    /// Puts a message that cannot be read among the dead letters.
+    async fn bury(&self, message: impl Buried, reason: &str) -> Result<(), QueueError> {
+        let what = "put a message aside";
+        tracing::error!(reason, "put aside an unreadable message");
+        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+        let id = clock::attempt_id().to_string();
+        let letter = Outgoing::kept(self.prefix.dead(), &id, message.body().to_vec())
+            .with_header(REASON, AMQPValue::LongString(reason.into()));
+        letter
+            .confirmed(&self.confirmed)
+            .await
+            .map_err(failed(what))?;
+        message.remove().await.map_err(failed(what))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Nothing panics while it is held.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job in a worker's hands.
+struct HeldJob {
+    inner: Arc<Inner>,
+    execution: ExecutionId,
+    message: Option<Message>,
+}
+
+impl HeldJob {
+    fn new(inner: &Arc<Inner>, execution: ExecutionId, message: Message) -> Self {
+        inner.running.fetch_add(1, Ordering::Relaxed);
+        Self {
+            inner: Arc::clone(inner),
+            execution,
+            message: Some(message),
+        }
+    }
+}
+
+#[async_trait]
+impl Hold for HeldJob {
+    async fn remove(mut self: Box<Self>) -> Result<(), QueueError> {
+        let Some(message) = self.message.take() else {
+            return Ok(());
+        };
+        let id = message.id.clone();
+        if let Err(trouble) = message.ack().await {
+            // It comes again. If it comes to this process, it is not run again.
+            self.inner.memory().done.remember(id);
+            return Err(failed("remove a job")(trouble));
+        }
+        self.inner.settled(self.execution);
+        Ok(())
+    }
+
+    async fn give_back(mut self: Box<Self>, delay: Duration) -> Result<(), QueueError> {
+        let what = "take a job back";
+        let Some(message) = self.message.take() else {
+            return Ok(());
+        };
+        if delay.is_zero() {
+            return message.give_back().await.map_err(failed(what));
+        }
+        let copy = Outgoing::kept(
+            self.inner.prefix.delayed(delay),
+            &message.id,
+            message.body.clone(),
+        )
+        .with_header(DELIVERIES, i64::from(message.count).into());
+        // Should this be dropped in between, there are two of them: more than none.
+        let copied = copy.confirmed(&self.inner.confirmed).await;
+        copied.map_err(failed(what))?;
+        message.ack().await.map_err(failed(what))
+    }
+}
+
+impl Drop for HeldJob {
+    fn drop(&mut self) {
+        self.inner.running.fetch_sub(1, Ordering::Relaxed);
+        self.inner.job_settled.notify_waiters();
+    }
+}
+
+/// A result in a reporter's hands.
+struct HeldResult {
+    inner: Arc<Inner>,
+    attempt: AttemptId,
+    lent: Lent,
+}
+
+#[async_trait]
+impl Hold for HeldResult {
+    async fn remove(self: Box<Self>) -> Result<(), QueueError> {
+        self.lent.ack().await.map_err(failed("remove a result"))?;
+        self.inner.memory().results.forget(&self.attempt);
+        Ok(())
+    }
+
+    async fn give_back(self: Box<Self>, _delay: Duration) -> Result<(), QueueError> {
+        Ok(()) // Dropped: the next reporter gets it.
+    }
+}
+
+/// A message that is about to be buried.
+trait Buried: Send {
+    fn body(&self) -> &[u8];
+    fn remove(self) -> impl Future<Output = Result<(), Trouble>> + Send;
+}
+
+impl Buried for Message {
+    fn body(&self) -> &[u8] {
+        &self.body
+    }
+    fn remove(self) -> impl Future<Output = Result<(), Trouble>> + Send {
+        self.ack()
+    }
+}
+
+impl Buried for Lent {
+    fn body(&self) -> &[u8] {
+        Self::body(self)
+    }
+    fn remove(self) -> impl Future<Output = Result<(), Trouble>> + Send {
+        self.ack()
+    }
+}
+
+/// What is told to everybody, from some moment on, each once and in order.
+pub struct Heard<T> {
+    feed: Feed,
+    content: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Heard<T> {
+    /// Waits for the next.
+    ///
+    /// # Errors
+    ///
+    /// When the connection was lost. That ends it: ask for another.
+    pub async fn next(&mut self) -> Result<T, QueueError> {
+        self.feed.next().await.map_err(failed("listen"))
+    }
+}
+
+#[async_trait]
+impl ControlFeed for Heard<Control> {
+    async fn next(&mut self) -> Result<Control, QueueError> {
+        Self::next(self).await
+    }
+}
+
+/// How many messages wait in the queue `name`; a queue that is not there has none. The channel is
+/// closed then.
+async fn ready(channel: &Channel, name: &str) -> Result<u32, Trouble> {
+    let passive = QueueDeclareOptions::durable().passive();
+    let declared = channel
+        .queue_declare(name.into(), passive, FieldTable::default())
+        .await;
+    match declared {
+        Ok(queue) => Ok(queue.message_count()),
+        Err(error) if topology::soft(&error) == Some(AMQPSoftError::NOTFOUND) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What waits, from the counts of every queue by name.
+fn depth(prefix: &Prefix, counts: &[(String, u32)]) -> Depth {
+    let of = |names: &HashSet<String>| {
+        let named = counts.iter().filter(|(name, _)| names.contains(name));
+        named.map(|(_, count)| count).sum()
+    };
+    Depth {
+        ready: of(&prefix.waiting().into_iter().collect()),
+        running: 0,
+        results: of(&HashSet::from([prefix.results()])),
+        parked: of(&HashSet::from([prefix.dead()])),
+    }
+}
+
+fn failed(what: &'static str) -> impl Fn(Trouble) -> QueueError {
+    move |trouble| QueueError::new(what, trouble)
+}

@@ -1,0 +1,65 @@
+//! What is told to everybody who listens: control messages, live reports, announcements.
+
+use futures_util::StreamExt as _;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Consumer};
+use serde::de::DeserializeOwned;
+
+use super::line::{Line, Trouble};
+use super::topology::{self, Broadcast, Prefix};
+
+/// Messages that a listener holds at a time; more wait at the broker, up to the queue's limit.
+const HELD_MAX: u16 = 64;
+
+/// A listener. Its queue goes with its connection.
+pub(super) struct Feed {
+    consumer: Consumer,
+    // Closed when the feed is dropped.
+    _channel: Channel,
+}
+
+impl Feed {
+    /// Listens from now on.
+    pub(super) async fn open(
+        line: &Line,
+        prefix: &Prefix,
+        broadcast: Broadcast,
+    ) -> Result<Self, Trouble> {
+        let channel = line.channel().await?;
+        topology::declare(&channel, prefix).await?;
+        let queue = topology::declare_feed(&channel, prefix, broadcast).await?;
+        channel
+            .basic_qos(HELD_MAX, BasicQosOptions::default())
+            .await?;
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = channel
+            .basic_consume((&*queue).into(), "feed".into(), options, none)
+            .await?;
+        Ok(Self {
+            consumer,
+            _channel: channel,
+        })
+    }
+
+    /// Waits for the next message that can be read.
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<T, Trouble> {
+        loop {
+            let delivery = match self.consumer.next().await {
+                Some(delivery) => delivery?,
+                None => return Err(Trouble::Lost),
+            };
+            // Parsed before anything is waited for, so that a dropped future loses nothing.
+            let parsed = serde_json::from_slice(&delivery.data);
+            let _ = futures_util::FutureExt::now_or_never(
+                delivery.acker.ack(BasicAckOptions::default()),
+            );
+            match parsed {
+                Ok(content) => return Ok(content),
+                Err(error) => {
+                    tracing::warn!(%error, "passed over a broadcast that cannot be read");
+                }
+            }
+        }
+    }
+}

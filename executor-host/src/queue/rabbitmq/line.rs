@@ -1,0 +1,163 @@
+//! Connections and channels that are opened when they are needed, and opened anew after they
+//! broke. Nothing is retried here: whoever needed the channel gets the error, and asks again later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
+use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::Address;
+use super::topology::{self, Prefix};
+
+/// A broker that does not let us in within this time is away.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// What can go wrong with a broker, in words for an operator. No text has a password in it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("RabbitMQ at {0} is not there: {1}")]
+    Away(String, String),
+    #[error("RabbitMQ has ended the connection or channel: {0}")]
+    Broken(String),
+    #[error(
+        "the {kind} `{name}` is not what this version of executor-host needs: {told}. \
+         Let it run empty, delete it (`rabbitmqctl delete_queue {name}`; an exchange goes with \
+         its vhost or in the management page), and it is made anew; or use another --amqp-prefix"
+    )]
+    Differs {
+        kind: &'static str,
+        name: String,
+        told: String,
+    },
+    #[error(
+        "another link works on `{0}.*` at this broker. There is one link to a prefix: \
+         run this host with --role worker, or use another --amqp-prefix"
+    )]
+    OtherLink(String),
+    #[error("RabbitMQ has no queue `{0}`; it is made anew by the next try")]
+    NoQueue(String),
+    #[error("the queue `{0}` is full")]
+    Full(String),
+    #[error("RabbitMQ did not confirm a message in time{0}")]
+    Unconfirmed(&'static str),
+    #[error("the message cannot be written: {0}")]
+    Unwritable(serde_json::Error),
+    #[error("what was taken is not ours any more, because the connection was lost")]
+    Lost,
+}
+
+impl From<lapin::Error> for Trouble {
+    fn from(error: lapin::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// A connection for one purpose: a publisher that the broker slows down must not keep
+/// acknowledgements waiting.
+pub(super) struct Line {
+    address: Address,
+    purpose: &'static str,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Line {
+    /// A line that is not open yet; `purpose` is what the broker's operator sees.
+    pub(super) fn new(address: Address, purpose: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            address,
+            purpose,
+            connection: Mutex::new(None),
+        })
+    }
+
+    /// A new channel.
+    pub(super) async fn channel(&self) -> Result<Channel, Trouble> {
+        let mut current = self.connection.lock().await;
+        if let Some(connection) = current.as_ref().filter(|open| open.status().connected()) {
+            return Ok(connection.create_channel().await?);
+        }
+        *current = None;
+        let away = |why: String| Trouble::Away(self.address.to_string(), why);
+        let name = format!("codecrafter executor-host {}", self.purpose);
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connecting = Connection::connect_uri(self.address.uri(), properties);
+        let connection = timeout(CONNECT_MAX, connecting)
+            .await
+            .map_err(|_| away("no answer".into()))?
+            .map_err(|error| away(error.to_string()))?;
+        let channel = connection.create_channel().await?;
+        *current = Some(connection);
+        Ok(channel)
+    }
+
+    /// Says goodbye, so that the broker need not wait for what does not come.
+    pub(super) async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take() {
+            let _ = timeout(CONNECT_MAX, connection.close(200, "done".into())).await;
+        }
+    }
+}
+
+/// How a kept channel is set up.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Setup {
+    /// The broker confirms what is published on it.
+    Confirms,
+    /// Nothing.
+    Plain,
+    /// Each consumer on it holds at most so many messages.
+    Prefetch(u16),
+}
+
+/// A channel that is kept, with everything declared that it may need.
+pub(super) struct Kept {
+    line: Arc<Line>,
+    prefix: Prefix,
+    setup: Setup,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl Kept {
+    pub(super) fn new(line: &Arc<Line>, prefix: &Prefix, setup: Setup) -> Self {
+        Self {
+            line: Arc::clone(line),
+            prefix: prefix.clone(),
+            setup,
+            channel: Mutex::new(None),
+        }
+    }
+
+    /// The channel, opened anew if it is not open any more.
+    pub(super) async fn get(&self) -> Result<Channel, Trouble> {
+        let mut kept = self.channel.lock().await;
+        if let Some(channel) = kept.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        *kept = None;
+        let channel = self.line.channel().await?;
+        topology::declare(&channel, &self.prefix).await?;
+        match self.setup {
+            Setup::Confirms => {
+                channel
+                    .confirm_select(ConfirmSelectOptions::default())
+                    .await?;
+            }
+            Setup::Plain => {}
+            Setup::Prefetch(messages) => {
+                channel
+                    .basic_qos(messages, BasicQosOptions::default())
+                    .await?;
+            }
+        }
+        *kept = Some(channel.clone());
+        Ok(channel)
+    }
+
+    /// Gives the channel up: something on it does not answer.
+    pub(super) async fn reset(&self) {
+        *self.channel.lock().await = None;
+    }
+}

@@ -1,0 +1,124 @@
+//! Messages on their way out: confirmed by the broker, or an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::BasicPublishOptions;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::line::{Kept, Trouble};
+
+/// A broker that is short of memory or disk confirms nothing until it is not.
+const CONFIRM_MAX: Duration = Duration::from_secs(10);
+
+/// `delivery_mode` of what survives a restart of the broker.
+const PERSISTENT: u8 = 2;
+const TRANSIENT: u8 = 1;
+
+/// How often a copy of a job was handed out before the copy was made.
+pub(super) const DELIVERIES: &str = "codecrafter-deliveries";
+/// Why a message is among the dead letters, where the broker does not say so in `x-death`.
+pub(super) const REASON: &str = "codecrafter-reason";
+
+/// Something to send.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    /// Empty for the exchange that knows every queue by its name.
+    exchange: String,
+    key: String,
+    body: Vec<u8>,
+    properties: BasicProperties,
+}
+
+impl Outgoing {
+    /// A message that is kept in `queue`. Its id tells it from any other.
+    pub(super) fn kept(queue: String, id: &str, body: Vec<u8>) -> Self {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(id.into());
+        Self {
+            exchange: String::new(),
+            key: queue,
+            body,
+            properties,
+        }
+    }
+
+    /// A message to everybody who listens to `exchange`.
+    pub(super) fn told(exchange: String, content: &impl Serialize) -> Result<Self, Trouble> {
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(TRANSIENT);
+        Ok(Self {
+            exchange,
+            key: String::new(),
+            body: written(content)?,
+            properties,
+        })
+    }
+
+    /// The same with one header, which replaces any other.
+    pub(super) fn with_header(mut self, name: &str, value: AMQPValue) -> Self {
+        let mut headers = FieldTable::default();
+        headers.insert(name.into(), value);
+        self.properties = self.properties.with_headers(headers);
+        self
+    }
+
+    /// Sends it without waiting for anything but room in the connection.
+    pub(super) async fn send(&self, channel: &Channel) -> Result<(), Trouble> {
+        let (exchange, key) = ((&*self.exchange).into(), (&*self.key).into());
+        let options = BasicPublishOptions::default();
+        channel
+            .basic_publish(exchange, key, options, &self.body, self.properties.clone())
+            .await?;
+        Ok(())
+    }
+
+    /// Sends it, and returns once the broker has it in a queue. It is sent even if nobody waits for
+    /// it any more.
+    pub(super) async fn confirmed(self, kept: &Arc<Kept>) -> Result<(), Trouble> {
+        let kept = Arc::clone(kept);
+        // Not in the caller's hands: a confirmation that nobody fetches is kept for ever.
+        let sent = tokio::spawn(async move {
+            let channel = kept.get().await?;
+            let confirmed = timeout(CONFIRM_MAX, self.confirmed_on(&channel)).await;
+            let result = confirmed.unwrap_or_else(|_| Err(Trouble::Unconfirmed("")));
+            if matches!(result, Err(Trouble::Unconfirmed(_) | Trouble::NoQueue(_))) {
+                kept.reset().await;
+            }
+            result
+        });
+        sent.await
+            .unwrap_or(Err(Trouble::Unconfirmed(": the process is ending")))
+    }
+
+    async fn confirmed_on(&self, channel: &Channel) -> Result<(), Trouble> {
+        let (exchange, key) = ((&*self.exchange).into(), (&*self.key).into());
+        let options = BasicPublishOptions {
+            // A queue must be there; a listener need not.
+            mandatory: self.exchange.is_empty(),
+            ..BasicPublishOptions::default()
+        };
+        let sent = channel
+            .basic_publish(exchange, key, options, &self.body, self.properties.clone())
+            .await?;
+        match sent.await? {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(Trouble::NoQueue(self.key.clone())),
+            Confirmation::Nack(_) => Err(Trouble::Full(self.key.clone())),
+            Confirmation::NotRequested => {
+                Err(Trouble::Unconfirmed(": this channel has no confirmations"))
+            }
+        }
+    }
+}
+
+/// `content` as the body of a message.
+pub(super) fn written(content: &impl Serialize) -> Result<Vec<u8>, Trouble> {
+    serde_json::to_vec(content).map_err(Trouble::Unwritable)
+}

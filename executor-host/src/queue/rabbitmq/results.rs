@@ -1,0 +1,175 @@
+//! Results on their way to the link: one consumer for as long as the process is the link. What a
+//! reporter drops goes to the next reporter here, not back to the broker, and keeps its place.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use lapin::Consumer;
+use lapin::options::BasicConsumeOptions;
+use lapin::types::FieldTable;
+use tokio::sync::{Mutex, Notify};
+
+use super::line::{Kept, Trouble};
+use super::message::Message;
+
+/// Results that this process holds at a time; more wait at the broker.
+pub(super) const HELD_MAX: u16 = 64;
+
+/// The consumer of the queue of results.
+pub(super) struct Results {
+    channel: Kept,
+    queue: String,
+    consumer: Mutex<Option<Consumer>>,
+    here: StdMutex<VecDeque<Message>>,
+    returned: Notify,
+    lent: AtomicU32,
+}
+
+impl Results {
+    /// `channel` gives its consumer at most [`HELD_MAX`] messages at a time.
+    pub(super) fn new(channel: Kept, queue: String) -> Arc<Self> {
+        Arc::new(Self {
+            channel,
+            queue,
+            consumer: Mutex::new(None),
+            here: StdMutex::default(),
+            returned: Notify::new(),
+            lent: AtomicU32::new(0),
+        })
+    }
+
+    /// Waits for messages, and lends up to `max` of them, oldest first.
+    pub(super) async fn next(self: &Arc<Self>, max: usize) -> Result<Vec<Lent>, Trouble> {
+        let mut current = self.consumer.lock().await;
+        loop {
+            let mut returned = pin!(self.returned.notified());
+            returned.as_mut().enable();
+            let consumer = match &mut *current {
+                Some(consumer) => consumer,
+                none => {
+                    let opened = self.open().await?;
+                    none.insert(opened)
+                }
+            };
+            let mut arrived = self.fetch_arrived(consumer);
+            if arrived.is_ok() {
+                let lent = self.lend(max);
+                if !lent.is_empty() {
+                    return Ok(lent);
+                }
+                arrived = tokio::select! {
+                    next = consumer.next() => self.arrived(next),
+                    () = returned => Ok(()),
+                };
+            }
+            if let Err(trouble) = arrived {
+                *current = None;
+                self.channel.reset().await;
+                return Err(trouble);
+            }
+        }
+    }
+
+    /// Results that this process has from the broker and that are not settled.
+    pub(super) fn held(&self) -> u32 {
+        // If somebody waits for messages right now, they are fetched there.
+        if let Ok(mut current) = self.consumer.try_lock()
+            && let Some(consumer) = &mut *current
+        {
+            // Trouble is told to the next who waits: the consumer goes on telling it.
+            let _ = self.fetch_arrived(consumer);
+        }
+        let here = u32::try_from(self.here().len()).unwrap_or(u32::MAX);
+        here.saturating_add(self.lent.load(Ordering::Relaxed))
+    }
+
+    async fn open(&self) -> Result<Consumer, Trouble> {
+        self.here().clear(); // They went back with the channel on which they came.
+        let channel = self.channel.get().await?;
+        let (queue, options) = ((&*self.queue).into(), BasicConsumeOptions::default());
+        let tag = "results".into();
+        let none = FieldTable::default();
+        Ok(channel.basic_consume(queue, tag, options, none).await?)
+    }
+
+    /// Takes in what the connection has received, without waiting.
+    fn fetch_arrived(&self, consumer: &mut Consumer) -> Result<(), Trouble> {
+        while let Some(next) = consumer.next().now_or_never() {
+            self.arrived(next)?;
+        }
+        Ok(())
+    }
+
+    fn arrived(
+        &self,
+        next: Option<lapin::Result<lapin::message::Delivery>>,
+    ) -> Result<(), Trouble> {
+        match next {
+            Some(Ok(delivery)) => {
+                self.here().push_back(Message::new(delivery));
+                Ok(())
+            }
+            Some(Err(error)) => Err(error.into()),
+            None => Err(Trouble::NoQueue(self.queue.clone())),
+        }
+    }
+
+    fn lend(self: &Arc<Self>, max: usize) -> Vec<Lent> {
+        let mut here = self.here();
+        let count = here.len().min(max);
+        let lend = |message| {
+            self.lent.fetch_add(1, Ordering::Relaxed);
+            Lent {
+                message: Some(message),
+                results: Arc::clone(self),
+            }
+        };
+        here.drain(..count).map(lend).collect()
+    }
+
+    fn here(&self) -> MutexGuard<'_, VecDeque<Message>> {
+        // Nothing panics while it is held.
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A message in the hands of one reporter. Dropping it lets the next one have it.
+pub(super) struct Lent {
+    message: Option<Message>,
+    results: Arc<Results>,
+}
+
+impl Lent {
+    pub(super) fn body(&self) -> &[u8] {
+        self.message.as_ref().map_or(&[], |message| &message.body)
+    }
+
+    /// Removes it from the broker.
+    pub(super) async fn ack(mut self) -> Result<(), Trouble> {
+        match self.message.take() {
+            Some(message) => {
+                // Counted until the acknowledgement is under way.
+                let acknowledged = message.ack().await;
+                self.results.lent.fetch_sub(1, Ordering::Relaxed);
+                acknowledged
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(message) = self.message.take() else {
+            return;
+        };
+        self.results.lent.fetch_sub(1, Ordering::Relaxed);
+        if message.is_ours() {
+            self.results.here().push_front(message);
+            self.results.returned.notify_waiters();
+        }
+    }
+}

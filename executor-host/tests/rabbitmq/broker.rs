@@ -1,0 +1,121 @@
+//! A broker of a test's own, to be killed.
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use lapin::{Connection, ConnectionProperties};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use crate::bench::until;
+
+const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/// A RabbitMQ node in a folder of its own. Dropping it ends it.
+pub struct Broker {
+    pub url: String,
+    ports: [u16; 3],
+    folder: TempDir,
+    node: Child,
+    /// The node would start one by itself, which outlived it.
+    name_server: Child,
+}
+
+impl Broker {
+    pub async fn start() -> Self {
+        assert!(
+            Path::new(SERVER).exists(),
+            "there is no {SERVER}: install rabbitmq-server"
+        );
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let folder = TempDir::new().unwrap();
+        let path = folder.path();
+        let config = format!(
+            "listeners.tcp.local = 127.0.0.1:{}\nraft.wal_max_size_bytes = 64000000\n",
+            ports[0]
+        );
+        std::fs::write(path.join("rabbitmq.conf"), config).unwrap();
+        std::fs::write(path.join("enabled_plugins"), "[].").unwrap();
+        let name_server = Command::new("epmd")
+            .args(["-address", "127.0.0.1", "-port", &ports[2].to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until(|| async { TcpStream::connect(("127.0.0.1", ports[2])).await.ok() }).await;
+        let broker = Self {
+            url: format!("amqp://127.0.0.1:{}", ports[0]),
+            node: spawn(path, ports),
+            name_server,
+            ports,
+            folder,
+        };
+        broker.ready().await;
+        broker
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        // The whole group: the node is a child of a script.
+        let group = format!("-{}", self.node.id());
+        let killed = Command::new("kill").args(["-KILL", "--", &group]).status();
+        assert!(killed.unwrap().success());
+        self.node.wait().unwrap();
+    }
+
+    pub async fn start_again(&mut self) {
+        self.node = spawn(self.folder.path(), self.ports);
+        self.ready().await;
+    }
+
+    async fn ready(&self) {
+        until(|| async {
+            let connected = Connection::connect(&self.url, ConnectionProperties::default()).await;
+            connected.ok()
+        })
+        .await;
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.node.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.kill();
+        }
+        let _ = self.name_server.kill();
+        let _ = self.name_server.wait();
+    }
+}
+
+fn spawn(folder: &Path, [port, distribution, names]: [u16; 3]) -> Child {
+    let log = std::fs::File::create(folder.join("output")).unwrap();
+    Command::new(SERVER)
+        .env("HOME", folder)
+        .env("RABBITMQ_NODENAME", format!("codecrafter-{port}@localhost"))
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", port.to_string())
+        .env("RABBITMQ_DIST_PORT", distribution.to_string())
+        .env("ERL_EPMD_PORT", names.to_string())
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
+        .env("RABBITMQ_LOG_BASE", folder.join("log"))
+        .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq.conf"))
+        .env(
+            "RABBITMQ_ENABLED_PLUGINS_FILE",
+            folder.join("enabled_plugins"),
+        )
+        .env("RABBITMQ_PID_FILE", folder.join("pid"))
+        .env(
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "-kernel inet_dist_use_interface {127,0,0,1}",
+        )
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}

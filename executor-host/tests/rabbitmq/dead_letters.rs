@@ -1,0 +1,93 @@
+//! What no worker can do anything with.
+
+use executor_host::queue::contract::{job, result};
+use executor_host::queue::rabbitmq::DELIVERY_LIMIT;
+use executor_host::queue::{Published, Queue as _};
+use lapin::options::QueueDeleteOptions;
+
+use crate::bench::{Bench, again, soon, text, until};
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_message_that_cannot_be_read_is_put_aside_at_first_sight_with_its_reason() {
+    let bench = Bench::new().await;
+    let queue = bench.queue();
+    queue.depth().await.unwrap();
+    for of in ["jobs", "results"] {
+        bench.put(of, b"{\"").await;
+    }
+    queue.publish(&job(1)).await.unwrap();
+    queue.store_result(&result(1)).await.unwrap();
+    assert_eq!(soon(queue.take()).await.unwrap().job, job(1));
+    let stored = soon(queue.take_results(9)).await.unwrap();
+    assert_eq!(stored[0].report, result(1));
+    assert_eq!(queue.depth().await.unwrap().parked, 2);
+    for _ in 0..2 {
+        let (body, headers) = bench.dead_letter().await;
+        assert_eq!(body, b"{\"");
+        let reason = text(&headers, "codecrafter-reason");
+        assert!(reason.contains("EOF"), "{reason}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_job_that_no_worker_survives_ends_among_the_dead_letters() {
+    let bench = Bench::new().await;
+    let queue = bench.queue();
+    queue.publish(&job(1)).await.unwrap();
+    let limit = u32::try_from(DELIVERY_LIMIT).unwrap();
+    for count in 1..=limit + 1 {
+        let delivery = soon(queue.take()).await.unwrap();
+        assert_eq!(delivery.count, count);
+        drop(delivery);
+    }
+    let (body, headers) = bench.dead_letter().await;
+    assert_eq!(body, serde_json::to_vec(&job(1)).unwrap());
+    assert_eq!(text(&headers, "x-first-death-reason"), "delivery_limit");
+    assert_eq!(bench.ready("jobs").await, Some(0));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_message_for_a_queue_that_is_gone_is_an_error_and_the_queue_comes_back() {
+    let bench = Bench::new().await;
+    let queue = bench.queue();
+    assert_eq!(queue.publish(&job(1)).await.unwrap(), Published::Queued);
+    let delivery = soon(queue.take()).await.unwrap();
+    let channel = bench.channel().await;
+    let delete = QueueDeleteOptions::default();
+    let deleted = channel.queue_delete(bench.name("jobs").into(), delete);
+    deleted.await.unwrap();
+    let error = queue.publish(&job(2)).await.expect_err("unroutable");
+    let shown = format!("{error:?}");
+    assert!(shown.contains(&bench.name("jobs")), "{shown}");
+    again(async || queue.publish(&job(2)).await).await;
+    drop(delivery);
+    assert_eq!(again(async || queue.take().await).await.job, job(2));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_worker_that_waits_when_its_queue_is_deleted_is_told_and_may_wait_again() {
+    let bench = Bench::new().await;
+    let queue = std::sync::Arc::new(bench.queue());
+    queue.depth().await.unwrap();
+    let waiting = tokio::spawn({
+        let queue = std::sync::Arc::clone(&queue);
+        async move { queue.take().await.map(|delivery| delivery.job) }
+    });
+    let channel = bench.channel().await;
+    let name = bench.name("jobs");
+    until(|| async {
+        let passive = lapin::options::QueueDeclareOptions::durable().passive();
+        let declared = channel.queue_declare((&*name).into(), passive, Default::default());
+        (declared.await.unwrap().consumer_count() > 0).then_some(())
+    })
+    .await;
+    let deleted = channel.queue_delete((&*name).into(), QueueDeleteOptions::default());
+    deleted.await.unwrap();
+    soon(waiting).await.unwrap().expect_err("told");
+    again(async || queue.publish(&job(1)).await).await;
+    assert_eq!(again(async || queue.take().await).await.job, job(1));
+}
