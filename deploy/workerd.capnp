@@ -48,6 +48,7 @@ const edge :Workerd.Worker = (
     (name = "CODECRAFTER_SECRET_PREVIOUS", fromEnvironment = "CODECRAFTER_SECRET_PREVIOUS"),
     (name = "CODECRAFTER_TENANT", fromEnvironment = "CODECRAFTER_TENANT"),
     (name = "CODECRAFTER_ORIGINS", fromEnvironment = "CODECRAFTER_ORIGINS"),
+    (name = "CODECRAFTER_WAITING_MAX", fromEnvironment = "CODECRAFTER_WAITING_MAX"),
     (name = "CODECRAFTER_CONTRACT", fromEnvironment = "CODECRAFTER_CONTRACT"),
   ],
 );

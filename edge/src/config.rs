@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use codecrafter_shared::keys::SECRET_BYTES_MIN;
+use codecrafter_shared::limits;
 
 use crate::token::Keys;
 
@@ -14,6 +15,9 @@ pub struct Config {
     /// `CODECRAFTER_ORIGINS`: origins, separated by commas, whose pages may call the API.
     /// The deployment's own page needs no entry.
     pub origins: Arc<[String]>,
+    /// `CODECRAFTER_WAITING_MAX`: executions that may wait for an executor;
+    /// [`limits::EXECUTIONS_WAITING_MAX`] if unset. More executors take more.
+    pub waiting_max: u32,
     /// `CODECRAFTER_CONTRACT=1`: the route `/internal/contract` exists. For tests only.
     pub contract: bool,
     /// Every key, from `CODECRAFTER_SECRET` and, while it is replaced, from
@@ -38,7 +42,13 @@ pub enum ConfigError {
     /// Not an origin.
     #[error("CODECRAFTER_ORIGINS: {0:?} is not an origin such as https://example.org")]
     Origin(String),
+    /// Not a number of executions.
+    #[error("CODECRAFTER_WAITING_MAX: {0:?} is not a number from 1 to {WAITING_MAX_MAX}")]
+    WaitingMax(String),
 }
+
+/// Each new execution counts those that wait.
+const WAITING_MAX_MAX: u32 = 100_000;
 
 impl Config {
     /// Reads every setting through `get`, which gives `None` for what is unset.
@@ -63,6 +73,7 @@ impl Config {
         Ok(Self {
             tenant: tenant.into(),
             origins: origins(&get("CODECRAFTER_ORIGINS").unwrap_or_default())?,
+            waiting_max: waiting_max(get("CODECRAFTER_WAITING_MAX"))?,
             contract: get("CODECRAFTER_CONTRACT").as_deref() == Some("1"),
             keys: Arc::new(keys),
         })
@@ -74,6 +85,16 @@ fn long_enough(name: &'static str, secret: &str) -> Result<(), ConfigError> {
         return Err(ConfigError::SecretTooShort(name));
     }
     Ok(())
+}
+
+fn waiting_max(setting: Option<String>) -> Result<u32, ConfigError> {
+    let Some(text) = setting else {
+        return Ok(limits::EXECUTIONS_WAITING_MAX);
+    };
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=WAITING_MAX_MAX).contains(number))
+        .ok_or(ConfigError::WaitingMax(text))
 }
 
 fn origins(list: &str) -> Result<Arc<[String]>, ConfigError> {
@@ -114,6 +135,7 @@ mod tests {
         let config = config(&[SECRET]).ok().unwrap();
         assert_eq!(&*config.tenant, "main");
         assert!(config.origins.is_empty() && !config.contract);
+        assert_eq!(config.waiting_max, limits::EXECUTIONS_WAITING_MAX);
     }
 
     #[test]
@@ -128,5 +150,9 @@ mod tests {
         );
         let star = wrong(&[SECRET, ("CODECRAFTER_ORIGINS", "https://a.example, *")]);
         assert_eq!(star, ConfigError::Origin("*".into()));
+        for number in ["0", "-1", "many", "100001"] {
+            let waiting = wrong(&[SECRET, ("CODECRAFTER_WAITING_MAX", number)]);
+            assert_eq!(waiting, ConfigError::WaitingMax(number.into()));
+        }
     }
 }

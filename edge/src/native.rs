@@ -3,7 +3,6 @@
 
 mod db;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,12 +12,12 @@ use axum::Router;
 use codecrafter_shared::time::Timestamp;
 pub use db::SqliteDb;
 use futures_util::future::BoxFuture;
-use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryPorts};
 use crate::front::Edge;
 use crate::password;
+use crate::ports::wake::{Listening, Wakes};
 use crate::ports::{
     Assets, Cache, Clock, Hasher, HasherFailure, Listener, Rng, Shard, ShardResponse,
     ShardUnreachable, Shards, Signals,
@@ -168,37 +167,27 @@ impl Hasher for InProcess {
 
 /// Wake-ups through this process's memory.
 #[derive(Default)]
-pub struct NativeSignals {
-    topics: Mutex<HashMap<String, watch::Sender<()>>>,
-}
+pub struct NativeSignals(Wakes);
 
 impl Signals for NativeSignals {
     fn notify(&self, topic: &str) {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = topics.get(topic) {
-            sender.send_replace(());
-            if sender.receiver_count() == 0 {
-                topics.remove(topic);
-            }
-        }
+        self.0.notify(topic);
     }
 
-    fn listen(&self, topic: &str) -> Box<dyn Listener> {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = topics
-            .entry(topic.to_owned())
-            .or_insert_with(|| watch::channel(()).0);
-        Box::new(NativeListener(sender.subscribe()))
+    fn notify_one(&self, topic: &str) {
+        self.0.notify_one(topic);
+    }
+
+    fn listen(&self, topics: &[String]) -> Box<dyn Listener> {
+        Box::new(self.0.listen(topics))
     }
 }
 
-struct NativeListener(watch::Receiver<()>);
-
-impl Listener for NativeListener {
-    fn wait(mut self: Box<Self>, at_most_ms: u32) -> BoxFuture<'static, ()> {
+impl Listener for Listening {
+    fn wait(self: Box<Self>, at_most_ms: u32) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let at_most = Duration::from_millis(at_most_ms.into());
-            let _ = tokio::time::timeout(at_most, self.0.changed()).await;
+            let _ = tokio::time::timeout(at_most, *self).await;
         })
     }
 }

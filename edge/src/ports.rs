@@ -6,13 +6,17 @@
 
 pub mod contract;
 mod db;
+#[cfg(not(target_os = "wasi"))]
+pub mod wake;
 
 use async_trait::async_trait;
 use axum::response::Response;
 use codecrafter_shared::id::SessionId;
 use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
-pub use db::{Db, DbError, FromValue, Row, Rows, Statements, TransactionBody, Tx, Value};
+pub use db::{
+    Db, DbError, FromValue, INTEGER_MAX, Row, Rows, Statements, TransactionBody, Tx, Value,
+};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 
@@ -99,14 +103,18 @@ pub trait Signals: Send + Sync {
     /// nothing, and waiting ends after a short time instead.
     fn notify(&self, topic: &str);
 
-    /// Begins to listen. What is notified from now on ends the wait, even if it comes before
-    /// [`Listener::wait`] is called: listen first, then look, then wait.
-    fn listen(&self, topic: &str) -> Box<dyn Listener>;
+    /// Wakes one of those who listen to `topic`: for what only one of them can have. If it goes
+    /// away instead of looking, the next is woken. Where requests share no memory, nothing.
+    fn notify_one(&self, topic: &str);
+
+    /// Begins to listen to each of `topics`. What is notified from now on ends the wait, even if
+    /// it comes before [`Listener::wait`] is called: listen first, then look, then wait.
+    fn listen(&self, topics: &[String]) -> Box<dyn Listener>;
 }
 
-/// Somebody who listens to a topic.
+/// Somebody who listens.
 pub trait Listener: Send {
-    /// Ends when the topic is notified, or after `at_most_ms`, or earlier for no reason: look
+    /// Ends when one of the topics is notified, or after `at_most_ms`, or earlier for no reason: look
     /// again, and decide by what you see.
     fn wait(self: Box<Self>, at_most_ms: u32) -> BoxFuture<'static, ()>;
 }

@@ -1,7 +1,7 @@
 //! The public HTTP surface as one table: method, path, use-case.
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use codecrafter_shared::error::ErrorCode;
 
 use crate::error::Refusal;
@@ -35,6 +35,7 @@ pub fn router(edge: Edge) -> Router {
 fn api() -> Router<Edge> {
     use accounts::routes as accounts;
     use executions::routes as executions;
+    use executors::operator_routes as executors;
     use sessions::routes as sessions;
     Router::new()
         .route("/auth/register", post(accounts::register))
@@ -52,8 +53,18 @@ fn api() -> Router<Edge> {
         )
         .route("/sessions/{id}/join", post(sessions::join))
         .route("/rooms/{id}", get(rooms::open))
-        .route("/executions", post(executions::create))
+        .route(
+            "/sessions/{id}/executions",
+            get(executions::list_of_session),
+        )
+        .route(
+            "/executions",
+            post(executions::create).get(executions::list),
+        )
         .route("/executions/{id}", get(executions::get))
+        .route("/executions/{id}/cancel", post(executions::cancel))
+        .route("/executors", get(executors::list))
+        .route("/executors/{id}", delete(executors::revoke))
         .route("/languages", get(service::languages))
         .route("/health", get(service::health))
         .route("/ready", get(service::ready))

@@ -269,6 +269,18 @@ impl Keys {
         })
     }
 
+    /// Whether `token` is the one that lets an operator list and revoke executors.
+    #[must_use]
+    pub fn is_operator_token(&self, token: &str) -> bool {
+        use subtle::ConstantTimeEq as _;
+        self.generations().any(|generation| {
+            keys::operator_token(&generation.secret)
+                .as_bytes()
+                .ct_eq(token.as_bytes())
+                .into()
+        })
+    }
+
     /// The report token of an execution that was leased to `executor` (X3).
     #[must_use]
     pub fn report_token(

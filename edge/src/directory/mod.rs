@@ -3,11 +3,11 @@
 
 pub mod outbox;
 pub mod parts;
-mod schema;
+pub(crate) mod schema;
 mod serve;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use crate::config::Config;
 use crate::ports::{Cache, Clock, Db, Hasher, Rng, Shards, Signals};
@@ -31,6 +31,15 @@ pub struct Directory {
     /// Settings.
     pub config: Config,
     migrated: AtomicBool,
+    rhythm: Rhythm,
+}
+
+/// When the tick was last done, and when something is due next, in milliseconds; so that those
+/// who wait here do it once, and not each of them.
+#[derive(Default)]
+struct Rhythm {
+    ticked_at: AtomicI64,
+    due_at: AtomicI64,
 }
 
 /// The ports that a Directory needs; see the fields of [`Directory`].
@@ -75,6 +84,7 @@ impl Directory {
             hasher,
             config,
             migrated,
+            rhythm: Rhythm::default(),
         }
     }
 }

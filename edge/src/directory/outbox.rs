@@ -107,6 +107,14 @@ impl Draft {
         }
     }
 
+    /// Draws the id of a message that no front sends: it is due in the tick's own round.
+    pub fn of_the_tick(directory: &Directory, now: Timestamp) -> Self {
+        Self {
+            due_at: now,
+            ..Self::new(directory, now)
+        }
+    }
+
     /// Writes the message, and hands it to the front together with `value`.
     ///
     /// # Errors

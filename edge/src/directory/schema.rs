@@ -9,14 +9,18 @@ use crate::ports::{Db, DbError};
 use crate::sessions::store as sessions;
 
 /// Steps in order; the number of steps that were taken is the version.
-const STEPS: &[&[&[&str]]] = &[&[
-    accounts::SCHEMA,
-    sessions::SCHEMA,
-    executions::SCHEMA,
-    executors::SCHEMA,
-    outbox::SCHEMA,
-    parts::SCHEMA,
-]];
+const STEPS: &[&[&[&str]]] = &[
+    &[
+        accounts::SCHEMA,
+        sessions::SCHEMA,
+        executions::SCHEMA,
+        executors::SCHEMA,
+        outbox::SCHEMA,
+        parts::SCHEMA,
+    ],
+    // Lists and ends of executions, controls of executors.
+    &[executions::SCHEMA_2, executors::SCHEMA_2],
+];
 
 /// Takes the steps that are missing, each as one transaction.
 ///

@@ -7,8 +7,8 @@ use codecrafter_shared::time::Timestamp;
 use super::{CONTRACT_PATH, Directory, outbox, schema};
 use crate::accounts::{calls as accounts, store as accounts_store};
 use crate::error::Refusal;
-use crate::executions::{calls as executions, store as executions_store};
-use crate::executors::{calls as executors, store as executors_store};
+use crate::executions::{calls as executions, cancel, end, list, store as executions_store};
+use crate::executors::{calls as executors, lease, operators, store as executors_store};
 use crate::ports::{DbError, ShardResponse, contract};
 use crate::sessions::{calls as sessions, store as sessions_store};
 use crate::shard::{Call, answer, no_such_call, received};
@@ -24,6 +24,9 @@ macro_rules! dispatch {
         }
     };
 }
+
+/// While links wait for jobs, what is due is done this often.
+const TICK_MS: i64 = 5_000;
 
 impl Directory {
     /// Answers one call.
@@ -50,12 +53,17 @@ impl Directory {
             executions::Prepare => executions_store::prepare,
             executions::Create => executions_store::create,
             executions::Get => executions_store::get,
+            executions::Cancel => cancel::cancel,
+            executions::List => list::list,
+            executions::ListOfSession => list::list_of_session,
             executors::EnrolExecutor => executors_store::enrol,
-            executors::LeaseJobs => executors_store::lease,
-            executors::AcknowledgeLeases => executors_store::acknowledge,
+            executors::LeaseJobs => lease::lease,
+            executors::AcknowledgeLeases => lease::acknowledge,
             executors::TakeReports => executors_store::take_reports,
             executors::Offered => executors_store::offered,
             executors::State => executors_store::state,
+            executors::List => operators::list,
+            executors::Revoke => operators::revoke,
             outbox::Delivered => outbox::delivered,
         }
     }
@@ -67,10 +75,35 @@ impl Directory {
     /// Those of the database; what a room refuses stays in the outbox.
     pub async fn tick(&self) -> Result<Option<Timestamp>, Refusal> {
         self.migrate().await?;
-        executors_store::return_expired_leases(self).await?;
-        executions_store::reap(self).await?;
-        outbox::retry(self).await?;
         let (tenant, now) = (&*self.config.tenant, self.clock.now());
+        let rhythm = &self.rhythm;
+        rhythm.ticked_at.store(now.as_millis(), Ordering::Relaxed);
+        lease::return_expired(self).await?;
+        end::reap(self).await?;
+        lease::forget_old_controls(self).await?;
+        outbox::retry(self).await?;
+        let due = self.due(tenant, self.clock.now()).await?;
+        let due_at = due.map_or(i64::MAX, Timestamp::as_millis);
+        rhythm.due_at.store(due_at, Ordering::Relaxed);
+        Ok(due)
+    }
+
+    /// The [tick](Self::tick), unless somebody else did it a moment ago and nothing that was known
+    /// then has become due.
+    ///
+    /// # Errors
+    /// Those of the tick.
+    pub async fn tick_in_turn(&self) -> Result<(), Refusal> {
+        let now = self.clock.now().as_millis();
+        let ticked_at = self.rhythm.ticked_at.load(Ordering::Relaxed);
+        let recent = (ticked_at..ticked_at.saturating_add(TICK_MS)).contains(&now);
+        if recent && now < self.rhythm.due_at.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.tick().await.map(|_| ())
+    }
+
+    async fn due(&self, tenant: &str, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         self.db
             .transaction(|tx| async move {
                 let sql = "SELECT min(due) AS due FROM (\

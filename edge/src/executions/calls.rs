@@ -1,9 +1,11 @@
 //! What the front asks the Directory about executions.
 
-use codecrafter_shared::api::Execution;
+use codecrafter_shared::api::{Execution, ExecutionStatus, ExecutionSummary, Page};
 use codecrafter_shared::id::{ExecutionId, SessionId};
-use codecrafter_shared::job::{RunLimits, SourceFile};
+use codecrafter_shared::job::{RunLimits, SourceFile, Verdict};
+use serde::{Deserialize, Serialize};
 
+use crate::directory::outbox::Committed;
 use crate::shard::calls;
 use crate::token::Caller;
 
@@ -46,4 +48,45 @@ calls! {
         /// How long to wait for its end, in milliseconds; 0 answers at once.
         wait_ms: i64,
     } -> Execution;
+    /// Asks for the end of an execution: gives it as it stands then, ended or about to end.
+    "/executions/cancel" => Cancel {
+        /// Who calls.
+        caller: Caller,
+        /// Which.
+        execution_id: ExecutionId,
+    } -> Committed<Execution>;
+
+    /// The executions that the caller asked for, newest first.
+    "/executions/list" => List {
+        /// Who calls.
+        caller: Caller,
+        /// Which of them.
+        filter: Filter,
+    } -> Page<ExecutionSummary>;
+
+    /// The executions of a session that the caller has joined, newest first.
+    "/executions/list-of-session" => ListOfSession {
+        /// Who calls.
+        caller: Caller,
+        /// Whose.
+        session_id: SessionId,
+        /// Which of them.
+        filter: Filter,
+    } -> Page<ExecutionSummary>;
+}
+
+/// Which executions of a list are wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Filter {
+    /// Which page, from 1.
+    pub page: u32,
+    /// Items on a page.
+    pub limit: u32,
+    /// Only those that stand there.
+    pub status: Option<ExecutionStatus>,
+    /// Only those that ended so.
+    pub verdict: Option<Verdict>,
+    /// Only those in this language.
+    pub language: Option<String>,
 }

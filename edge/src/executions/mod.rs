@@ -2,6 +2,9 @@
 //! reach an executor and come back is the business of [`crate::executors`].
 
 pub mod calls;
+pub mod cancel;
+pub mod end;
+pub mod list;
 pub mod routes;
 pub mod store;
 pub mod validate;

@@ -1,15 +1,18 @@
-//! `/executions`: create, with and without `wait`, and get.
+//! `/executions`: create and get, with and without `wait`; lists; cancel.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use codecrafter_shared::api::{CreateExecution, Execution, ExecutionStatus};
+use codecrafter_shared::api::{
+    CreateExecution, Execution, ExecutionStatus, ExecutionSummary, Page,
+};
 use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::ExecutionId;
 use codecrafter_shared::limits;
 use http::{StatusCode, header};
 use serde::Deserialize;
 
-use super::calls::{Create, Get, Prepare};
+use super::calls::{Cancel, Create, Filter, Get, List, ListOfSession, Prepare};
 use super::validate;
 use crate::error::Refusal;
 use crate::front::Edge;
@@ -92,12 +95,7 @@ pub async fn create(
     } else {
         execution
     };
-    let ended = execution.status == ExecutionStatus::Finished;
-    let status = if ended {
-        StatusCode::OK
-    } else {
-        StatusCode::ACCEPTED
-    };
+    let status = status(&execution);
     let location = format!("/api/v1/executions/{}", execution.id);
     Ok((
         status,
@@ -105,6 +103,15 @@ pub async fn create(
         axum::Json(execution),
     )
         .into_response())
+}
+
+/// 200 for what has ended, 202 for what will.
+fn status(execution: &Execution) -> StatusCode {
+    if execution.status == ExecutionStatus::Finished {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    }
 }
 
 /// `GET /executions/{id}` (CC-EXEC-04); with `?wait=true` it is held until the execution has
@@ -115,9 +122,7 @@ pub async fn get(
     Path(id): Path<String>,
     wait: Wait,
 ) -> Ok200<Execution> {
-    let execution_id = id
-        .parse()
-        .map_err(|_| Refusal::new(ErrorCode::ExecutionNotFound))?;
+    let execution_id = execution_id(&id)?;
     let wait_ms = wait_ms(wait)?;
     edge.directory(&Get {
         caller,
@@ -126,4 +131,90 @@ pub async fn get(
     })
     .await
     .map(axum::Json)
+}
+
+/// `POST /executions/{id}/cancel` (CC-EXEC-05): 200 with what has ended as `cancelled`, 202 with
+/// what its executor is asked to end; with `?wait=true` held until it has, at most 55 s.
+pub async fn cancel(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(id): Path<String>,
+    wait: Wait,
+) -> Result<Response, Refusal> {
+    let execution_id = execution_id(&id)?;
+    let wait_ms = wait_ms(wait)?;
+    let committed = edge
+        .directory(&Cancel {
+            caller,
+            execution_id,
+        })
+        .await?;
+    let mut execution: Execution = edge.deliver(committed).await;
+    if wait_ms > 0 && execution.status != ExecutionStatus::Finished {
+        let ended = Get {
+            caller,
+            execution_id,
+            wait_ms,
+        };
+        execution = edge.directory(&ended).await?;
+    }
+    Ok((status(&execution), axum::Json(execution)).into_response())
+}
+
+/// The query of both lists.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    pub(super) page: Option<String>,
+    pub(super) limit: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) verdict: Option<String>,
+    pub(super) language: Option<String>,
+}
+
+type Listed = Result<Query<ListQuery>, QueryRejection>;
+
+fn filter(query: Listed) -> Result<Filter, Refusal> {
+    let Query(query) = query
+        .map_err(|error| Refusal::with_detail(ErrorCode::ValidationFailed, error.body_text()))?;
+    let mut fields = Fields::default();
+    let filter = validate::filter(&mut fields, query);
+    fields.check()?;
+    Ok(filter)
+}
+
+/// `GET /executions`: the caller's own.
+pub async fn list(
+    State(edge): State<Edge>,
+    caller: Caller,
+    query: Listed,
+) -> Ok200<Page<ExecutionSummary>> {
+    let filter = filter(query)?;
+    edge.directory(&List { caller, filter })
+        .await
+        .map(axum::Json)
+}
+
+/// `GET /sessions/{id}/executions` (CC-EXEC-03): everybody's, for participants.
+pub async fn list_of_session(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Listed,
+) -> Ok200<Page<ExecutionSummary>> {
+    let session_id = id
+        .parse()
+        .map_err(|_| Refusal::new(ErrorCode::SessionNotFound))?;
+    let filter = filter(query)?;
+    let call = ListOfSession {
+        caller,
+        session_id,
+        filter,
+    };
+    edge.directory(&call).await.map(axum::Json)
+}
+
+fn execution_id(text: &str) -> Result<ExecutionId, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::new(ErrorCode::ExecutionNotFound))
 }

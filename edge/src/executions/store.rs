@@ -1,12 +1,13 @@
 //! Executions in the Directory's database.
 //!
 //! An execution is a row for ever; its job is a row only while somebody still has to run it. Both
-//! are written in one transaction, and the job goes in the transaction that writes the result.
+//! are written in one transaction, and the job goes in the transaction that writes the result
+//! ([`super::end`]).
 
 use codecrafter_shared::api::{Execution, ExecutionStatus};
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::{AttemptId, ExecutionId};
-use codecrafter_shared::job::{Job, Outcome, PROTOCOL_VERSION, RunSpec, Verdict};
+use codecrafter_shared::id::{ExecutionId, SessionId, UserId};
+use codecrafter_shared::job::{Job, PROTOCOL_VERSION, RunSpec};
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
@@ -34,8 +35,28 @@ pub const SCHEMA: &[&str] = &[
         PRIMARY KEY (tenant, execution_id)) WITHOUT ROWID",
 ];
 
-/// What is notified when a job waits.
-pub const JOBS_TOPIC: &str = "jobs";
+/// Step 2: what lists show without the results, the wish for an end, and indexes. `job` holds only
+/// what is unfinished and each of its indexes costs two writes an execution, so it has few: what
+/// the tick looks for, it finds by reading all of it.
+pub const SCHEMA_2: &[&str] = &[
+    "ALTER TABLE execution ADD COLUMN exit_code INTEGER",
+    "ALTER TABLE execution ADD COLUMN cpu_ms INTEGER",
+    "ALTER TABLE execution ADD COLUMN wall_ms INTEGER",
+    "ALTER TABLE execution ADD COLUMN peak_bytes INTEGER",
+    "ALTER TABLE execution ADD COLUMN cancel_requested_at INTEGER",
+    "CREATE INDEX execution_by_user ON execution (tenant, user_id, id)",
+    "CREATE INDEX execution_by_session ON execution (tenant, session_id, id) \
+     WHERE session_id IS NOT NULL",
+    "ALTER TABLE job ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX job_by_user ON job (tenant, user_id)",
+    "CREATE INDEX job_waiting ON job (tenant, execution_id, language) WHERE state = 'waiting'",
+    "CREATE INDEX job_by_executor ON job (tenant, executor_id) WHERE executor_id IS NOT NULL",
+];
+
+/// What is notified when a job of that language waits.
+pub fn jobs_topic(language: &str) -> String {
+    format!("jobs/{language}")
+}
 
 /// [`Prepare`].
 ///
@@ -102,7 +123,7 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Execution, Re
         .db
         .transaction(|tx| async move {
             authorize(&tx, tenant, caller, now).await?;
-            admit(&tx, tenant, caller).await?;
+            admit(&tx, directory, caller).await?;
             tx.execute(
                 "INSERT INTO execution (tenant, id, session_id, user_id, language, status, \
                  limits, attempts, duplicates, created_at) \
@@ -131,29 +152,34 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Execution, Re
             )
             .await?;
             parts::write(&tx, tenant, Kind::Job, &id.to_string(), job).await?;
-            find(&tx, tenant, id).await
+            match find_row(&tx, tenant, id).await? {
+                Some(row) => read(&tx, tenant, &row).await,
+                None => Err(Refusal::internal("an execution vanished while it was made")),
+            }
         })
         .await?;
-    directory.signals.notify(JOBS_TOPIC);
-    created.ok_or_else(|| Refusal::internal("an execution vanished while it was made"))
+    directory.signals.notify_one(&jobs_topic(language));
+    Ok(created)
 }
 
+/// Rows of one user that are unfinished, as many as may be.
+pub(super) const UNFINISHED_OF_USER: &str =
+    "SELECT count(*) AS n FROM (SELECT 1 FROM job WHERE tenant = ? AND user_id = ? LIMIT ?)";
+/// Rows that wait for an executor, as many as may.
+pub(super) const WAITING: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM job INDEXED BY job_waiting \
+     WHERE tenant = ? AND state = 'waiting' LIMIT ?)";
+
 /// Who waits for too much already is refused before anything is written.
-async fn admit(tx: &Tx, tenant: &str, caller: Caller) -> Result<(), Refusal> {
-    let sql = "SELECT count(*) AS everybody, \
-               coalesce(sum(CASE WHEN user_id = ? THEN 1 ELSE 0 END), 0) AS own, \
-               coalesce(sum(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS waiting \
-               FROM job WHERE tenant = ?";
-    let Some(row) = tx
-        .first(sql, [caller.user_id.into(), tenant.into()])
-        .await?
-    else {
-        return Ok(());
-    };
-    if row.get::<u32>("own")? >= limits::EXECUTIONS_PER_USER_MAX {
+async fn admit(tx: &Tx, directory: &Directory, caller: Caller) -> Result<(), Refusal> {
+    let tenant = &*directory.config.tenant;
+    let count = |row: Option<Row>| row.map_or(Ok(0), |row| row.get::<u32>("n"));
+    let max = limits::EXECUTIONS_PER_USER_MAX;
+    let values = [tenant.into(), caller.user_id.into(), max.into()];
+    if count(tx.first(UNFINISHED_OF_USER, values).await?)? >= max {
         return Err(Refusal::retry_after(ErrorCode::TooManyExecutions, 2));
     }
-    if row.get::<u32>("waiting")? >= limits::EXECUTIONS_WAITING_MAX {
+    let max = directory.config.waiting_max;
+    if count(tx.first(WAITING, [tenant.into(), max.into()]).await?)? >= max {
         return Err(Refusal::retry_after(ErrorCode::QueueFull, 5));
     }
     Ok(())
@@ -169,7 +195,7 @@ pub async fn get(directory: &Directory, call: Get) -> Result<Execution, Refusal>
     let until = directory.clock.now().plus_millis(wait_ms);
     loop {
         // Listen, then look, then wait: an end between looking and waiting is not missed.
-        let listener = directory.signals.listen(&topic(call.execution_id));
+        let listener = directory.signals.listen(&[topic(call.execution_id)]);
         let execution = get_now(directory, &call).await?;
         let left = until.since(directory.clock.now());
         if execution.status == ExecutionStatus::Finished || left <= 0 {
@@ -181,26 +207,40 @@ pub async fn get(directory: &Directory, call: Get) -> Result<Execution, Refusal>
 
 async fn get_now(directory: &Directory, call: &Get) -> Result<Execution, Refusal> {
     let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
-    let user_id = call.caller.user_id;
     directory
         .db
         .transaction(|tx| async move {
             authorize(&tx, tenant, call.caller, now).await?;
-            let not_found = || Refusal::new(ErrorCode::ExecutionNotFound);
-            let found = find(&tx, tenant, call.execution_id)
-                .await?
-                .ok_or_else(not_found)?;
-            if found.user_id == user_id {
-                return Ok(found);
-            }
-            let session_id = found.session_id.ok_or_else(not_found)?;
-            let session = visible(&tx, tenant, session_id, user_id).await;
-            match session {
-                Ok(session) if session.role.is_some() => Ok(found),
-                _ => Err(not_found()),
-            }
+            let (row, _) = readable(&tx, tenant, call.execution_id, call.caller).await?;
+            read(&tx, tenant, &row).await
         })
         .await
+}
+
+/// The row of an execution that the caller may see, with the caller's role in its session: one
+/// asked for by the caller, or of a session that the caller has joined.
+pub(super) async fn readable(
+    tx: &Tx,
+    tenant: &str,
+    id: ExecutionId,
+    caller: Caller,
+) -> Result<(Row, Option<Role>), Refusal> {
+    let not_found = || Refusal::new(ErrorCode::ExecutionNotFound);
+    let row = find_row(tx, tenant, id).await?.ok_or_else(not_found)?;
+    let is_own = row.get::<UserId>("user_id")? == caller.user_id;
+    let role = match row.get::<Option<SessionId>>("session_id")? {
+        Some(session_id) => match visible(tx, tenant, session_id, caller.user_id).await {
+            Ok(session) => session.role,
+            Err(refusal) if refusal.code == ErrorCode::SessionNotFound => None,
+            Err(refusal) => return Err(refusal),
+        },
+        None => None,
+    };
+    if is_own || role.is_some() {
+        Ok((row, role))
+    } else {
+        Err(not_found())
+    }
 }
 
 /// What is notified when an execution ends.
@@ -208,135 +248,29 @@ fn topic(id: ExecutionId) -> String {
     format!("execution/{id}")
 }
 
-async fn find(tx: &Tx, tenant: &str, id: ExecutionId) -> Result<Option<Execution>, Refusal> {
-    let Some(row) = find_row(tx, tenant, id).await? else {
-        return Ok(None);
-    };
-    let outcome = if row.get::<Option<Timestamp>>("finished_at")?.is_some() {
-        let result = parts::read(tx, tenant, Kind::Result, &id.to_string()).await?;
-        Some(serde_json::from_slice(&result).map_err(Refusal::internal)?)
-    } else {
-        None
-    };
-    view::execution(&row, outcome).map(Some)
-}
-
-async fn find_row(tx: &Tx, tenant: &str, id: ExecutionId) -> Result<Option<Row>, Refusal> {
-    let sql = "SELECT * FROM execution WHERE tenant = ? AND id = ?";
-    Ok(tx.first(sql, [tenant.into(), id.into()]).await?)
-}
-
-/// What became of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// It is now in the execution's row.
-    Yes,
-    /// The execution had ended before: the first final result stays (X6).
-    Duplicate,
-    /// There is no such execution.
-    Unknown,
-}
-
-/// An attempt has started. Harmless to repeat.
-///
-/// # Errors
-/// Those of the database.
-pub async fn start(
-    tx: &Tx,
-    tenant: &str,
-    id: ExecutionId,
-    attempt: AttemptId,
-    at: Timestamp,
-) -> Result<Taken, Refusal> {
-    let Some(row) = find_row(tx, tenant, id).await? else {
-        return Ok(Taken::Unknown);
-    };
-    if row.get::<Option<Timestamp>>("finished_at")?.is_some() {
-        return Ok(Taken::Duplicate);
-    }
-    let repeated = row.get::<Option<AttemptId>>("attempt_id")? == Some(attempt);
-    if !repeated {
-        let sql = "UPDATE execution SET status = 'running', attempt_id = ?, \
-                   attempts = attempts + 1, started_at = ? WHERE tenant = ? AND id = ?";
-        tx.execute(sql, [attempt.into(), at.into(), tenant.into(), id.into()])
-            .await?;
-    }
-    Ok(Taken::Yes)
-}
-
-/// An attempt has ended: writes the result, if it is the first, and removes the job.
-///
-/// # Errors
-/// Those of the database.
-pub async fn finish(
-    tx: &Tx,
-    tenant: &str,
-    id: ExecutionId,
-    attempt: Option<AttemptId>,
-    outcome: &Outcome,
-    now: Timestamp,
-) -> Result<Taken, Refusal> {
-    let Some(row) = find_row(tx, tenant, id).await? else {
-        return Ok(Taken::Unknown);
-    };
-    if row.get::<Option<Timestamp>>("finished_at")?.is_some() {
-        let sql = "UPDATE execution SET duplicates = duplicates + 1 WHERE tenant = ? AND id = ?";
-        tx.execute(sql, [tenant.into(), id.into()]).await?;
-        return Ok(Taken::Duplicate);
-    }
-    let result = serde_json::to_vec(outcome).map_err(Refusal::internal)?;
-    parts::write(tx, tenant, Kind::Result, &id.to_string(), &result).await?;
-    tx.execute(
-        "UPDATE execution SET status = 'finished', verdict = ?, finished_at = ?, \
-         attempt_id = coalesce(?, attempt_id) WHERE tenant = ? AND id = ?",
-        [
-            outcome.verdict.as_str().into(),
-            now.into(),
-            attempt.into(),
-            tenant.into(),
-            id.into(),
-        ],
-    )
-    .await?;
-    let sql = "DELETE FROM job WHERE tenant = ? AND execution_id = ?";
-    tx.execute(sql, [tenant.into(), id.into()]).await?;
-    parts::delete(tx, tenant, Kind::Job, &id.to_string()).await?;
-    Ok(Taken::Yes)
-}
-
 /// Wakes those who wait for the execution's end.
 pub fn announce_end(directory: &Directory, id: ExecutionId) {
     directory.signals.notify(&topic(id));
 }
 
-/// How many executions one tick ends at most.
-const REAPED_MAX: u32 = 100;
+/// An execution with its result, if it has ended.
+pub(super) async fn read(tx: &Tx, tenant: &str, row: &Row) -> Result<Execution, Refusal> {
+    let outcome = if row.get::<Option<Timestamp>>("finished_at")?.is_some() {
+        let id: String = row.get("id")?;
+        let result = parts::read(tx, tenant, Kind::Result, &id).await?;
+        Some(serde_json::from_slice(&result).map_err(Refusal::internal)?)
+    } else {
+        None
+    };
+    view::execution(row, outcome)
+}
 
-/// Ends what no executor answered before its deadline.
-///
-/// # Errors
-/// Those of the database.
-pub async fn reap(directory: &Directory) -> Result<(), Refusal> {
-    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
-    let outcome = &Outcome::without_run(Verdict::Expired, "no executor answered within an hour");
-    let reaped: Vec<ExecutionId> = directory
-        .db
-        .transaction(|tx| async move {
-            let sql = "SELECT execution_id FROM job WHERE tenant = ? AND deadline <= ? LIMIT ?";
-            let rows = tx
-                .execute(sql, [tenant.into(), now.into(), REAPED_MAX.into()])
-                .await?;
-            let mut reaped = Vec::new();
-            for row in rows {
-                let id = row.get("execution_id")?;
-                finish(&tx, tenant, id, None, outcome, now).await?;
-                reaped.push(id);
-            }
-            Ok::<_, Refusal>(reaped)
-        })
-        .await?;
-    for id in reaped {
-        announce_end(directory, id);
-    }
-    Ok(())
+/// An execution's row, whoever asks.
+pub(super) async fn find_row(
+    tx: &Tx,
+    tenant: &str,
+    id: ExecutionId,
+) -> Result<Option<Row>, Refusal> {
+    let sql = "SELECT * FROM execution WHERE tenant = ? AND id = ?";
+    Ok(tx.first(sql, [tenant.into(), id.into()]).await?)
 }

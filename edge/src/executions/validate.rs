@@ -1,9 +1,11 @@
-//! What may be asked to run. Pure.
+//! What may be asked to run, and to be listed. Pure.
 
-use codecrafter_shared::api::{CreateExecution, RequestedLimits};
-use codecrafter_shared::job::RunLimits;
+use codecrafter_shared::api::{CreateExecution, ExecutionStatus, RequestedLimits};
+use codecrafter_shared::job::{RunLimits, Verdict};
 use codecrafter_shared::limits;
 
+use super::calls::Filter;
+use super::routes::ListQuery;
 use crate::front::validate::Fields;
 
 /// Checks a request, field by field, and gives the limits that hold.
@@ -58,23 +60,77 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
 fn run_limits(fields: &mut Fields, wanted: Option<&RequestedLimits>) -> RunLimits {
     let mut granted = RunLimits::default();
     let Some(wanted) = wanted else { return granted };
-    if let Some(cpu_ms) = wanted.cpu_ms {
+    let RequestedLimits {
+        cpu_ms,
+        wall_ms,
+        memory_bytes,
+        output_bytes,
+        processes,
+    } = *wanted;
+    if let Some(cpu_ms) = cpu_ms {
         fields.within("limits.cpuMs", cpu_ms, &limits::CPU_MS);
         granted.cpu_ms = cpu_ms;
     }
-    if let Some(wall_ms) = wanted.wall_ms {
+    if let Some(wall_ms) = wall_ms {
         fields.within("limits.wallMs", wall_ms, &limits::WALL_MS);
         granted.wall_ms = wall_ms;
     }
-    if let Some(memory_bytes) = wanted.memory_bytes {
+    if let Some(memory_bytes) = memory_bytes {
         fields.within("limits.memoryBytes", memory_bytes, &limits::MEMORY_BYTES);
         granted.memory_bytes = memory_bytes;
     }
-    if let Some(output_bytes) = wanted.output_bytes {
+    if let Some(output_bytes) = output_bytes {
         fields.within("limits.outputBytes", output_bytes, &limits::OUTPUT_BYTES);
         granted.output_bytes = output_bytes;
     }
+    if let Some(processes) = processes {
+        fields.within("limits.processes", processes, &limits::PROCESSES);
+        granted.processes = processes;
+    }
     granted
+}
+
+/// Checks which executions are to be listed.
+pub fn filter(fields: &mut Fields, query: ListQuery) -> Filter {
+    let ListQuery {
+        page,
+        limit,
+        status,
+        verdict,
+        language,
+    } = query;
+    if let Some(language) = &language {
+        fields.language("language", language);
+    }
+    let page = page.as_deref();
+    let (default, max) = (limits::PAGE_ITEMS_DEFAULT, limits::PAGE_ITEMS_MAX);
+    Filter {
+        page: number(fields, "page", page, 1, limits::PAGE_MAX),
+        limit: number(fields, "limit", limit.as_deref(), default, max),
+        status: status.and_then(|name| {
+            let status = ExecutionStatus::from_name(&name);
+            if status.is_none() {
+                fields.wrong("status", "is one of queued, running, finished");
+            }
+            status
+        }),
+        verdict: verdict.and_then(|name| {
+            let verdict = Verdict::from_name(&name);
+            if verdict.is_none() {
+                let names: Vec<&str> = Verdict::ALL.iter().map(|v| v.as_str()).collect();
+                fields.wrong("verdict", format!("is one of {}", names.join(", ")));
+            }
+            verdict
+        }),
+        language,
+    }
+}
+
+fn number(fields: &mut Fields, name: &str, given: Option<&str>, default: u32, max: u32) -> u32 {
+    let Some(given) = given else { return default };
+    let number = given.parse().unwrap_or(0);
+    fields.within(name, number, &(1..=max));
+    number
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use codecrafter_shared::api::{Execution, ExecutionStatus};
-use codecrafter_shared::job::{Captured, Encoding, Outcome, Verdict};
+use codecrafter_shared::job::{Captured, Encoding, Outcome, RunOutcome, Verdict};
 
 use crate::error::Refusal;
 use crate::ports::Row;
@@ -43,7 +43,7 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         attempts: row.get("attempts")?,
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
-        cancel_requested_at: None,
+        cancel_requested_at: row.get("cancel_requested_at")?,
         finished_at: row.get("finished_at")?,
     };
     if let Some(outcome) = outcome {
@@ -52,15 +52,19 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
     Ok(execution)
 }
 
+/// The run that is shown. An execution has one; a judge's job with many is shown by other routes.
+#[must_use]
+pub fn shown_run(outcome: &Outcome) -> Option<&RunOutcome> {
+    outcome.runs.first()
+}
+
 fn show(execution: &mut Execution, outcome: Outcome) {
+    let run = shown_run(&outcome).cloned();
     execution.message = outcome.message;
     if let Some(compile) = outcome.compile {
         execution.compile_output = Some(lossy(&compile.stdout) + &lossy(&compile.stderr));
     }
-    // An execution has one run; a judge's job with many is shown by other routes.
-    let Some(run) = outcome.runs.into_iter().next() else {
-        return;
-    };
+    let Some(run) = run else { return };
     let base64 = [&run.stdout, &run.stderr]
         .iter()
         .any(|c| c.encoding == Encoding::Base64);
@@ -70,6 +74,8 @@ fn show(execution: &mut Execution, outcome: Outcome) {
         Encoding::Utf8
     };
     execution.truncated = run.stdout.truncated || run.stderr.truncated;
+    execution.stdout_bytes = Some(run.stdout.total_bytes);
+    execution.stderr_bytes = Some(run.stderr.total_bytes);
     execution.stdout = Some(written(run.stdout, execution.encoding));
     execution.stderr = Some(written(run.stderr, execution.encoding));
     execution.exit_code = run.exit_code;

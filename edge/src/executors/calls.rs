@@ -1,6 +1,6 @@
 //! What the internal routes ask the Directory about executors.
 
-use codecrafter_shared::api::{Languages, Ready};
+use codecrafter_shared::api::{Executors, Languages, Ready};
 use codecrafter_shared::id::ExecutorId;
 use codecrafter_shared::job::{Acknowledge, Acknowledged, Enrol, LeaseRequest, Leases, Report};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ calls! {
         request: Enrol,
     } -> ExecutorId;
 
-    /// Hands out jobs, and waits for some while there are none.
+    /// Hands out jobs and control messages, and waits for some while there are none.
     "/executors/lease" => LeaseJobs {
         /// Who asks.
         signature: Signature,
@@ -45,6 +45,16 @@ calls! {
 
     /// Whether anything waits, and whether anybody is there to take it.
     "/executors/state" => State {} -> Ready;
+
+    /// Every enrolled executor. The operator token was right.
+    "/executors/list" => List {} -> Executors;
+
+    /// Ends an executor's credentials, and gives what it has to others. Harmless to repeat. The
+    /// operator token was right.
+    "/executors/revoke" => Revoke {
+        /// Which.
+        executor_id: ExecutorId,
+    } -> ();
 }
 
 /// A link's signature, not checked yet, with what it must fit.

@@ -1,31 +1,23 @@
-//! Executors and leases in the Directory's database.
-//!
-//! A job is `waiting` until it is `leased` to a link, and `held` once the link has said that its
-//! queue has it. A lease that is not acknowledged returns to `waiting`. A held job is the link's
-//! until its result comes or its deadline passes.
+//! Executors and their reports in the Directory's database; [`super::lease`] has the leases.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::api::{Languages, OfferedLanguage, Ready};
 use codecrafter_shared::error::{ErrorCode, FieldError};
-use codecrafter_shared::id::{ExecutionId, ExecutorId, LeaseId};
-use codecrafter_shared::job::{
-    Acknowledged, Event, Job, Lease, LeaseRequest, Leases, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN,
-    Report,
-};
+use codecrafter_shared::id::ExecutorId;
+use codecrafter_shared::job::{Event, Report};
 use codecrafter_shared::language::{AnnouncedLanguage, KNOWN};
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
-use super::calls::{
-    AcknowledgeLeases, EnrolExecutor, LeaseJobs, Offered, Signature, State, TakeReports, Taken,
-};
+use super::calls::{EnrolExecutor, Offered, Signature, State, TakeReports, Taken};
+use super::versions::newest_first;
 use crate::directory::Directory;
 use crate::directory::outbox::{Committed, Draft, RoomMessage};
-use crate::directory::parts::{self, Kind};
 use crate::error::Refusal;
-use crate::executions::store as executions;
-use crate::ports::{Tx, Value};
+use crate::executions::end;
+use crate::executions::store::announce_end;
+use crate::ports::Tx;
 use crate::token::{claimed_executor, verify_link};
 
 /// The tables, one statement each.
@@ -34,8 +26,16 @@ pub const SCHEMA: &[&str] = &["CREATE TABLE executor (
         enrolled_at INTEGER, last_seen_at INTEGER, revoked_at INTEGER,
         PRIMARY KEY (tenant, id)) WITHOUT ROWID"];
 
-/// While a link waits for jobs, the Directory does what is due this often.
-const TICK_MS: i64 = 5_000;
+/// Step 2: what operators see of an executor, which of its requests is the newest, and what it is
+/// to be told.
+pub const SCHEMA_2: &[&str] = &[
+    "ALTER TABLE executor ADD COLUMN capacity INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE executor ADD COLUMN version TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE executor ADD COLUMN poll_id TEXT",
+    "CREATE TABLE control (
+        tenant TEXT, executor_id TEXT, id TEXT, execution_id TEXT, created_at INTEGER,
+        PRIMARY KEY (tenant, executor_id, id)) WITHOUT ROWID",
+];
 
 /// [`EnrolExecutor`].
 ///
@@ -73,7 +73,7 @@ pub async fn enrol(directory: &Directory, call: EnrolExecutor) -> Result<Executo
 }
 
 /// Whose signature it is.
-async fn authenticate(
+pub(super) async fn authenticate(
     tx: &Tx,
     tenant: &str,
     signature: &Signature,
@@ -94,186 +94,6 @@ async fn authenticate(
     } = signature;
     verify_link(token, id, &key, path, body_hash, now)?;
     Ok(id)
-}
-
-/// [`LeaseJobs`]: at once if something waits, else held until something does, or the time is over.
-///
-/// # Errors
-/// [`ErrorCode::ExecutorUnknown`], [`ErrorCode::ProtocolUnsupported`], or what is wrong with the
-/// signature.
-pub async fn lease(directory: &Directory, call: LeaseJobs) -> Result<Leases, Refusal> {
-    let protocol = negotiate(&call.request)?;
-    let executor = announce(directory, &call).await?;
-    let wait_ms = call.request.wait_ms.clamp(0, limits::LEASE_WAIT_MS_MAX);
-    let until = directory.clock.now().plus_millis(wait_ms);
-    let mut tick_at = Timestamp::default();
-    loop {
-        // Listen, then look, then wait: a job that comes between is not missed.
-        let listener = directory.signals.listen(executions::JOBS_TOPIC);
-        if directory.clock.now() >= tick_at {
-            directory.tick().await?;
-            tick_at = directory.clock.now().plus_millis(TICK_MS);
-        }
-        let leases = lease_now(directory, &call.request, executor).await?;
-        let left = until.since(directory.clock.now());
-        if !leases.is_empty() || call.request.slots == 0 || left <= 0 {
-            return Ok(Leases {
-                protocol,
-                leases,
-                controls: Vec::new(),
-            });
-        }
-        listener
-            .wait(u32::try_from(left.min(TICK_MS)).unwrap_or(0))
-            .await;
-    }
-}
-
-/// The highest version that both speak.
-fn negotiate(request: &LeaseRequest) -> Result<u16, Refusal> {
-    let highest = request.protocol.min(PROTOCOL_VERSION);
-    if highest >= request.protocol_min.max(PROTOCOL_VERSION_MIN) {
-        return Ok(highest);
-    }
-    let detail = format!(
-        "this edge speaks versions {PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}, \
-         this executor {} to {}",
-        request.protocol_min, request.protocol
-    );
-    Err(Refusal::with_detail(ErrorCode::ProtocolUnsupported, detail))
-}
-
-/// Notes that the executor lives, and what it offers.
-async fn announce(directory: &Directory, call: &LeaseJobs) -> Result<ExecutorId, Refusal> {
-    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
-    let languages = serde_json::to_string(&call.request.languages).map_err(Refusal::internal)?;
-    let (languages, slots) = (&languages, call.request.slots);
-    directory
-        .db
-        .transaction(|tx| async move {
-            let id = authenticate(&tx, tenant, &call.signature, now).await?;
-            let sql = "UPDATE executor SET languages = ?, slots = ?, last_seen_at = ? \
-                       WHERE tenant = ? AND id = ?";
-            let values = [
-                languages.into(),
-                slots.into(),
-                now.into(),
-                tenant.into(),
-                id.into(),
-            ];
-            tx.execute(sql, values).await?;
-            Ok(id)
-        })
-        .await
-}
-
-async fn lease_now(
-    directory: &Directory,
-    request: &LeaseRequest,
-    executor: ExecutorId,
-) -> Result<Vec<Lease>, Refusal> {
-    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
-    let wanted = request.slots.min(limits::LEASE_JOBS_MAX);
-    let languages: Vec<&str> = KNOWN
-        .iter()
-        .map(|known| known.id)
-        .filter(|id| request.languages.iter().any(|offered| offered.id == *id))
-        .collect();
-    if wanted == 0 || languages.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<LeaseId> = (0..wanted)
-        .map(|_| LeaseId::at(now, directory.rng.bytes()))
-        .collect();
-    let (languages, ids) = (&languages, &ids);
-    directory
-        .db
-        .transaction(|tx| async move {
-            let places = vec!["?"; languages.len()].join(", ");
-            let sql = format!(
-                "SELECT execution_id FROM job WHERE tenant = ? AND state = 'waiting' \
-                 AND language IN ({places}) ORDER BY execution_id LIMIT ?"
-            );
-            let mut values: Vec<Value> = vec![tenant.into()];
-            values.extend(languages.iter().map(|id| Value::from(*id)));
-            values.push(wanted.into());
-            let waiting = tx.execute(&sql, values).await?;
-            let mut leases = Vec::new();
-            for (row, id) in waiting.into_iter().zip(ids) {
-                let execution_id: ExecutionId = row.get("execution_id")?;
-                let expires_at = now.plus_millis(limits::LEASE_MS);
-                let sql = "UPDATE job SET state = 'leased', executor_id = ?, lease_id = ?, \
-                           lease_expires_at = ? WHERE tenant = ? AND execution_id = ?";
-                let values = [
-                    executor.into(),
-                    (*id).into(),
-                    expires_at.into(),
-                    tenant.into(),
-                    execution_id.into(),
-                ];
-                tx.execute(sql, values).await?;
-                let job = parts::read(&tx, tenant, Kind::Job, &execution_id.to_string()).await?;
-                let mut job: Job = serde_json::from_slice(&job).map_err(Refusal::internal)?;
-                job.report_token = directory.config.keys.report_token(execution_id, executor);
-                leases.push(Lease {
-                    id: *id,
-                    expires_at,
-                    job,
-                });
-            }
-            Ok(leases)
-        })
-        .await
-}
-
-/// [`AcknowledgeLeases`]. Harmless to repeat.
-///
-/// # Errors
-/// [`ErrorCode::ExecutorUnknown`], or what is wrong with the signature.
-pub async fn acknowledge(
-    directory: &Directory,
-    call: AcknowledgeLeases,
-) -> Result<Acknowledged, Refusal> {
-    let (now, tenant, call) = (directory.clock.now(), &*directory.config.tenant, &call);
-    directory
-        .db
-        .transaction(|tx| async move {
-            let executor = authenticate(&tx, tenant, &call.signature, now).await?;
-            let mut held = Vec::new();
-            for id in &call.request.leases {
-                let sql = "UPDATE job SET state = 'held', lease_expires_at = NULL \
-                           WHERE tenant = ? AND lease_id = ? AND executor_id = ? \
-                           AND state IN ('leased', 'held') RETURNING execution_id";
-                let values = [tenant.into(), (*id).into(), executor.into()];
-                if !tx.execute(sql, values).await?.is_empty() {
-                    held.push(*id);
-                }
-            }
-            Ok(Acknowledged { leases: held })
-        })
-        .await
-}
-
-/// Leases that nobody acknowledged return.
-///
-/// # Errors
-/// Those of the database.
-pub async fn return_expired_leases(directory: &Directory) -> Result<(), Refusal> {
-    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
-    let returned: usize = directory
-        .db
-        .transaction(|tx| async move {
-            let sql = "UPDATE job SET state = 'waiting', executor_id = NULL, lease_id = NULL, \
-                       lease_expires_at = NULL WHERE tenant = ? AND state = 'leased' \
-                       AND lease_expires_at <= ? RETURNING execution_id";
-            Ok::<_, Refusal>(tx.execute(sql, [tenant.into(), now.into()]).await?.len())
-        })
-        .await?;
-    if returned > 0 {
-        tracing::warn!(jobs = returned, "leases were not acknowledged in time");
-        directory.signals.notify(executions::JOBS_TOPIC);
-    }
-    Ok(())
 }
 
 /// [`TakeReports`].
@@ -298,13 +118,13 @@ pub async fn take_reports(
             let mut committed = Committed::nothing_to_send(Taken::default());
             for (report, draft) in call.reports.iter().zip(drafts) {
                 match take(&tx, tenant, report, now).await? {
-                    executions::Taken::Unknown => {
+                    end::Taken::Unknown => {
                         committed.value.unknown = committed.value.unknown.saturating_add(1);
                     }
-                    executions::Taken::Duplicate if is_end(report) => {
+                    end::Taken::Duplicate if is_end(report) => {
                         committed.value.duplicates = committed.value.duplicates.saturating_add(1);
                     }
-                    executions::Taken::Yes if is_end(report) => {
+                    end::Taken::Yes if is_end(report) => {
                         let Some(session) = report.session_id else {
                             continue;
                         };
@@ -314,14 +134,14 @@ pub async fn take_reports(
                         let sent = draft.commit(&tx, tenant, session, message, ()).await?;
                         committed.outbox.extend(sent.outbox);
                     }
-                    executions::Taken::Yes | executions::Taken::Duplicate => {}
+                    end::Taken::Yes | end::Taken::Duplicate => {}
                 }
             }
             Ok::<_, Refusal>(committed)
         })
         .await?;
     for report in call.reports.iter().filter(|report| is_end(report)) {
-        executions::announce_end(directory, report.execution_id);
+        announce_end(directory, report.execution_id);
     }
     Ok(committed)
 }
@@ -331,14 +151,12 @@ async fn take(
     tenant: &str,
     report: &Report,
     now: Timestamp,
-) -> Result<executions::Taken, Refusal> {
+) -> Result<end::Taken, Refusal> {
     let (id, attempt) = (report.execution_id, report.attempt_id);
     match &report.event {
-        Event::Started => executions::start(tx, tenant, id, attempt, report.at).await,
-        Event::Finished { outcome } => {
-            executions::finish(tx, tenant, id, Some(attempt), outcome, now).await
-        }
-        Event::Stage { .. } | Event::Output { .. } => Ok(executions::Taken::Yes),
+        Event::Started => end::start(tx, tenant, id, attempt, report.at).await,
+        Event::Finished { outcome } => end::finish(tx, tenant, id, attempt, outcome, now).await,
+        Event::Stage { .. } | Event::Output { .. } => Ok(end::Taken::Yes),
     }
 }
 
@@ -367,7 +185,7 @@ pub async fn offered(directory: &Directory, _: Offered) -> Result<Languages, Ref
     let items = KNOWN.iter().map(|known| {
         let offers = live.iter().flatten().filter(|offer| offer.id == known.id);
         let mut versions: Vec<String> = offers.map(|offer| offer.version.clone()).collect();
-        versions.sort_unstable_by(|a, b| b.cmp(a));
+        versions.sort_unstable_by(|a, b| newest_first(a, b));
         versions.dedup();
         OfferedLanguage {
             id: known.id.into(),

@@ -320,10 +320,14 @@ async fn hasher(hasher: &dyn Hasher) -> Check {
 }
 
 async fn signals(signals: &dyn Signals) -> Check {
-    let listener = signals.listen("contract");
-    signals.notify("contract");
+    let topics = ["contract/a".to_owned(), "contract/b".to_owned()];
+    let listener = signals.listen(&topics);
+    signals.notify("contract/b");
     // Ends at once where memory is shared, and soon where it is not; a test run that hangs here
     // has lost the wake-up.
+    listener.wait(60_000).await;
+    let listener = signals.listen(&topics);
+    signals.notify_one("contract/a");
     listener.wait(60_000).await;
     Ok(())
 }

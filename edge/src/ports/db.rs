@@ -268,7 +268,9 @@ id_values!(
     ExecutionId,
     AttemptId,
     LeaseId,
+    ControlId,
     ExecutorId,
+    RequestId,
     OutboxId
 );
 

@@ -29,11 +29,12 @@ use crate::front::Edge;
 use crate::router;
 
 /// The settings, each a variable of the component with the same name in lower case.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 6] = [
     "CODECRAFTER_SECRET",
     "CODECRAFTER_SECRET_PREVIOUS",
     "CODECRAFTER_TENANT",
     "CODECRAFTER_ORIGINS",
+    "CODECRAFTER_WAITING_MAX",
     "CODECRAFTER_CONTRACT",
 ];
 

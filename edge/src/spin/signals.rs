@@ -18,7 +18,9 @@ pub struct NoSignals;
 impl Signals for NoSignals {
     fn notify(&self, _: &str) {}
 
-    fn listen(&self, _: &str) -> Box<dyn Listener> {
+    fn notify_one(&self, _: &str) {}
+
+    fn listen(&self, _: &[String]) -> Box<dyn Listener> {
         Box::new(ShortSleep)
     }
 }

@@ -1,0 +1,227 @@
+//! How executions go on and end: by what an attempt reports, by their owner's wish, or by their
+//! deadline. Every end is written once, told to the session's room, and announced to those who
+//! wait for it.
+
+use codecrafter_shared::id::{AttemptId, ExecutionId, SessionId};
+use codecrafter_shared::job::{Event, Outcome, Report, Verdict};
+use codecrafter_shared::time::Timestamp;
+
+use super::store::{announce_end, find_row};
+use super::view::shown_run;
+use crate::directory::Directory;
+use crate::directory::outbox::{Draft, OutboxMessage, RoomMessage};
+use crate::directory::parts::{self, Kind};
+use crate::error::Refusal;
+use crate::ports::{INTEGER_MAX, Row, Tx, Value};
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is now in the execution's row.
+    Yes,
+    /// The execution had ended before: the first final result stays (X6).
+    Duplicate,
+    /// There is no such execution.
+    Unknown,
+}
+
+/// An attempt has started. Harmless to repeat.
+///
+/// # Errors
+/// Those of the database.
+pub async fn start(
+    tx: &Tx,
+    tenant: &str,
+    id: ExecutionId,
+    attempt: AttemptId,
+    at: Timestamp,
+) -> Result<Taken, Refusal> {
+    let Some(row) = find_row(tx, tenant, id).await? else {
+        return Ok(Taken::Unknown);
+    };
+    if has_ended(&row)? {
+        return Ok(Taken::Duplicate);
+    }
+    let repeated = row.get::<Option<AttemptId>>("attempt_id")? == Some(attempt);
+    if !repeated {
+        let sql = "UPDATE execution SET status = 'running', attempt_id = ?, \
+                   attempts = attempts + 1, started_at = ? WHERE tenant = ? AND id = ?";
+        tx.execute(sql, [attempt.into(), at.into(), tenant.into(), id.into()])
+            .await?;
+    }
+    Ok(Taken::Yes)
+}
+
+/// An attempt has ended: writes the result, if it is the first, and removes the job.
+///
+/// # Errors
+/// Those of the database.
+pub async fn finish(
+    tx: &Tx,
+    tenant: &str,
+    id: ExecutionId,
+    attempt: AttemptId,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<Taken, Refusal> {
+    let Some(row) = find_row(tx, tenant, id).await? else {
+        return Ok(Taken::Unknown);
+    };
+    if has_ended(&row)? {
+        let sql = "UPDATE execution SET duplicates = duplicates + 1 WHERE tenant = ? AND id = ?";
+        tx.execute(sql, [tenant.into(), id.into()]).await?;
+        return Ok(Taken::Duplicate);
+    }
+    write_end(tx, tenant, id, Some(attempt), outcome, now).await?;
+    Ok(Taken::Yes)
+}
+
+fn has_ended(row: &Row) -> Result<bool, Refusal> {
+    Ok(row.get::<Option<Timestamp>>("finished_at")?.is_some())
+}
+
+async fn write_end(
+    tx: &Tx,
+    tenant: &str,
+    id: ExecutionId,
+    attempt: Option<AttemptId>,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let result = serde_json::to_vec(outcome).map_err(Refusal::internal)?;
+    parts::write(tx, tenant, Kind::Result, &id.to_string(), &result).await?;
+    let run = shown_run(outcome);
+    tx.execute(
+        "UPDATE execution SET status = 'finished', verdict = ?, finished_at = ?, \
+         attempt_id = coalesce(?, attempt_id), exit_code = ?, cpu_ms = ?, wall_ms = ?, \
+         peak_bytes = ? WHERE tenant = ? AND id = ?",
+        [
+            outcome.verdict.as_str().into(),
+            now.into(),
+            attempt.into(),
+            run.and_then(|run| run.exit_code).map(i64::from).into(),
+            run.map(|run| measured(run.usage.cpu_ms)).into(),
+            run.map(|run| measured(run.usage.wall_ms)).into(),
+            run.map(|run| measured(run.usage.peak_bytes)).into(),
+            tenant.into(),
+            id.into(),
+        ],
+    )
+    .await?;
+    let sql = "DELETE FROM job WHERE tenant = ? AND execution_id = ?";
+    tx.execute(sql, [tenant.into(), id.into()]).await?;
+    parts::delete(tx, tenant, Kind::Job, &id.to_string()).await
+}
+
+/// What an executor measured, as far as every platform can keep it.
+fn measured(n: u64) -> Value {
+    Value::Integer(i64::try_from(n).map_or(INTEGER_MAX, |n| n.min(INTEGER_MAX)))
+}
+
+/// An end that no attempt reports. Its ids are drawn before the transaction, which may run again.
+pub struct Ending {
+    draft: Draft,
+    /// Names the end to the room, if no attempt has started.
+    attempt: AttemptId,
+}
+
+impl Ending {
+    /// An end whose message is sent by the draft's sender.
+    pub fn new(directory: &Directory, draft: Draft) -> Self {
+        let attempt = AttemptId::random(directory.rng.bytes());
+        Self { draft, attempt }
+    }
+
+    /// Ends the execution, unless it has ended; gives what the room is to be told.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn write(
+        &self,
+        tx: &Tx,
+        tenant: &str,
+        id: ExecutionId,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Vec<OutboxMessage>, Refusal> {
+        let Some(row) = find_row(tx, tenant, id).await? else {
+            return Ok(Vec::new());
+        };
+        if has_ended(&row)? {
+            return Ok(Vec::new());
+        }
+        write_end(tx, tenant, id, None, &outcome, now).await?;
+        let Some(session_id) = row.get::<Option<SessionId>>("session_id")? else {
+            return Ok(Vec::new());
+        };
+        let attempt = row.get::<Option<AttemptId>>("attempt_id")?;
+        let report = Report {
+            execution_id: id,
+            session_id: Some(session_id),
+            report_token: String::new(),
+            attempt_id: attempt.unwrap_or(self.attempt),
+            // After all that the attempt has reported: what it still reports comes too late.
+            seq: u32::MAX,
+            at: now,
+            event: Event::Finished { outcome },
+        };
+        let message = RoomMessage::Finished {
+            report: Box::new(report),
+        };
+        let committed = self.draft.commit(tx, tenant, session_id, message, ());
+        Ok(committed.await?.outbox)
+    }
+}
+
+/// How many executions one transaction ends at most.
+const REAPED_MAX: u32 = 100;
+
+/// Ends what is past its deadline: `cancelled` where somebody had asked for that, else `expired`.
+///
+/// # Errors
+/// Those of the database.
+pub async fn reap(directory: &Directory) -> Result<(), Refusal> {
+    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    let due: Vec<(ExecutionId, bool)> = directory
+        .db
+        .transaction(|tx| async move {
+            let sql = "SELECT execution_id, cancelled FROM job \
+                       WHERE tenant = ? AND deadline <= ? ORDER BY execution_id LIMIT ?";
+            let rows = tx
+                .execute(sql, [tenant.into(), now.into(), REAPED_MAX.into()])
+                .await?;
+            rows.into_iter()
+                .map(|row| Ok::<_, Refusal>((row.get("execution_id")?, row.get("cancelled")?)))
+                .collect()
+        })
+        .await?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let ending = |_: &_| Ending::new(directory, Draft::of_the_tick(directory, now));
+    let endings: Vec<Ending> = due.iter().map(ending).collect();
+    let (ends, endings) = (&due, &endings);
+    directory
+        .db
+        .transaction(|tx| async move {
+            for ((id, cancelled), ending) in ends.iter().zip(endings) {
+                ending
+                    .write(&tx, tenant, *id, past_deadline(*cancelled), now)
+                    .await?;
+            }
+            Ok::<_, Refusal>(())
+        })
+        .await?;
+    for (id, _) in due {
+        announce_end(directory, id);
+    }
+    Ok(())
+}
+
+fn past_deadline(cancelled: bool) -> Outcome {
+    if cancelled {
+        Outcome::without_run(Verdict::Cancelled, "cancelled; its executor did not say so")
+    } else {
+        Outcome::without_run(Verdict::Expired, "no executor answered within an hour")
+    }
+}

@@ -1,0 +1,83 @@
+//! Executors as operators see them, in the Directory's database.
+
+use codecrafter_shared::api::{Executor, Executors};
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::limits;
+use codecrafter_shared::time::Timestamp;
+
+use super::calls::{List, Revoke};
+use super::lease::{GiveBack, executor_topic};
+use crate::directory::Directory;
+use crate::error::Refusal;
+use crate::ports::Row;
+
+/// [`List`].
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(directory: &Directory, _: List) -> Result<Executors, Refusal> {
+    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    directory
+        .db
+        .transaction(|tx| async move {
+            let sql = "SELECT x.*, (SELECT count(*) FROM job j WHERE j.tenant = x.tenant \
+                       AND j.executor_id = x.id AND j.state = 'held') AS held \
+                       FROM executor x WHERE x.tenant = ? ORDER BY x.enrolled_at, x.id";
+            let rows = tx.execute(sql, [tenant.into()]).await?;
+            let items = rows.into_iter().map(|row| executor(&row, now));
+            Ok(Executors {
+                items: items.collect::<Result<_, Refusal>>()?,
+            })
+        })
+        .await
+}
+
+fn executor(row: &Row, now: Timestamp) -> Result<Executor, Refusal> {
+    let languages: String = row.get("languages")?;
+    let last_seen_at: Option<Timestamp> = row.get("last_seen_at")?;
+    let revoked_at: Option<Timestamp> = row.get("revoked_at")?;
+    let heard = last_seen_at.is_some_and(|at| now.since(at) <= limits::EXECUTOR_LIVE_MS);
+    Ok(Executor {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        version: row.get("version")?,
+        languages: serde_json::from_str(&languages).map_err(Refusal::internal)?,
+        capacity: row.get("capacity")?,
+        held: row.get("held")?,
+        live: heard && revoked_at.is_none(),
+        enrolled_at: row.get("enrolled_at")?,
+        last_seen_at,
+        revoked_at,
+    })
+}
+
+/// [`Revoke`].
+///
+/// # Errors
+/// [`ErrorCode::ExecutorNotFound`].
+pub async fn revoke(directory: &Directory, call: Revoke) -> Result<(), Refusal> {
+    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    let id = call.executor_id;
+    let given_back = directory
+        .db
+        .transaction(|tx| async move {
+            let sql = "UPDATE executor SET revoked_at = coalesce(revoked_at, ?), poll_id = NULL \
+                       WHERE tenant = ? AND id = ? RETURNING id";
+            if tx
+                .execute(sql, [now.into(), tenant.into(), id.into()])
+                .await?
+                .is_empty()
+            {
+                return Err(Refusal::new(ErrorCode::ExecutorNotFound));
+            }
+            let given_back = GiveBack::all_of(&tx, tenant, id, now).await?;
+            let sql = "DELETE FROM control WHERE tenant = ? AND executor_id = ?";
+            tx.execute(sql, [tenant.into(), id.into()]).await?;
+            Ok(given_back)
+        })
+        .await?;
+    tracing::info!(executor.id = %id, jobs = given_back.jobs(), "executor revoked");
+    // Its waiting request ends.
+    directory.signals.notify(&executor_topic(id));
+    given_back.announce(directory).await
+}
