@@ -37,6 +37,14 @@ pub fn executor(repo: &Repo) -> PathBuf {
     repo.target().join(EXECUTOR_PROFILE).join("executor-host")
 }
 
+/// The same for any Linux of this machine's processor: it needs no library of the system.
+pub fn static_executor(repo: &Repo) -> PathBuf {
+    repo.target()
+        .join(agent_target())
+        .join(EXECUTOR_PROFILE)
+        .join("executor-host")
+}
+
 /// A program of the test crates.
 pub fn test_program(repo: &Repo, name: &str) -> PathBuf {
     repo.target().join("debug").join(name)
@@ -104,6 +112,25 @@ pub fn bench_step(repo: &Repo) -> Step<'_> {
             ],
         )
     })
+}
+
+/// Builds the executor-host that is deployed.
+pub fn static_executor_step(repo: &Repo) -> Step<'_> {
+    let step = Step::new(names::STATIC_EXECUTOR, Lane::Processor, |work| {
+        let target = agent_target();
+        let executor = [
+            "-p",
+            "codecrafter-executor-host",
+            "--profile",
+            EXECUTOR_PROFILE,
+        ];
+        build(
+            repo,
+            work,
+            &[&executor[..], &["--target", &target]].concat(),
+        )
+    });
+    step.after(&[names::TARGETS, names::MUSL])
 }
 
 /// Builds the edge for Cloudflare Workers, unless it was made from the same sources.

@@ -19,7 +19,7 @@ use crate::step::{Lane, Step};
 use crate::work::{Work, on_path};
 
 /// What the language images stand on.
-const BASE: &str = "debian:bookworm-slim";
+pub const BASE: &str = "debian:bookworm-slim";
 
 /// The release of Debian that the base is made of where it cannot be pulled.
 const RELEASE: &str = "bookworm";

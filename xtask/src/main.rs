@@ -26,6 +26,7 @@ mod stack;
 
 mod bench;
 mod demo;
+mod dist;
 mod up;
 
 mod check;
@@ -96,6 +97,9 @@ enum Command {
     Check,
     /// Build everything: the edge for both platforms, the page, the executor-host, the agent.
     Build,
+    /// Build what is deployed: the edge for workerd and Spin, a static executor-host, and container
+    /// images of both for deploy/compose.yaml.
+    Dist,
     /// Build the images that programs run in.
     Images,
     /// Kill the edge of a suite's stack, start it again, and return when it answers.
@@ -135,6 +139,10 @@ fn run(command: Command) -> Result<bool> {
         Command::Bench { what, seconds } => bench::bench(&repo, what, seconds)?,
         Command::Check => run_steps(&repo, check::steps(&repo))?,
         Command::Build => run_steps(&repo, up::build_steps(&repo)?)?,
+        Command::Dist => {
+            run_steps(&repo, dist::plan(&repo)?)?;
+            println!("{}", dist::folder(&repo).display());
+        }
         Command::Images => {
             let mut plan = up::build_steps(&repo)?;
             plan.keep(&[names::IMAGES]);

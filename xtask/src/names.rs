@@ -32,6 +32,18 @@ pub const EXECUTOR: &str = "executor-host";
 pub const TESTS: &str = "test programs";
 /// What `bench edge` measures with.
 pub const BENCH: &str = "bench programs";
+/// The C compiler for programs that need no library of the system.
+pub const MUSL: &str = "musl compiler";
+/// The executor-host that is deployed.
+pub const STATIC_EXECUTOR: &str = "executor-host, static";
+/// What is deployed, in one folder.
+pub const DIST: &str = "distribution";
+/// The container images of edge and executor-host.
+pub const DIST_IMAGES: &str = "deployed images";
+/// The container image of the message broker.
+pub const BROKER_IMAGE: &str = "rabbitmq image";
+/// Docker Compose, for its suite.
+pub const COMPOSE: &str = "docker compose";
 /// The message broker that jobs may go through.
 pub const BROKER: &str = "rabbitmq server";
 /// Chromium, for the page's suite.

@@ -109,6 +109,11 @@ impl<'a> Plan<'a> {
         self.steps.extend(step);
     }
 
+    /// Adds the steps of another plan, after those that there are.
+    pub fn append(&mut self, other: Self) {
+        self.steps.extend(other.steps);
+    }
+
     /// Keeps the named steps and all that they need.
     pub fn keep(&mut self, names: &[&str]) {
         let mut kept: HashSet<&str> = names.iter().copied().collect();

@@ -1,16 +1,19 @@
 //! The test suites, each a step of the plan with a stack of its own.
 
 mod cargo;
+mod compose;
 mod conformance;
 mod deploy;
 mod faults;
 mod node;
+mod programs;
 
 use anyhow::Result;
 
 use crate::apt;
 use crate::artifacts;
 use crate::check;
+use crate::dist;
 use crate::names;
 use crate::repo::Repo;
 use crate::report::Report;
@@ -20,7 +23,7 @@ use crate::up;
 use crate::work::{Work, on_path};
 
 /// The suites, in the order in which they run: what fails fast comes first.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "unit",
     "check",
     "web",
@@ -33,6 +36,7 @@ pub const NAMES: [&str; 12] = [
     "demo",
     "faults",
     "deploy",
+    "compose",
 ];
 
 /// What every suite on workerd needs, beside an executor.
@@ -77,13 +81,15 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     plan.push(step("page", page, &[&EDGE, &RUNS, &[names::CHROMIUM]]));
     let demo = |work: &_| node::demo(repo, work);
     plan.push(step("demo", demo, &[&EDGE, &RUNS, &[names::BROKER]]));
-    plan.push(step(
-        "faults",
-        |work| faults::faults(repo, work),
-        &[&EDGE, &RUNS],
-    ));
+    let faults = |work: &_| faults::faults(repo, work);
+    plan.push(step("faults", faults, &[&EDGE, &RUNS, &[names::BROKER]]));
     let deploy = |work: &_| deploy::deploy(repo, work);
     plan.push(step("deploy", deploy, &[&EDGE, &[names::COMPONENT]]));
+    plan.append(dist::steps(repo));
+    plan.extend(compose::install_step());
+    let compose = |work: &_| compose::compose(repo, work);
+    let deployed = [names::DIST_IMAGES, names::BROKER_IMAGE, names::COMPOSE];
+    plan.push(step("compose", compose, &[&deployed, &[names::IMAGES]]));
     Ok(plan)
 }
 

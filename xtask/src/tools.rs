@@ -24,6 +24,10 @@ pub const SPIN_TARGET: &str = "wasm32-wasip2";
 /// What worker-build is linked with, on Debian.
 const LIBRARIES: [&str; 2] = ["libssl-dev", "pkg-config"];
 
+/// The compiler of C for [`agent_target`], and what Debian has it in.
+const MUSL_COMPILER: &str = "musl-gcc";
+const MUSL_PACKAGE: &str = "musl-tools";
+
 /// The agent: this machine's processor, statically linked.
 pub fn agent_target() -> String {
     format!("{}-unknown-linux-musl", env::consts::ARCH)
@@ -146,6 +150,18 @@ pub fn libraries_step(worker_build: &Tool) -> Option<Step<'static>> {
         Report::done()
     });
     Some(step.installs([apt::missing("Headers of OpenSSL", &LIBRARIES, 15)]))
+}
+
+/// Installs the compiler of the deployed executor-host's parts that are in C.
+pub fn musl_step() -> Option<Step<'static>> {
+    if on_path(MUSL_COMPILER) {
+        return None;
+    }
+    let step = Step::new(names::MUSL, Lane::Packages, |work| {
+        apt::install(work, &[MUSL_PACKAGE])?;
+        Report::done()
+    });
+    Some(step.installs([apt::missing("A C compiler for musl", &[MUSL_PACKAGE], 5)]))
 }
 
 /// A command that finds the tools by itself: on `PATH` for a build command of others, and by the

@@ -1,18 +1,15 @@
 //! What crashes must not lose: each case kills something between a request and its result.
 
-use std::time::Duration;
+use anyhow::{Result, ensure};
+use serde_json::Value;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
-
-use crate::http::{Client, expect, wait_for};
+use super::programs::{LIMIT, accepted, execution, sign_up, submit, until};
+use crate::http::{expect, wait_for};
 use crate::repo::Repo;
 use crate::report::Report;
+use crate::stack::queue::Carrier;
 use crate::stack::{Platform, Stack};
 use crate::work::Work;
-
-/// How long an execution may take to come to its next state, crashes included.
-const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs long enough to be interrupted.
 const SLOW: &str = "import time\ntime.sleep(4)\nprint('survived')\n";
@@ -29,6 +26,10 @@ pub fn faults(repo: &Repo, work: &Work) -> Result<Report> {
         edge_is_killed(repo, work),
     );
     report.case(
+        "a job is run, and its result arrives, although its broker was killed while it ran",
+        broker_is_killed(repo, work),
+    );
+    report.case(
         "an execution waits while no executor has joined, and runs when one does",
         executor_joins_late(repo, work),
     );
@@ -39,7 +40,7 @@ fn executor_is_killed(repo: &Repo, work: &Work) -> Result<()> {
     let mut stack = Stack::of_suite(repo, "executor-killed", Platform::Workerd)?;
     stack.start_edge()?;
     stack.start_executor(work)?;
-    let user = sign_up(&stack)?;
+    let user = sign_up(&stack.client())?;
     let id = submit(&user, SLOW)?;
     let first = until(&user, &id, "running", |execution| {
         execution["attemptId"].is_string()
@@ -79,7 +80,7 @@ fn edge_is_killed(repo: &Repo, work: &Work) -> Result<()> {
     let mut stack = Stack::of_suite(repo, "edge-killed", Platform::Workerd)?;
     stack.start_edge()?;
     stack.start_executor(work)?;
-    let user = sign_up(&stack)?;
+    let user = sign_up(&stack.client())?;
     let id = submit(&user, SLOW)?;
     until(&user, &id, "running", |_| true)?;
     stack.kill_edge()?;
@@ -92,10 +93,26 @@ fn edge_is_killed(repo: &Repo, work: &Work) -> Result<()> {
     accepted(&user, &id).map(drop)
 }
 
+fn broker_is_killed(repo: &Repo, work: &Work) -> Result<()> {
+    let carrier = Carrier::private()?;
+    let mut stack = Stack::of_suite_on(repo, "broker-killed", Platform::Workerd, carrier)?;
+    stack.start_edge()?;
+    stack.start_executor(work)?;
+    let user = sign_up(&stack.client())?;
+    let running = submit(&user, SLOW)?;
+    until(&user, &running, "running", |_| true)?;
+    stack.kill_broker()?;
+    // Asked for while there is no broker to put it into.
+    let waiting = submit(&user, "print('survived')\n")?;
+    stack.start_broker()?;
+    accepted(&user, &running)?;
+    accepted(&user, &waiting).map(drop)
+}
+
 fn executor_joins_late(repo: &Repo, work: &Work) -> Result<()> {
     let mut stack = Stack::of_suite(repo, "executor-late", Platform::Workerd)?;
     stack.start_edge()?;
-    let user = sign_up(&stack)?;
+    let user = sign_up(&stack.client())?;
     let id = submit(&user, "print('survived')\n")?;
     let ready = expect(200, stack.client().get("/ready")?)?;
     ensure!(
@@ -108,57 +125,6 @@ fn executor_joins_late(repo: &Repo, work: &Work) -> Result<()> {
     let end = accepted(&user, &id)?;
     ensure!(end["attempts"] == 1, "more than one attempt: {end}");
     Ok(())
-}
-
-/// A new account, signed in.
-fn sign_up(stack: &Stack<'_>) -> Result<Client> {
-    let account = json!({
-        "username": "fault-finder",
-        "email": "fault-finder@example.org",
-        "password": "correct horse battery staple",
-    });
-    let signed_in = expect(201, stack.client().post("/api/v1/auth/register", &account)?)?;
-    let token = signed_in["accessToken"]
-        .as_str()
-        .context("no access token")?;
-    Ok(stack.client().with_bearer(token))
-}
-
-/// Asks for a Python program to be run; gives the execution's id.
-fn submit(user: &Client, code: &str) -> Result<String> {
-    let request = json!({ "language": "python", "code": code, "limits": { "wallMs": 10_000 } });
-    let execution = expect(202, user.post("/api/v1/executions", &request)?)?;
-    Ok(execution["id"]
-        .as_str()
-        .context("an execution without an id")?
-        .to_owned())
-}
-
-fn execution(user: &Client, id: &str) -> Result<Value> {
-    let execution = expect(200, user.get(&format!("/api/v1/executions/{id}"))?)?;
-    ensure!(execution["id"] == id, "another execution: {execution}");
-    Ok(execution)
-}
-
-/// Waits until the execution is in `status` and what is asked of it holds.
-fn until(user: &Client, id: &str, status: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
-    wait_for(&format!("execution {id} is {status}"), LIMIT, || {
-        let execution = execution(user, id)?;
-        let reached = execution["status"] == status && holds(&execution);
-        let passed = execution["status"] == "finished" && status != "finished";
-        ensure!(!passed, "ended before: {execution}");
-        Ok(reached.then_some(execution))
-    })
-}
-
-/// Waits for the final result, which must be that the program ran to its end once.
-fn accepted(user: &Client, id: &str) -> Result<Value> {
-    let end = until(user, id, "finished", |_| true)?;
-    ensure!(
-        end["verdict"] == "accepted" && end["stdout"] == "survived\n",
-        "ended badly: {end}"
-    );
-    Ok(end)
 }
 
 fn depth(queue: &Value, state: &str) -> u64 {
