@@ -73,7 +73,8 @@ export class Api {
 
   // ---- Sessions ----
 
-  sessions (page = 1, limit = 20) { return this.call('GET', `/sessions?page=${page}&limit=${limit}`) }
+  /** @param {{ scope?: 'public', q?: string, language?: string, page?: number, limit?: number }} [query] */
+  sessions (query = {}) { return this.call('GET', `/sessions${queryOf({ page: 1, limit: 20, ...query })}`) }
   createSession (settings) { return this.call('POST', '/sessions', settings) }
   session (id) { return this.call('GET', `/sessions/${id}`) }
   updateSession (id, changes) { return this.call('PATCH', `/sessions/${id}`, changes) }
@@ -81,10 +82,19 @@ export class Api {
   /** Harmless to repeat: whoever has joined keeps the role and gets a new room token. */
   join (id) { return this.call('POST', `/sessions/${id}/join`) }
 
+  leave (id) { return this.call('POST', `/sessions/${id}/leave`) }
+  addParticipant (id, username, role) { return this.call('POST', `/sessions/${id}/participants`, { username, role }) }
+  changeRole (id, userId, role) { return this.call('PUT', `/sessions/${id}/participants/${userId}`, { role }) }
+  removeParticipant (id, userId) { return this.call('DELETE', `/sessions/${id}/participants/${userId}`) }
+  /** The caller, its owner, becomes an admin. */
+  transfer (id, userId) { return this.call('POST', `/sessions/${id}/transfer`, { userId }) }
+
   // ---- Executions ----
 
   createExecution (request) { return this.call('POST', '/executions', request) }
   execution (id) { return this.call('GET', `/executions/${id}`) }
+  cancelExecution (id) { return this.call('POST', `/executions/${id}/cancel`) }
+  sessionExecutions (id, query = {}) { return this.call('GET', `/sessions/${id}/executions${queryOf({ page: 1, limit: 20, ...query })}`) }
   languages () { return this.call('GET', '/languages') }
 
   // ---- How ----
@@ -157,6 +167,12 @@ export class Api {
 /** A proxy in between may answer with something that is not JSON: the status still counts. */
 function parse (text) {
   try { return JSON.parse(text) } catch { return undefined }
+}
+
+/** `?page=1&q=two%20words`, without what is empty. */
+function queryOf (query) {
+  const pairs = Object.entries(query).filter(([, value]) => value != null && value !== '')
+  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`
 }
 
 /** One at a time across the tabs of this browser, where it can do that (secure contexts). */

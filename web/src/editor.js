@@ -3,9 +3,7 @@
 
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete'
 import { defaultKeymap, indentWithTab } from '@codemirror/commands'
-import { javascript } from '@codemirror/lang-javascript'
-import { python } from '@codemirror/lang-python'
-import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
+import { bracketMatching, indentOnInput, syntaxHighlighting } from '@codemirror/language'
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search'
 import { Compartment, EditorState } from '@codemirror/state'
 import {
@@ -13,23 +11,17 @@ import {
 } from '@codemirror/view'
 import { classHighlighter } from '@lezer/highlight'
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
-
-/** Languages that are coloured; the others are edited as plain text. */
-const GRAMMARS = {
-  javascript: () => javascript(),
-  typescript: () => javascript({ typescript: true }),
-  python: () => [python(), indentUnit.of('    ')]
-}
+import { grammarOf } from './grammars.js'
 
 /**
  * @param {object} options
  * @param {import('./room.js').Room} options.room
- * @param {string} options.language
  * @param {() => void} options.onRun Ctrl-Enter was pressed
  */
-export function createEditor ({ room, language, onRun }) {
+export function createEditor ({ room, onRun }) {
   const editability = new Compartment()
-  const grammar = GRAMMARS[language]
+  const grammar = new Compartment()
+  let language = null
   const view = new EditorView({
     state: EditorState.create({
       doc: room.text.toString(),
@@ -42,7 +34,7 @@ export function createEditor ({ room, language, onRun }) {
         lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), drawSelection(),
         indentOnInput(), bracketMatching(), closeBrackets(), autocompletion(), highlightSelectionMatches(),
         placeholder('Type here. Others see it as you type.'),
-        grammar === undefined ? [] : grammar(),
+        grammar.of([]),
         syntaxHighlighting(classHighlighter),
         yCollab(room.text, room.awareness),
         editability.of(editable(false)),
@@ -57,7 +49,16 @@ export function createEditor ({ room, language, onRun }) {
     destroy: () => view.destroy(),
     /** @param {boolean} allowed */
     setEditable (allowed) {
+      if (allowed !== view.state.readOnly) return
       view.dispatch({ effects: editability.reconfigure(editable(allowed)) })
+    },
+    /** @param {string} id */
+    async setLanguage (id) {
+      if (id === language) return
+      language = id
+      view.dom.dataset.language = id
+      const extension = await grammarOf(id)
+      if (id === language) view.dispatch({ effects: grammar.reconfigure(extension) })
     }
   }
 }

@@ -1,13 +1,14 @@
 // The page: who is signed in, which view is shown, and the bar above it.
 //
-// Reading order: api, tokens → sign-in-view, sessions-view → session-view → room, editor →
-// runner, run-log, output-panel.
+// Reading order: api, tokens → sign-in-view, home-view → session-view, workspace → room,
+// session-info, editor → runner, run-log, transcript, output-panel → the other panels.
 
 import { Api, ApiError } from './api.js'
 import { h, show } from './dom.js'
+import { homeView } from './home-view.js'
+import { Languages } from './languages.js'
 import { HOME_HASH, sessionHash, sessionOf } from './routes.js'
 import { sessionView } from './session-view.js'
-import { sessionsView } from './sessions-view.js'
 import { signInView } from './sign-in-view.js'
 import { TokenStore } from './tokens.js'
 
@@ -15,6 +16,7 @@ const store = new TokenStore(localStorage)
 const api = new Api({ store, onSignedOut: render })
 const app = document.getElementById('app')
 let view = null
+let languages = null
 
 function render () {
   view?.destroy?.()
@@ -27,8 +29,9 @@ function render () {
 
 function choose (sessionId) {
   if (api.user === null) return signInView({ api, invited: sessionId !== null, onSignedIn: render })
-  if (sessionId === null) return sessionsView({ api, onOpen: (id) => { location.hash = sessionHash(id) } })
-  return sessionView({ api, sessionId, onReopen: render })
+  languages ??= new Languages(api)
+  if (sessionId === null) return homeView({ api, languages, onOpen: (id) => { location.hash = sessionHash(id) } })
+  return sessionView({ api, languages, sessionId, onReopen: render })
 }
 
 function bar (toolbar) {

@@ -1,78 +1,87 @@
-// Shows a run log: what the program writes while it writes it, and how it ended.
+// Shows a run: what the program writes while it writes it, how it ended, and what it took. Either
+// the run that everybody watches, or a result from the history until one goes back.
 
 import { h, show } from './dom.js'
-import { NOTHING } from './run-log.js'
+import { createOutputText } from './output-text.js'
+import { NOTHING, isOpen } from './run-log.js'
+import { duration, sentence } from './verdict.js'
 
 const PHASES = {
-  idle: '', queued: 'Waiting for an executor', starting: 'Starting', compile: 'Compiling', run: 'Running'
+  idle: '', queued: 'Waiting for an executor…', starting: 'Starting…', compile: 'Compiling…', run: 'Running…'
 }
 
-const VERDICTS = {
-  accepted: 'Finished',
-  runtime_error: 'Runtime error',
-  time_limit: 'Time limit reached',
-  output_limit: 'Output limit reached',
-  memory_limit: 'Memory limit reached',
-  compile_error: 'Does not compile',
-  expired: 'No executor answered',
-  cancelled: 'Cancelled',
-  internal_error: 'The executor failed'
-}
-
-export function createOutputPanel () {
-  const status = h('span', { class: 'run-status', role: 'status' })
-  const figures = h('dl', { class: 'figures' })
-  const text = h('pre', { class: 'output-text', role: 'log', 'aria-label': 'Output', tabindex: '0' })
+/**
+ * @param {object} options
+ * @param {(userId: string) => string | null} options.nameOf
+ */
+export function createOutputPanel ({ nameOf }) {
+  const by = h('span', { class: 'run-by muted' })
+  const past = h('button', { type: 'button', class: 'link', hidden: true, onclick: () => showPast(null) }, 'Back to the latest')
+  const text = createOutputText()
+  const status = h('p', { class: 'run-status', role: 'status' })
   const note = h('p', { class: 'output-note' })
+  const figures = h('dl', { class: 'figures' })
   const element = h('section', { class: 'panel output', 'aria-label': 'Run' },
-    h('header', { class: 'panel-head' }, h('h2', {}, 'Output'), status),
-    text, note, figures)
-  let shown = NOTHING
+    h('header', { class: 'panel-head' }, h('h2', {}, 'Output'), by, past),
+    text.element,
+    h('footer', { class: 'run-foot' }, status, note, figures))
+  let live = NOTHING
+  let pastLog = null
+  let stopping = false
 
-  /** Only what is new is added: a screen reader reads that, and a selection survives. */
-  function renderText (log) {
-    const sameRun = log.attemptId === shown.attemptId && log.executionId === shown.executionId
-    const grown = sameRun && shown.chunks.every((chunk, i) => chunk === log.chunks[i])
-    const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 24
-    if (!grown) show(text)
-    for (const { stream, text: written } of log.chunks.slice(grown ? shown.chunks.length : 0)) {
-      text.append(h('span', { class: stream }, written))
-    }
-    if (atEnd || !grown) text.scrollTop = text.scrollHeight
-  }
-
-  function render (log) {
-    renderText(log)
-    status.textContent = log.phase === 'finished' ? VERDICTS[log.verdict] ?? log.verdict : PHASES[log.phase]
+  function render () {
+    const log = pastLog ?? live
+    text.render(`${pastLog === null ? 'live' : 'past'} ${log.executionId} ${log.attemptId}`, log.output)
+    const name = log.userId === null ? null : nameOf(log.userId)
+    by.textContent = name === null ? '' : `${pastLog === null ? 'run' : 'an earlier run'} by ${name}`
+    past.hidden = pastLog === null
+    const words = log.phase === 'finished' ? sentence(log) : stopping && isOpen(log) ? 'Stopping…' : PHASES[log.phase]
+    if (status.textContent !== words) status.textContent = words
     element.dataset.outcome = log.phase === 'finished' ? (log.verdict === 'accepted' ? 'good' : 'bad') : log.phase
     note.textContent = remark(log)
-    show(figures, ...measured(log).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]))
-    shown = log
+    show(figures, ...measured(log).map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
   }
 
-  render(NOTHING)
-  return { element, render }
+  /** @param {import('./run-log.js').RunLog | null} log null goes back to the run that all watch */
+  function showPast (log) {
+    pastLog = log
+    render()
+  }
+
+  render()
+  return {
+    element,
+    /** @param {import('./run-log.js').RunLog} log @param {boolean} isStopping */
+    render (log, isStopping) {
+      // What begins now is what one wants to see.
+      if (log.executionId !== live.executionId) pastLog = null
+      live = log
+      stopping = isStopping || log.stopping === true
+      render()
+    },
+    /** Names may have become known. */
+    rename: render,
+    showPast,
+    destroy: () => text.destroy()
+  }
 }
 
 function remark (log) {
   if (log.phase === 'idle') return 'Run the program, and everybody in this session sees what it writes.'
   const parts = []
-  if (log.message) parts.push(log.message)
+  if (log.message && log.verdict !== 'accepted' && log.verdict !== 'cancelled') parts.push(log.message)
   if (log.missing) parts.push('Some of the output did not arrive here.')
-  if (log.clipped || log.truncated) parts.push('There was more output than is kept.')
-  if (log.phase === 'finished' && log.chunks.length === 0 && parts.length === 0) parts.push('The program wrote nothing.')
+  if (log.truncated) parts.push('It wrote more than is kept: beginning and end are there.')
+  if (log.phase === 'finished' && log.output.isEmpty && parts.length === 0) parts.push('The program wrote nothing.')
   return parts.join(' ')
 }
 
+/** What the sentence does not say. */
 function measured (log) {
   if (log.phase !== 'finished') return []
   return [
-    ['Time', log.wallMs == null ? null : seconds(log.wallMs)],
-    ['CPU', log.cpuMs == null ? null : seconds(log.cpuMs)],
-    ['Memory', log.peakBytes == null ? null : `${(log.peakBytes / 2 ** 20).toFixed(1)} MiB`],
+    ['CPU time', log.cpuMs == null ? null : duration(log.cpuMs)],
     ['Exit code', log.exitCode],
     ['Signal', log.signal]
   ].filter(([, value]) => value != null)
 }
-
-const seconds = (ms) => ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(2)} s`

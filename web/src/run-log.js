@@ -1,30 +1,48 @@
 // What the room tells of runs, folded into what there is to show. Pure: no elements, no clock.
 //
 // A room shows one run at a time. A new attempt clears what an earlier one wrote; frames of an
-// older execution that arrive late change nothing.
+// older execution that arrive late change nothing. What is kept for showing is bounded: the
+// beginning and the end of the output, so that a program that writes without end costs no more
+// than one that writes a page.
 
-/** Characters kept for showing; the execution itself holds more. */
-const SHOWN_CHARS_MAX = 200_000
+import { Transcript } from './transcript.js'
+
+/**
+ * @typedef {object} RunLog
+ * @property {'idle' | 'queued' | 'starting' | 'compile' | 'run' | 'finished'} phase
+ * @property {string | null} executionId
+ * @property {string | null} attemptId
+ * @property {string | null} userId who asked for it, once that is known
+ * @property {Transcript} output
+ * @property {boolean} missing whether some of the output did not arrive here
+ * @property {number} expected the number of the next report
+ * @property {string | null} verdict and what else a result says, once there is one
+ */
 
 export const NOTHING = Object.freeze({
-  phase: 'idle', executionId: null, attemptId: null, chunks: [], shown: 0, clipped: false,
+  phase: 'idle', executionId: null, attemptId: null, userId: null, output: Transcript.EMPTY,
   missing: false, expected: 0, verdict: null
 })
 
 /**
  * Somebody here has asked for a run, and nothing has started yet.
  * @param {string} executionId
+ * @param {string | null} [userId]
+ * @returns {RunLog}
  */
-export const queued = (executionId) => ({ ...NOTHING, phase: 'queued', executionId })
+export const queued = (executionId, userId = null) => ({ ...NOTHING, phase: 'queued', executionId, userId })
+
+/** @param {RunLog} log */
+export const isOpen = ({ phase }) => phase !== 'idle' && phase !== 'finished'
 
 /**
  * The log after `frame` (an AppFrame). Harmless to repeat.
+ * @returns {RunLog}
  */
 export function fold (log, frame) {
   switch (frame.type) {
     case 'runStarted':
-      if (log.attemptId === frame.attemptId) return log
-      return started(frame)
+      return log.attemptId === frame.attemptId ? log : started(log, frame)
     case 'runStage': {
       const now = adopt(log, frame)
       if (now === null || now.phase === frame.stage || now.phase === 'finished') return log
@@ -33,7 +51,13 @@ export function fold (log, frame) {
     case 'runOutput': {
       const now = adopt(log, frame)
       if (now === null || now.phase === 'finished' || frame.seq < now.expected) return log
-      return { ...append(now, frame), expected: frame.seq + 1, missing: now.missing || frame.seq > now.expected }
+      const stream = now.phase === 'compile' ? 'compile' : frame.stream
+      return {
+        ...now,
+        output: now.output.append(stream, frame.text),
+        expected: frame.seq + 1,
+        missing: now.missing || frame.seq > now.expected
+      }
     }
     case 'runFinished': {
       const now = adopt(log, frame)
@@ -45,24 +69,38 @@ export function fold (log, frame) {
 }
 
 /**
- * The log once the execution itself was fetched: it holds all that was kept of the output.
- * An execution that is not the one shown changes nothing.
+ * The log once the execution itself was fetched: it holds what frames do not carry, and all that
+ * was kept of the output. An execution that is not the one shown changes nothing.
+ * @returns {RunLog}
  */
 export function settle (log, execution) {
-  if (execution.id !== log.executionId || execution.status !== 'finished') return log
-  const whole = execution.encoding === 'utf8' && (log.missing || log.chunks.length === 0)
-  const chunks = whole
-    ? [chunk('stderr', execution.compileOutput), chunk('stdout', execution.stdout), chunk('stderr', execution.stderr)]
-        .filter(({ text }) => text !== '')
-    : log.chunks
+  if (execution.id !== log.executionId) return log
+  const userId = execution.userId ?? log.userId
+  const stopping = execution.cancelRequestedAt != null
+  if (execution.status !== 'finished') {
+    return log.userId === userId && (log.stopping ?? false) === stopping ? log : { ...log, userId, stopping }
+  }
+  const whole = log.missing || log.output.isEmpty
   return {
-    ...log, ...ending(execution), chunks, phase: 'finished', missing: log.missing && !whole,
-    message: execution.message, truncated: execution.truncated
+    ...log,
+    ...ending(execution),
+    userId,
+    phase: 'finished',
+    output: whole ? transcriptOf(execution) : log.output,
+    missing: false,
+    message: execution.message,
+    truncated: execution.truncated
   }
 }
 
+/** What there is to show of an execution that was fetched and not watched. */
+export const logOf = (execution) => settle(queued(execution.id), execution)
+
 /** `seq` counts all reports of an attempt from 0: its start is the first. */
-const started = ({ executionId, attemptId }) => ({ ...NOTHING, phase: 'starting', executionId, attemptId, expected: 1 })
+function started (log, { executionId, attemptId }) {
+  const userId = log.executionId === executionId ? log.userId : null
+  return { ...NOTHING, phase: 'starting', executionId, attemptId, userId, expected: 1 }
+}
 
 /**
  * Who connects in the middle of a run has not seen its start. None if the frame is an old one: ids
@@ -72,21 +110,25 @@ function adopt (log, frame) {
   if (log.attemptId === frame.attemptId) return log
   const awaited = log.attemptId === null && log.executionId === frame.executionId
   const newer = log.executionId === null || log.executionId < frame.executionId
-  return awaited || newer ? started(frame) : null
+  if (awaited && log.phase === 'finished') return null
+  return awaited || newer ? started(log, frame) : null
 }
 
-function append (log, { stream, text }) {
-  const room = SHOWN_CHARS_MAX - log.shown
-  const kept = text.slice(0, Math.max(0, room))
-  return {
-    ...log,
-    chunks: kept === '' ? log.chunks : [...log.chunks, chunk(stream, kept)],
-    shown: log.shown + kept.length,
-    clipped: log.clipped || kept.length < text.length
-  }
+/** Both streams, one after the other: in which order they were written is not known any more. */
+function transcriptOf (execution) {
+  const text = execution.encoding === 'base64' ? fromBase64 : (written) => written ?? ''
+  const { stdoutTail, stderrTail, stdoutBytes, stderrBytes } = execution
+  return Transcript.EMPTY
+    .append('compile', execution.compileOutput ?? '')
+    .appendKept('stdout', text(execution.stdout), text(stdoutTail), stdoutBytes)
+    .appendKept('stderr', text(execution.stderr), text(stderrTail), stderrBytes)
 }
 
-const chunk = (stream, text) => ({ stream, text: text ?? '' })
+/** For showing: what is not UTF-8 is replaced. */
+function fromBase64 (data) {
+  const bytes = Uint8Array.from(atob(data ?? ''), (letter) => letter.charCodeAt(0))
+  return new TextDecoder().decode(bytes)
+}
 
 const ending = ({ verdict, exitCode, signal, cpuMs, wallMs, peakBytes }) =>
   ({ verdict, exitCode, signal, cpuMs, wallMs, peakBytes })

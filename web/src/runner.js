@@ -1,85 +1,128 @@
-// Asks for a run of the session's live document, and keeps the run log.
+// Asks for runs of the session's live document and for their end, and keeps the run log: the one
+// run that everybody in the room watches, whoever asked for it.
 //
-// The room's frames carry the output. Who asked for the run also asks for its end every now and
-// then, so that a lost frame, or an executor that never answers, does not leave a run open.
+// The room's frames carry the output. Beside that, everybody asks for the open run every now and
+// then, so that a lost frame, an executor that never answers, or an end that came before any start
+// does not leave it open; and once at its end, for what frames do not carry.
 
 import { ApiError } from './api.js'
-import { NOTHING, fold, queued, settle } from './run-log.js'
+import { NOTHING, fold, isOpen, queued, settle } from './run-log.js'
 
-const POLL_MS = 3_000
+const OWN_POLL_MS = 3_000
+/** All who watch ask: less often than the one who has asked for it. */
+const POLL_MS = 10_000
+const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 export class Runner {
   /**
    * @param {object} options
    * @param {import('./api.js').Api} options.api
    * @param {string} options.sessionId
-   * @param {(log: object) => void} options.onLog
-   * @param {(busy: boolean) => void} options.onBusy one's own run is open
+   * @param {(log: import('./run-log.js').RunLog) => void} options.onLog
+   * @param {(id: string) => void} options.onCreated one's own request was taken
    * @param {(words: string) => void} options.onRefused
    */
-  constructor ({ api, sessionId, onLog, onBusy, onRefused }) {
-    Object.assign(this, { api, sessionId, onLog, onBusy, onRefused })
+  constructor ({ api, sessionId, onLog, onCreated, onRefused }) {
+    Object.assign(this, { api, sessionId, onLog, onCreated, onRefused })
     this.log = NOTHING
+    /** Whether a request is on its way. */
+    this.asking = false
+    this.stopping = false
     this.own = null
     this.timer = null
+    this.left = false
   }
 
-  /** One run of one's own at a time. */
-  async start (stdin) {
-    if (this.own !== null) return
-    this.own = 'asking'
-    this.onBusy(true)
+  /** Whether a run is open, or about to be. */
+  get busy () { return this.asking || isOpen(this.log) }
+
+  /** One run at a time. @param {{ stdin?: string, args?: string[] }} input */
+  async start (input) {
+    if (this.busy) return
+    this.asking = true
+    this.onLog(this.log)
     try {
-      const request = { sessionId: this.sessionId, ...(stdin === '' ? {} : { stdin }) }
-      const { id } = await this.api.createExecution(request)
-      if (this.own === null) return
+      const { id, userId } = await this.api.createExecution({ sessionId: this.sessionId, ...input })
+      this.asking = false
+      if (this.left) return
       this.own = id
+      this.onCreated(id)
       // Its first frames may have come before the answer.
-      if (this.log.executionId !== id) this.update(queued(id))
-      if (this.log.phase === 'finished') await this.check()
-      else this.poll()
+      if (this.log.executionId !== id) this.update(queued(id, userId))
+      else this.update({ ...this.log, userId })
+      if (this.log.phase === 'finished') this.check()
     } catch (error) {
-      this.idle()
-      if (!(error instanceof ApiError)) throw error
-      this.onRefused(error.message)
+      this.asking = false
+      this.refused(error)
     }
+  }
+
+  /** Asks for the end of the open run, whoever began it. */
+  async stop () {
+    const { executionId } = this.log
+    if (!isOpen(this.log) || this.stopping) return
+    this.stopping = true
+    this.onLog(this.log)
+    try {
+      const execution = await this.api.cancelExecution(executionId)
+      this.update(settle(this.log, execution))
+    } catch (error) {
+      this.stopping = false
+      if (error.code === 'execution_finished') this.check()
+      else this.refused(error)
+    }
+  }
+
+  /** Somebody has said that there is a run with that id: if it is so, it is watched. */
+  async follow (id) {
+    const { executionId } = this.log
+    if (!ID.test(id) || (executionId !== null && executionId >= id)) return
+    const execution = await this.api.execution(id).catch(() => null)
+    if (this.left || execution?.sessionId !== this.sessionId) return
+    const overtaken = this.log.executionId !== null && this.log.executionId >= id
+    const log = settle(overtaken ? this.log : queued(id), execution)
+    if (!overtaken || log !== this.log) this.update(log)
   }
 
   receive (frame) {
     this.update(fold(this.log, frame))
-    if (frame.type === 'runFinished' && frame.executionId === this.own) this.check()
+    if (frame.type === 'runFinished' && frame.executionId === this.log.executionId) this.check()
+    // Who joined during a run does not know whose it is.
+    if (frame.type === 'runStarted' && this.log.userId === null) this.check()
   }
 
-  /** The run goes on; nobody here waits for it any more. */
-  stop () {
+  /** The run goes on; nobody here watches any more. */
+  leave () {
     clearTimeout(this.timer)
-    this.own = null
+    this.left = true
   }
 
   update (log) {
-    if (log === this.log) return
+    if (log === this.log || this.left) return
+    if (log.executionId !== this.log.executionId || !isOpen(log)) this.stopping = false
     this.log = log
+    clearTimeout(this.timer)
+    if (isOpen(log)) this.timer = setTimeout(() => this.check(), log.executionId === this.own ? OWN_POLL_MS : POLL_MS)
     this.onLog(log)
   }
 
-  poll () {
-    this.timer = setTimeout(() => this.check(), POLL_MS)
-  }
-
-  /** Fetches one's own execution: what frames did not carry is in it. */
+  /** Fetches the execution that is shown: what frames did not carry is in it. */
   async check () {
     clearTimeout(this.timer)
-    const id = this.own
-    const execution = await this.api.execution(id).catch(() => null)
-    if (this.own !== id) return
-    if (execution?.status !== 'finished') return this.poll()
-    this.update(settle(this.log, execution))
-    this.idle()
+    const { executionId } = this.log
+    const execution = await this.api.execution(executionId).catch(() => null)
+    if (this.left || this.log.executionId !== executionId) return
+    if (execution !== null) this.update(settle(this.log, execution))
+    if (isOpen(this.log)) {
+      clearTimeout(this.timer)
+      this.timer = setTimeout(() => this.check(), executionId === this.own ? OWN_POLL_MS : POLL_MS)
+    }
   }
 
-  idle () {
-    clearTimeout(this.timer)
-    this.own = null
-    this.onBusy(false)
+  refused (error) {
+    if (!(error instanceof ApiError)) throw error
+    if (this.left) return
+    this.onLog(this.log)
+    this.onRefused([error.message, ...error.errors.map(({ field, message }) => `${field} ${message}.`)].join(' '))
   }
 }

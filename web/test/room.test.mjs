@@ -50,6 +50,11 @@ async function scene (refusals) {
     origin: `http://127.0.0.1:${server.address().port}`,
     user: { id: 'u', displayName: 'Ada' },
     refuse: null,
+    session: async () => {
+      if (api.seen === null) throw new ApiError({ status: 404, code: 'session_not_found' })
+      return api.seen
+    },
+    seen: { role: 'editor' },
     async join () {
       if (api.refuse !== null && joins > 0) throw api.refuse
       joins += 1
@@ -111,6 +116,45 @@ test('a final close code ends the room, in words; a conflict asks for a new begi
   }
 })
 
+test('who was removed is told so, and who only may not edit, that', async () => {
+  for (const [seen, words] of [[null, /were removed.*add you/], [{ role: null }, /were removed.*join again/], [{ role: 'viewer' }, /may not edit/]]) {
+    const { api } = await scene({ 'token-1': 4403 })
+    api.seen = seen
+    const room = await enter(api)
+    const ended = becomes(room, 'ended')
+    room.connect()
+    assert.match((await ended).words, words)
+  }
+})
+
+test('what somebody tells is heard once for each change, from whom it came, and only if it is text', async () => {
+  const { api } = await scene({})
+  const room = await enter(api)
+  const heard = []
+  room.on('told', (...told) => heard.push(told))
+  const user = { id: 'b', name: 'Bob', color: '#123456' }
+  say(room, 1, { user, told: { run: 'r1', session: { not: 'text' } } }, 1)
+  say(room, 1, { user, cursor: null, told: { run: 'r1' } }, 2)
+  say(room, 1, { user, told: { run: 'r2', session: 'x'.repeat(1_000) } }, 3)
+  assert.deepEqual(heard, [['run', 'r1', 'b'], ['run', 'r2', 'b']])
+})
+
+test('what was typed offline and is not taken ends the session with words, and keeps the text', async () => {
+  const { api, server } = await scene({})
+  const room = await enter(api)
+  const live = becomes(room, 'live')
+  room.connect()
+  await live
+  const offline = becomes(room, 'offline')
+  for (const socket of server.clients) socket.close(1012)
+  await offline
+  room.text.insert(0, 'lost')
+  const ended = becomes(room, 'ended')
+  room.access = { role: 'viewer', locked: false }
+  assert.match((await ended).words, /not taken/)
+  assert.equal(room.text.toString(), 'lost')
+})
+
 test('any other close is told, and mended without asking', async () => {
   const { api, server, joins } = await scene({})
   const room = await enter(api)
@@ -140,9 +184,9 @@ test('people are listed once each, oneself first, and with colours that are colo
 })
 
 /** As if `client` had sent that about itself. */
-function say (room, client, state) {
+function say (room, client, state, times = 1) {
   const awareness = new Awareness(Object.assign(new Y.Doc(), { clientID: client }))
-  awareness.setLocalState(state)
+  for (let i = 0; i < times; i += 1) awareness.setLocalState(state)
   applyAwarenessUpdate(room.awareness, encodeAwarenessUpdate(awareness, [client]), 'peer')
   awareness.destroy()
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NOTHING, fold, queued, settle } from '../src/run-log.js'
+import { NOTHING, fold, isOpen, logOf, queued, settle } from '../src/run-log.js'
 
 const EXECUTION = '01890a5d-ac96-774b-bcce-b302099a8057'
 const LATER = '01890a5d-ac97-774b-bcce-b302099a8057'
@@ -8,7 +8,7 @@ const of = (type, more = {}) => ({ type, executionId: EXECUTION, attemptId: 'a1'
 const output = (seq, text, more) => of('runOutput', { seq, stream: 'stdout', text, ...more })
 const finished = of('runFinished', { verdict: 'accepted', exitCode: 0, cpuMs: 20, wallMs: 30, peakBytes: 1 })
 const play = (frames, log = NOTHING) => frames.reduce(fold, log)
-const text = (log) => log.chunks.map((chunk) => chunk.text).join('')
+const text = (log) => log.output.blocks.map((block) => block.text).join('')
 
 /** `seq` 0 and 1 are the start and the stage. */
 const START = [of('runStarted'), of('runStage', { stage: 'run' })]
@@ -52,14 +52,15 @@ test('who connects in the middle of a run sees the rest, and that there was more
 test('the fetched execution fills what is missing, and only that', () => {
   const execution = {
     id: EXECUTION, status: 'finished', encoding: 'utf8', stdout: 'one\ntwo\n', stderr: '', compileOutput: null,
-    truncated: false, message: null, verdict: 'accepted', exitCode: 0
+    truncated: false, message: null, verdict: 'accepted', exitCode: 0, userId: 'ada'
   }
   const gap = settle(play([...START, output(3, 'two\n'), finished]), execution)
   assert.equal(text(gap), 'one\ntwo\n')
   assert.equal(gap.missing, false)
 
   const whole = play([...START, output(2, 'one\n'), output(3, 'two\n'), finished])
-  assert.equal(settle(whole, execution).chunks, whole.chunks)
+  assert.equal(settle(whole, execution).output, whole.output)
+  assert.equal(settle(whole, execution).userId, 'ada')
 
   const nobodyAnswered = settle(queued(EXECUTION), { ...execution, stdout: null, stderr: null, verdict: 'expired' })
   assert.equal(nobodyAnswered.phase, 'finished')
@@ -67,8 +68,29 @@ test('the fetched execution fills what is missing, and only that', () => {
   assert.deepEqual(settle(whole, { ...execution, id: LATER }), whole)
 })
 
-test('what is shown is bounded', () => {
-  const log = play([...START, output(2, 'x'.repeat(150_000)), output(3, 'y'.repeat(150_000))])
-  assert.equal(text(log).length, 200_000)
-  assert.equal(log.clipped, true)
+test('what the compiler says is told apart from what the program writes', () => {
+  const log = play([of('runStarted'), of('runStage', { stage: 'compile' }), output(2, 'warning', { stream: 'stderr' }), of('runStage', { stage: 'run' }), output(4, 'oops', { stream: 'stderr' })])
+  assert.deepEqual(log.output.blocks.map(({ stream, text }) => [stream, text]), [['compile', 'warning'], ['stderr', 'oops']])
+})
+
+test('a result from the history shows the beginning and the end of what was cut', () => {
+  const log = logOf({
+    id: EXECUTION, status: 'finished', userId: 'bob', encoding: 'utf8', compileOutput: 'a warning', stdout: 'start', stdoutTail: 'end', stdoutBytes: 1_000_008,
+    stderr: 'bad', stderrTail: null, stderrBytes: 3, truncated: true, message: null, verdict: 'runtime_error', exitCode: null, signal: 'SIGSEGV'
+  })
+  assert.deepEqual(log.output.blocks.map(({ stream }) => stream), ['compile', 'stdout', 'gap', 'stdout', 'stderr'])
+  assert.match(text(log), /start\n… about 1,000,000 bytes were not kept …\nend/)
+  assert.deepEqual([log.signal, log.truncated, log.phase], ['SIGSEGV', true, 'finished'])
+})
+
+test('bytes that are no text are shown as far as they can be', () => {
+  const log = logOf({ id: EXECUTION, status: 'finished', encoding: 'base64', stdout: '/2hp', stderr: '', verdict: 'accepted' })
+  assert.equal(text(log), '\ufffdhi')
+})
+
+test('an execution that is still open stays so, and tells who asked for it and for its end', () => {
+  const log = settle(queued(EXECUTION), { id: EXECUTION, status: 'queued', userId: 'ada', cancelRequestedAt: '2026-01-01T00:00:00.000Z' })
+  assert.ok(isOpen(log))
+  assert.deepEqual([log.userId, log.stopping], ['ada', true])
+  assert.equal(settle(log, { id: EXECUTION, status: 'running', userId: 'ada', cancelRequestedAt: '2026-01-01T00:00:00.000Z' }), log)
 })

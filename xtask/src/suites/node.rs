@@ -16,8 +16,8 @@ use crate::stack::queue::Carrier;
 use crate::stack::{Platform, Stack};
 use crate::work::Work;
 
-/// The one file of the interop tests that needs a browser and an executor.
-const PAGE: &str = "page.test.mjs";
+/// How the names of those interop tests begin that need a browser and an executor.
+const PAGE: &str = "page";
 
 /// Languages that the demo shows.
 const LANGUAGES: usize = 7;
@@ -30,7 +30,7 @@ pub fn web(repo: &Repo, work: &Work) -> Result<Report> {
 
 /// Stock clients against workerd.
 pub fn interop(repo: &Repo, work: &Work) -> Result<Report> {
-    let files = test_files(&repo.path("tests/interop"), |name| name != PAGE)?;
+    let files = test_files(&repo.path("tests/interop"), |name| !name.starts_with(PAGE))?;
     let mut stack = Stack::of_suite(repo, "interop", Platform::Workerd)?;
     stack.start_edge()?;
     run(work, &mut stack.command("node")?, &files)
@@ -38,7 +38,7 @@ pub fn interop(repo: &Repo, work: &Work) -> Result<Report> {
 
 /// The page in Chromium, with programs that run.
 pub fn page(repo: &Repo, work: &Work) -> Result<Report> {
-    let files = test_files(&repo.path("tests/interop"), |name| name == PAGE)?;
+    let files = test_files(&repo.path("tests/interop"), |name| name.starts_with(PAGE))?;
     let mut stack = Stack::of_suite(repo, "page", Platform::Workerd)?;
     stack.start_edge()?;
     stack.start_executor(work)?;

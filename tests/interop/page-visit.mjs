@@ -1,0 +1,82 @@
+// A visit to the page: what a person does there, and what is to be seen. Shared by the page's tests.
+
+import assert from 'node:assert/strict'
+import { nonce } from './support/edge.mjs'
+
+const LIMIT_MS = 20_000
+
+/** A page in a context of its own, on which nothing may go wrong unseen (`page.faults`). */
+export async function visit (browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, ...options })
+  const page = await context.newPage()
+  page.setDefaultTimeout(LIMIT_MS)
+  page.faults = []
+  page.on('pageerror', (error) => page.faults.push(String(error)))
+  // Violations of the content security policy are told here too.
+  page.on('console', (message) => { if (message.type() === 'error') page.faults.push(message.text()) })
+  await page.goto(url)
+  return page
+}
+
+/** @returns {Promise<string>} the user name, which is new */
+export async function register (page, name, username = `${name.split(' ')[0].toLowerCase()}-${nonce().slice(0, 4)}`) {
+  await page.getByLabel('Password').waitFor()
+  if (await page.getByRole('heading', { name: 'Sign in' }).isVisible()) await page.getByRole('button', { name: 'I am new here' }).click()
+  await page.getByLabel('User name').fill(username)
+  await page.getByLabel('Mail address').fill(`${username}@example.org`)
+  await page.getByLabel('Password').fill(`${nonce()}${nonce()}`)
+  await page.getByLabel('Name that others see').fill(name)
+  await page.getByRole('button', { name: 'Create an account' }).click()
+  await page.getByRole('button', { name: 'Sign out' }).waitFor()
+  return username
+}
+
+/** @returns {Promise<string>} the session's link */
+export async function createSession (page, title) {
+  await page.getByLabel('Title', { exact: true }).fill(title)
+  await page.getByRole('button', { name: 'Create session' }).click()
+  await live(page)
+  assert.match(page.url(), /\/#\/s\/[0-9a-f-]{36}$/)
+  return page.url()
+}
+
+export const live = (page) => page.locator('.connection[data-state=live]').waitFor()
+export const editor = (page) => page.locator('.cm-content')
+export const line = (page, text) => page.locator('.cm-line', { hasText: text })
+export const readOnly = (page) => page.locator('.cm-editor.read-only').waitFor()
+export const editable = (page) => page.locator('.cm-editor:not(.read-only)').waitFor()
+export const output = (page) => page.getByRole('log', { name: 'Output' })
+/** The sentence about the run that all watch. */
+export const verdict = (page, words) => page.locator('.run-status').filter({ hasText: words }).waitFor()
+export const runButton = (page) => page.getByRole('button', { name: 'Run', exact: true })
+export const stopButton = (page) => page.getByRole('button', { name: 'Stop', exact: true })
+export const tab = (page, name) => page.getByRole('tab', { name }).click()
+export const participant = (page, name) => page.getByRole('list', { name: 'Participants' }).getByRole('listitem').filter({ hasText: name })
+/** Answers the question that the page asks before something that cannot be taken back. */
+export const confirm = (page, action) => page.getByRole('dialog').getByRole('button', { name: action, exact: true }).click()
+
+/** The text as the editor shows it, without other people's cursors in it. */
+export const code = (page) => page.locator('.cm-line').evaluateAll((lines) => lines.map((line) => {
+  const copy = line.cloneNode(true)
+  copy.querySelectorAll('.cm-ySelectionCaret').forEach((caret) => caret.remove())
+  return copy.textContent
+}).join('\n'))
+
+/** At the end, line by line; what the editor indents by itself is replaced. */
+export async function type (page, lines) {
+  await editor(page).click()
+  await page.keyboard.press('Control+End')
+  for (const [i, line] of lines.entries()) {
+    if (i > 0) await page.keyboard.press('Enter')
+    await page.keyboard.press('Shift+Home')
+    if (line === '') await page.keyboard.press('Delete')
+    else await page.keyboard.insertText(line)
+  }
+}
+
+/** In place of all that is there. */
+export async function write (page, text) {
+  await editor(page).click()
+  await page.keyboard.press('Control+a')
+  await page.keyboard.insertText(text)
+}

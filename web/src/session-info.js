@@ -1,0 +1,93 @@
+// The session as the edge tells it over HTTP: title, language, people, who may join. Kept fresh:
+// asked for again when somebody tells of a change, when people come or change, and when the page
+// is looked at again.
+
+import { ObservableV2 } from 'lib0/observable'
+import { ApiError } from './api.js'
+
+/** Hints come from others: at most one question in this time, whatever they say. */
+const REFRESH_MS_MIN = 500
+
+/** Events: `change` (session). */
+export class SessionInfo extends ObservableV2 {
+  /**
+   * @param {import('./api.js').Api} api
+   * @param {import('./room.js').Room} room
+   */
+  constructor (api, room) {
+    super()
+    this.api = api
+    this.room = room
+    this.session = room.session
+    this.timer = null
+    this.refreshedAt = -Infinity
+    this.ended = false
+    let roles = ''
+    room.on('told', (topic) => { if (topic === 'session') this.refreshSoon() })
+    room.on('access', () => this.refreshSoon())
+    room.on('people', (people) => {
+      const now = people.map(({ id, role }) => `${id} ${role}`).sort().join()
+      if (now !== roles) this.refreshSoon()
+      roles = now
+    })
+    this.onSeen = () => { if (document.visibilityState === 'visible') this.refreshSoon() }
+    globalThis.document?.addEventListener('visibilitychange', this.onSeen)
+  }
+
+  /** @returns {string} one's own role: the room hears of changes first */
+  get role () { return this.room.access.role }
+
+  /** How somebody is called; null if that is not known. */
+  nameOf (userId) {
+    return this.session.participants.find((participant) => participant.userId === userId)?.displayName ?? null
+  }
+
+  /** Changes settings. Throws an ApiError. */
+  async update (changes) {
+    this.take(await this.api.updateSession(this.session.id, changes))
+    this.tell()
+  }
+
+  /** Does something to people that the others should hear of. Throws an ApiError. */
+  async change (work) {
+    await work(this.api, this.session.id)
+    this.tell()
+    await this.refresh()
+  }
+
+  tell () {
+    this.room.tell('session', `${Date.now()} ${Math.random()}`)
+  }
+
+  refreshSoon () {
+    const waitMs = Math.max(0, this.refreshedAt + REFRESH_MS_MIN - performance.now())
+    this.timer ??= setTimeout(() => {
+      this.timer = null
+      this.refresh()
+    }, waitMs)
+  }
+
+  async refresh () {
+    if (this.ended || this.room.state.kind === 'ended') return
+    this.refreshedAt = performance.now()
+    try {
+      this.take(await this.api.session(this.session.id))
+    } catch (error) {
+      // The room tells of the loss of access; all else passes.
+      if (!(error instanceof ApiError)) throw error
+    }
+  }
+
+  take (session) {
+    if (this.ended || JSON.stringify(session) === JSON.stringify(this.session)) return
+    this.session = session
+    this.emit('change', [session])
+  }
+
+  destroy () {
+    this.ended = true
+    clearTimeout(this.timer)
+    globalThis.document?.removeEventListener('visibilitychange', this.onSeen)
+    super.destroy()
+  }
+}

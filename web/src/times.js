@@ -1,0 +1,13 @@
+// Times as people read them.
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+
+/** The time alone if that was today. @param {string} time RFC 3339 */
+export function clockTime (time) {
+  const date = new Date(time)
+  return date.toDateString() === new Date().toDateString() ? CLOCK.format(date) : DAY.format(date)
+}
+
+/** @param {string} time RFC 3339 */
+export const dayAndTime = (time) => DAY.format(new Date(time))

@@ -1,0 +1,97 @@
+// The run that everybody watches, against an edge that answers on command.
+
+import assert from 'node:assert/strict'
+import { afterEach, test } from 'node:test'
+import { ApiError } from '../src/api.js'
+import { Runner } from '../src/runner.js'
+import { isOpen } from '../src/run-log.js'
+
+const ID = '01890a5d-ac96-774b-bcce-b302099a8057'
+const LATER = '01890a5d-ac97-774b-bcce-b302099a8057'
+const runners = []
+afterEach(() => runners.splice(0).forEach((runner) => runner.leave()))
+
+/** An edge that knows `executions`, by id. */
+function scene (executions = {}) {
+  const said = { created: [], refused: [], cancelled: [] }
+  const api = {
+    async createExecution () { return { id: ID, userId: 'me' } },
+    async execution (id) {
+      if (!(id in executions)) throw new ApiError({ status: 404, code: 'execution_not_found' })
+      return { id, sessionId: 's', userId: 'ada', cancelRequestedAt: null, ...executions[id] }
+    },
+    async cancelExecution (id) {
+      said.cancelled.push(id)
+      return { id, status: 'running', userId: 'ada', cancelRequestedAt: '2026-01-01T00:00:00.000Z' }
+    }
+  }
+  const runner = new Runner({
+    api, sessionId: 's', onLog: () => {}, onCreated: (id) => said.created.push(id), onRefused: (words) => said.refused.push(words)
+  })
+  runners.push(runner)
+  return { api, runner, said, executions }
+}
+
+const finished = { status: 'finished', verdict: 'accepted', encoding: 'utf8', stdout: 'hi\n', stderr: '' }
+const frame = (type, more) => ({ type, executionId: ID, attemptId: 'a1', ...more })
+
+test('a run is open from the request to the result, and a second one has to wait', async () => {
+  const { runner, said, executions } = scene()
+  const start = runner.start({})
+  assert.ok(runner.busy)
+  await Promise.all([start, runner.start({})])
+  assert.deepEqual(said.created, [ID])
+  assert.equal(runner.log.phase, 'queued')
+  executions[ID] = finished
+  await runner.check()
+  assert.equal(runner.log.verdict, 'accepted')
+  assert.ok(!runner.busy)
+})
+
+test('somebody else’s run is watched from their word on, if the edge confirms it', async () => {
+  const { runner } = scene({ [ID]: { status: 'queued' }, [LATER]: { status: 'queued', sessionId: 'another' } })
+  await runner.follow(ID)
+  assert.equal(runner.log.executionId, ID)
+  assert.ok(runner.busy)
+  await runner.follow(LATER)
+  await runner.follow('not an id')
+  assert.equal(runner.log.executionId, ID)
+})
+
+test('an old word does not bring an old run back', async () => {
+  const { runner } = scene({ [ID]: finished })
+  runner.receive({ ...frame('runStarted'), executionId: LATER })
+  await runner.follow(ID)
+  assert.equal(runner.log.executionId, LATER)
+})
+
+test('everybody can stop the run that is open, once', async () => {
+  const { runner, said } = scene({ [ID]: { status: 'running' } })
+  await runner.stop()
+  await runner.follow(ID)
+  await Promise.all([runner.stop(), runner.stop()])
+  assert.deepEqual(said.cancelled, [ID])
+  assert.ok(runner.stopping)
+  runner.receive(frame('runFinished', { verdict: 'cancelled' }))
+  assert.ok(!runner.stopping && !isOpen(runner.log))
+})
+
+test('a run that has ended before it could be stopped is shown as it ended', async () => {
+  const { api, runner, executions } = scene({ [ID]: { status: 'running' } })
+  await runner.follow(ID)
+  api.cancelExecution = async () => {
+    executions[ID] = finished
+    throw new ApiError({ status: 409, code: 'execution_finished' })
+  }
+  await runner.stop()
+  await runner.check()
+  assert.equal(runner.log.verdict, 'accepted')
+})
+
+test('a refusal is told with its fields, and the next run may be asked for', async () => {
+  const { api, runner, said } = scene()
+  api.createExecution = async () => { throw new ApiError({ status: 422, title: 'No.', errors: [{ field: 'args', message: 'is at most 32 arguments' }] }) }
+  await runner.start({})
+  assert.deepEqual(said.refused, ['No. args is at most 32 arguments.'])
+  assert.ok(!runner.busy)
+})
