@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::preparing;
 use crate::repo::Repo;
 use crate::stack::queue::{Carrier, Queue};
 use crate::stack::{Platform, Stack, broker};
@@ -22,6 +23,7 @@ pub fn demo(repo: &Repo, queue: Option<Queue>, json: bool) -> Result<()> {
         .filter(Stack::is_up);
     match running {
         Some(stack) if queue.is_none_or(|queue| queue == stack.carrier().queue()) => {
+            preparing::finish(repo)?;
             show(&stack, json)
         }
         found => {

@@ -21,6 +21,10 @@ use crate::work::{Work, on_path};
 /// What the language images stand on.
 pub const BASE: &str = "debian:bookworm-slim";
 
+/// The languages that a stack begins with: most sessions are in one of them, and their images are
+/// built first.
+pub const FIRST: [&str; 3] = ["javascript", "python", "java"];
+
 /// The release of Debian that the base is made of where it cannot be pulled.
 const RELEASE: &str = "bookworm";
 
@@ -96,9 +100,29 @@ fn bootstrap_and_import(work: &Work, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds the image of every language whose folder, agent or base changed.
-pub fn languages_step(repo: &Repo) -> Step<'_> {
-    let languages = languages(repo).unwrap_or_default();
+/// The languages of folders in `executor-host/images` whose image is missing or was made from other
+/// inputs, the first ones first. An agent or base that is not there yet counts as another.
+pub fn lacking(repo: &Repo) -> Result<Vec<String>> {
+    let base = docker::image_id(BASE).unwrap_or_default();
+    let mut lacking = Vec::new();
+    for language in languages(repo)? {
+        if !language.is_fresh(&language.inputs(repo, &base)?) {
+            lacking.push(language.name);
+        }
+    }
+    Ok(lacking)
+}
+
+/// Builds the image of every language of `wanted` whose folder, agent or base changed; of all if
+/// none is wanted. `name` is the step's.
+pub fn languages_step<'a>(repo: &'a Repo, name: &'static str, wanted: &[String]) -> Step<'a> {
+    let mut languages = languages(repo).unwrap_or_default();
+    let unknown: Vec<String> = wanted
+        .iter()
+        .filter(|wanted| !languages.iter().any(|language| language.name == **wanted))
+        .cloned()
+        .collect();
+    languages.retain(|language| wanted.is_empty() || wanted.contains(&language.name));
     let missing: Vec<Missing> = languages
         .iter()
         .filter(|language| docker::image_id(&language.tag).is_none())
@@ -106,7 +130,12 @@ pub fn languages_step(repo: &Repo) -> Step<'_> {
             Missing::installable(format!("Image {}, built here", language.tag), "Docker", 150)
         })
         .collect();
-    let step = Step::new(names::IMAGES, Lane::Network, move |work| {
+    let step = Step::new(name, Lane::Network, move |work| {
+        ensure!(
+            unknown.is_empty(),
+            "executor-host/images has no {}",
+            unknown.join(", ")
+        );
         let base = docker::image_id(BASE).with_context(|| format!("no image {BASE}"))?;
         let mut built = Vec::new();
         ensure!(
@@ -134,7 +163,7 @@ struct Language {
     tag: String,
 }
 
-/// Every folder with a Dockerfile, by name.
+/// Every folder with a Dockerfile: the first languages, then the others by name.
 fn languages(repo: &Repo) -> Result<Vec<Language>> {
     let images = repo.path("executor-host/images");
     let entries = fs::read_dir(&images).with_context(|| images.display().to_string())?;
@@ -149,20 +178,34 @@ fn languages(repo: &Repo) -> Result<Vec<Language>> {
                 .then_some(Language { folder, name, tag })
         })
         .collect();
-    languages.sort_by(|one, other| one.name.cmp(&other.name));
+    let place = |name: &str| FIRST.iter().position(|first| *first == name);
+    languages.sort_by_key(|language| {
+        let place = place(&language.name).unwrap_or(FIRST.len());
+        (place, language.name.clone())
+    });
     Ok(languages)
 }
 
 impl Language {
+    /// All that the image is made from, as one hash.
+    fn inputs(&self, repo: &Repo, base: &str) -> Result<String> {
+        let inputs = Inputs::default()
+            .path(&self.folder)?
+            .path(&artifacts::agent(repo))?
+            .text(base);
+        Ok(inputs.finish())
+    }
+
+    /// Whether there is an image made from these inputs.
+    fn is_fresh(&self, inputs: &str) -> bool {
+        docker::label(&self.tag, LABEL).as_deref() == Some(inputs)
+    }
+
     /// Builds the image unless it was made from the same inputs; true if it was built.
     fn build(&self, repo: &Repo, work: &Work, base: &str) -> Result<bool> {
         let agent = artifacts::agent(repo);
-        let inputs = Inputs::default()
-            .path(&self.folder)?
-            .path(&agent)?
-            .text(base)
-            .finish();
-        if docker::label(&self.tag, LABEL).as_deref() == Some(inputs.as_str()) {
+        let inputs = self.inputs(repo, base)?;
+        if self.is_fresh(&inputs) {
             return Ok(false);
         }
         let context = repo.target().join("xtask/images").join(&self.name);

@@ -27,6 +27,7 @@ mod stack;
 mod bench;
 mod demo;
 mod dist;
+mod preparing;
 mod up;
 
 mod check;
@@ -101,7 +102,11 @@ enum Command {
     /// images of both for deploy/compose.yaml.
     Dist,
     /// Build the images that programs run in.
-    Images,
+    Images {
+        /// Only this language's; may be repeated.
+        #[arg(long, value_name = "LANGUAGE")]
+        only: Vec<String>,
+    },
     /// Kill the edge of a suite's stack, start it again, and return when it answers.
     #[command(hide = true)]
     CrashEdge {
@@ -143,11 +148,7 @@ fn run(command: Command) -> Result<bool> {
             run_steps(&repo, dist::plan(&repo)?)?;
             println!("{}", dist::folder(&repo).display());
         }
-        Command::Images => {
-            let mut plan = up::build_steps(&repo)?;
-            plan.keep(&[names::IMAGES]);
-            run_steps(&repo, plan)?;
-        }
+        Command::Images { only } => run_steps(&repo, up::images(&repo, &only)?)?,
         Command::CrashEdge { folder } => {
             let mut stack = Stack::found(&repo, &folder)?;
             stack.kill_edge()?;

@@ -6,6 +6,10 @@ pub const ENGINE: &str = "docker engine";
 pub const BASE_IMAGE: &str = "base image";
 /// The images that programs run in.
 pub const IMAGES: &str = "language images";
+/// Those of the languages that a stack begins with.
+pub const FIRST_IMAGES: &str = "first language images";
+/// A build in the background, of the stack that `up` started, has ended.
+pub const PREPARING: &str = "images of the stack";
 /// Compilers for the targets of `rust-toolchain.toml`.
 pub const TARGETS: &str = "rust targets";
 /// `node_modules`.

@@ -9,6 +9,7 @@ use crate::docker;
 use crate::images;
 use crate::names;
 use crate::node;
+use crate::preparing;
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::stack::queue::{Carrier, Queue};
@@ -19,11 +20,25 @@ use crate::tools::{self, Tool};
 /// Where `up` serves unless told otherwise.
 pub const PORT: u16 = 8787;
 
+/// What a stack needs to begin with.
+const RUNS: [&str; 6] = [
+    names::WORKER,
+    names::PAGE,
+    names::PACKAGES,
+    names::EXECUTOR,
+    names::FIRST_IMAGES,
+    names::ENGINE,
+];
+
 /// Sets up what is missing, starts what does not run, and gives the page's address.
 pub fn up(repo: &Repo, port: u16, queue: Option<Queue>) -> Result<String> {
     let _lock = lock(repo)?;
     let carrier = Carrier::choose(queue)?;
     let mut plan = run_needs(repo)?;
+    // The others are built in the background, once it runs.
+    let first: Vec<String> = images::FIRST.map(str::to_owned).into();
+    plan.push(images::languages_step(repo, names::FIRST_IMAGES, &first));
+    plan.keep(&RUNS);
     if carrier.needs_program() {
         plan.extend(broker::install_step());
     }
@@ -43,11 +58,12 @@ pub fn up(repo: &Repo, port: u16, queue: Option<Queue>) -> Result<String> {
             Report::noted(format!("jobs go through {}", stack.carrier()))
         })
         .after(&["start edge", names::BROKER])
-        .after(&[names::EXECUTOR, names::IMAGES, names::ENGINE]),
+        .after(&[names::EXECUTOR, names::FIRST_IMAGES, names::ENGINE]),
     );
     plan.announce()?;
     all_good(&plan.run(&repo.state_dir().join("logs")))?;
     tools::forget_compiled(repo)?;
+    preparing::begin(repo)?;
     Ok(format!("http://127.0.0.1:{port}"))
 }
 
@@ -76,12 +92,28 @@ pub fn run_needs(repo: &Repo) -> Result<Plan<'_>> {
     plan.extend(images::base_step());
     // First of what is compiled, because the images wait for it.
     plan.push(artifacts::agent_step(repo));
-    plan.push(images::languages_step(repo));
+    plan.extend(preparing::wait_step(repo));
+    plan.push(images::languages_step(repo, names::IMAGES, &[]).after(&[names::PREPARING]));
     plan.extend(node::page_step(repo)?);
     plan.push(artifacts::executor_step(repo));
     plan.extend(wasm_bindgen.step(names::WASM_BINDGEN, repo));
     plan.extend(worker_build.step(names::WORKER_BUILD, repo));
     plan.extend(artifacts::worker_step(repo)?);
+    Ok(plan)
+}
+
+/// The images of the languages that are named, and what they need; all if none is named.
+pub fn images<'a>(repo: &'a Repo, only: &[String]) -> Result<Plan<'a>> {
+    let mut plan = Plan::default();
+    plan.extend(tools::targets_step(repo));
+    plan.extend(docker::engine_step(repo));
+    plan.extend(images::base_step());
+    plan.push(artifacts::agent_step(repo));
+    // The build in the background is this very command.
+    if only.is_empty() {
+        plan.extend(preparing::wait_step(repo));
+    }
+    plan.push(images::languages_step(repo, names::IMAGES, only).after(&[names::PREPARING]));
     Ok(plan)
 }
 
