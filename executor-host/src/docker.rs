@@ -1,6 +1,7 @@
 //! The real sandbox: one hardened Docker container for each job, with the agent in it.
 //!
-//! A job meets the files of this folder in this order: [`files`] says what to write, [`pool`]
+//! A job meets the files of this folder in this order: [`files`] says what to write and
+//! [`command`] what to start, [`pool`]
 //! has a [`container`] ready or starts one with the settings of [`harden`] and [`seccomp`],
 //! [`attempt`] runs the job in it through the agent and measures by [`cgroup`], [`verdict`]
 //! judges, [`output`] is what was written. [`engine`] is the connection to Docker.
@@ -12,7 +13,9 @@
 
 mod attempt;
 mod cgroup;
+mod command;
 mod container;
+mod demand;
 mod engine;
 mod files;
 pub mod harden;
@@ -26,18 +29,20 @@ mod verdict;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent_protocol::{Event, Exec, Exit, Limits, Order, Stream};
 use async_trait::async_trait;
 use codecrafter_shared::job::{Job, Outcome, RunLimits, Verdict};
 use codecrafter_shared::language::{AnnouncedLanguage, LanguageRow};
+use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use self::attempt::{Attempt, run_budget};
 use self::container::{Container, Request};
+use self::demand::Demand;
 use self::engine::Engine;
 use self::output::Relay;
 use self::pool::Pool;
@@ -53,8 +58,10 @@ pub struct DockerSettings {
     pub socket: Option<PathBuf>,
     /// The languages; [`crate::languages::load`].
     pub languages: Vec<LanguageRow>,
-    /// Containers that are kept ready for each language; 0 for none.
+    /// Containers that are kept ready for each language that is in demand; 0 for none.
     pub warm: usize,
+    /// Memory for containers that are kept ready, in bytes, at about 16 MiB each.
+    pub warm_bytes: u64,
     /// CPU time that a container may use at a time, in billionths of a core.
     pub nano_cpus: i64,
     /// The engine's runtime, such as `runsc`, if it is not to be the default.
@@ -71,7 +78,7 @@ pub struct DockerSettings {
 }
 
 impl DockerSettings {
-    /// The usual: one warm container per language, one core per container.
+    /// The usual: one warm container per language in demand, one core per container.
     #[must_use]
     pub fn new(instance: impl Into<String>, languages: Vec<LanguageRow>) -> Self {
         Self {
@@ -79,6 +86,7 @@ impl DockerSettings {
             socket: None,
             languages,
             warm: 1,
+            warm_bytes: 128 << 20,
             nano_cpus: 1_000_000_000,
             runtime: None,
             cgroup_parent: None,
@@ -89,20 +97,37 @@ impl DockerSettings {
     }
 }
 
-/// An image that works.
+/// What was found out about an image.
 #[derive(Debug, Clone)]
 struct Image {
     id: String,
-    /// What its runtime printed as its version.
-    version: String,
+    /// What its runtime printed as its version; if it does not work, when that was.
+    version: Result<String, Instant>,
 }
+
+impl Image {
+    /// Whether the image needs no other look as long as its id stays the same.
+    fn is_settled(&self) -> bool {
+        match &self.version {
+            Ok(_) => true,
+            Err(at) => at.elapsed() < BROKEN_FOR,
+        }
+    }
+}
+
+/// How long an image that did not work is left alone: that may have been the machine's fault.
+const BROKEN_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// Images that are tried out at a time.
+const PROBES: usize = 2;
 
 /// Runs jobs in Docker.
 pub struct DockerSandbox {
     engine: Arc<Engine>,
     pool: Arc<Pool>,
-    /// The images that were found to work, by name, as of the last look.
+    /// The images that were tried out, by name, as of the last look.
     images: Mutex<HashMap<String, Image>>,
+    demand: Mutex<Demand>,
 }
 
 impl DockerSandbox {
@@ -116,6 +141,7 @@ impl DockerSandbox {
             engine,
             pool: Arc::default(),
             images: Mutex::default(),
+            demand: Mutex::default(),
         };
         let left = sandbox.sweep().await?;
         if left > 0 {
@@ -151,7 +177,8 @@ impl DockerSandbox {
 
     /// A container for the job: one that is ready, or a new one.
     async fn acquire(&self, row: &LanguageRow, job: &Job) -> Result<Container, HostFault> {
-        let known = self.images().get(&row.image).cloned();
+        lock(&self.demand).used(&row.id, Instant::now());
+        let known = lock(&self.images).get(&row.image).cloned();
         if let Some(container) = known.and_then(|image| self.pool.take(&image.id)) {
             return Ok(container);
         }
@@ -178,11 +205,23 @@ impl DockerSandbox {
         }
     }
 
-    /// Makes up for what is missing in the pool.
-    fn refill(&self, row: &LanguageRow, image: &str) {
-        let request = Self::request_ahead(row, image.to_owned());
-        self.pool
-            .refill(&self.engine, &request, self.engine.settings.warm);
+    /// Starts what is missing of the languages in demand, of these that work, and removes what
+    /// is not wanted any more.
+    async fn prepare(&self, working: &[(&LanguageRow, Image)]) {
+        let settings = &self.engine.settings;
+        let ids: Vec<_> = working.iter().map(|(row, _)| row.id.as_str()).collect();
+        let now = Instant::now();
+        let wanted = lock(&self.demand).wanted(&ids, now, settings.warm, settings.warm_bytes);
+        let wanted: Vec<_> = working
+            .iter()
+            .filter(|(row, _)| wanted.contains(&row.id.as_str()))
+            .map(|(row, image)| Self::request_ahead(row, image.id.clone()))
+            .collect();
+        for request in &wanted {
+            self.pool.refill(&self.engine, request, settings.warm);
+        }
+        let images: Vec<_> = wanted.into_iter().map(|request| request.image).collect();
+        self.pool.keep_only(&images).await;
     }
 
     /// Ends the container of a job that has ended, and makes up for it.
@@ -192,7 +231,8 @@ impl DockerSandbox {
         let is_quiet = container.is_quiet();
         let removed = self.engine.tasks.spawn(async move {
             container.remove().await;
-            // After the job and not beside it, because starting a container costs CPU time.
+            // After the job and not beside it, because starting a container costs CPU time. The
+            // language was just used, so it is in demand.
             pool.refill(&engine, &request, engine.settings.warm);
         });
         // Removing takes the engine ten times as long as a small program runs. Once the agent
@@ -202,58 +242,64 @@ impl DockerSandbox {
         }
     }
 
+    /// What is known of a row's image, which is tried out if it is new; none if there is none.
+    async fn look_at(&self, row: &LanguageRow) -> Result<Option<Image>, HostFault> {
+        let Some(id) = self.engine.image_id(&row.image).await? else {
+            return Ok(None);
+        };
+        let known = lock(&self.images).get(&row.image).cloned();
+        if let Some(known) = known.filter(|known| known.id == id && known.is_settled()) {
+            return Ok(Some(known));
+        }
+        let version = self.version(row, &id).await.map_err(|fault| {
+            error!(language = row.id, image = row.image, %fault, "an image does not work");
+            Instant::now()
+        });
+        let image = Image { id, version };
+        lock(&self.images).insert(row.image.clone(), image.clone());
+        Ok(Some(image))
+    }
+
     /// What the language's runtime prints as its version.
     async fn version(&self, row: &LanguageRow, image: &str) -> Result<String, HostFault> {
-        if let Some(known) = self
-            .images()
-            .get(&row.image)
-            .filter(|known| known.id == image)
-        {
-            return Ok(known.version.clone());
-        }
         let request = Self::request_ahead(row, image.to_owned());
         let mut container = Container::start(Arc::clone(&self.engine), request).await?;
         let version = probe(&mut container, row).await;
         container.remove().await;
-        let image = Image {
-            id: image.to_owned(),
-            version: version?,
-        };
-        self.images().insert(row.image.clone(), image.clone());
-        Ok(image.version)
+        version
     }
+}
 
-    fn images(&self) -> MutexGuard<'_, HashMap<String, Image>> {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
 impl Sandbox for DockerSandbox {
     /// A language whose image is missing, or does not work, is not there; the latter is logged.
+    ///
+    /// Cheap where nothing changed: an image that is known by its id is not tried out again.
     async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
         self.engine.remove_abandoned().await;
+        let rows = &self.engine.settings.languages;
+        let looks: Vec<_> = rows.iter().map(|row| self.look_at(row)).collect();
+        let looks = futures_util::stream::iter(looks).buffered(PROBES);
+        let images: Vec<_> = looks.try_collect().await?;
+
         let mut announced = Vec::new();
-        let mut images = Vec::new();
-        for row in &self.engine.settings.languages {
-            let Some(image) = self.engine.image_id(&row.image).await? else {
+        let mut working = Vec::new();
+        for (row, image) in rows.iter().zip(images) {
+            let Some(image) = image else { continue };
+            let Ok(version) = image.version.clone() else {
                 continue;
             };
-            match self.version(row, &image).await {
-                Ok(version) => {
-                    self.refill(row, &image);
-                    announced.push(AnnouncedLanguage {
-                        id: row.id.clone(),
-                        version,
-                    });
-                    images.push(image);
-                }
-                Err(fault) => {
-                    error!(language = row.id, image = row.image, %fault, "an image does not work");
-                }
-            }
+            announced.push(AnnouncedLanguage {
+                id: row.id.clone(),
+                version,
+            });
+            working.push((row, image));
         }
-        self.pool.keep_only(&images).await;
+        self.prepare(&working).await;
         Ok(announced)
     }
 
@@ -302,7 +348,8 @@ async fn probe(container: &mut Container, row: &LanguageRow) -> Result<String, H
     };
     let exec = Exec {
         argv: row.version.clone(),
-        env: row.env.clone().into_iter().collect(),
+        // The row's is for compiling and running, and means something in a job only.
+        env: Vec::new(),
         stdin: Vec::new(),
         limits: LIMITS,
     };

@@ -106,6 +106,14 @@ fn check(row: &LanguageRow) -> Result<(), &'static str> {
         .all(|(name, value)| is_name(name) && !value.contains('\0'))
     {
         Err("`env` holds what is no environment variable")
+    } else if !(1..=100).contains(&row.heap_percent) {
+        Err("`heap_percent` is not within 1–100")
+    } else if !row.sources.iter().all(|end| end.starts_with('.')) {
+        Err("`sources` holds what is no ending of a file's name")
+    } else if !row.files.keys().all(|path| is_safe_path(path)) {
+        Err("`files` holds what is no path inside the work directory")
+    } else if row.files.contains_key(&row.main_file) {
+        Err("`files` holds the main file")
     } else {
         Ok(())
     }
@@ -118,6 +126,9 @@ mod tests {
     #[test]
     fn the_table_that_comes_with_the_binary_is_whole() {
         let rows = load(None).unwrap();
+        let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
+        let all = ["javascript", "python", "java", "cpp", "c", "go", "rust"];
+        assert_eq!(ids, all);
         let python = rows.iter().find(|row| row.id == "python").unwrap();
         assert_eq!(python.compile, None);
         assert_eq!(python.env["PYTHONUNBUFFERED"], "1");
@@ -149,6 +160,26 @@ mod tests {
                 "run =",
                 "env = { \"A=B\" = \"\" }\nrun =",
                 "`env` holds what is no environment variable",
+            ),
+            (
+                "run =",
+                "heap_percent = 0\nrun =",
+                "`heap_percent` is not within 1–100",
+            ),
+            (
+                "run =",
+                "sources = [\"py\"]\nrun =",
+                "`sources` holds what is no ending of a file's name",
+            ),
+            (
+                "run =",
+                "files = { \"/a\" = \"\" }\nrun =",
+                "`files` holds what is no path inside the work directory",
+            ),
+            (
+                "run =",
+                "files = { \"main.py\" = \"\" }\nrun =",
+                "`files` holds the main file",
             ),
         ] {
             let error = parse(&good.replace(from, to)).unwrap_err();

@@ -10,9 +10,10 @@ use codecrafter_shared::language::LanguageRow;
 use tokio_util::sync::CancellationToken;
 
 use super::cgroup::{Cgroup, Counters};
+use super::command::Values;
 use super::container::Container;
 use super::harden::Budget;
-use super::output::{Capture, Relay};
+use super::output::{Capture, Relay, written_most};
 use super::verdict::{self, Facts};
 use super::{permanent, retryable};
 use crate::sandbox::HostFault;
@@ -22,10 +23,16 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// What a compiler may use. Not part of a job's limits: they are for the program.
 pub const COMPILE_LIMITS: RunLimits = RunLimits {
-    cpu_ms: 30_000,
-    wall_ms: 60_000,
+    // An honest megabyte of source needs a few seconds; templates and macros that compute have
+    // no end of their own.
+    cpu_ms: 20_000,
+    // The same on a machine that is busy with others.
+    wall_ms: 40_000,
+    // What a large translation unit of C++ or Rust takes, with room.
     memory_bytes: 1 << 30,
-    output_bytes: 64 * 1024,
+    // The first and the last errors; nobody reads more.
+    output_bytes: 32 * 1024,
+    // Go's compiler starts one of itself for each package.
     processes: 256,
 };
 
@@ -110,9 +117,10 @@ impl Attempt<'_> {
             .resize(run_budget(&COMPILE_LIMITS, self.row))
             .await?;
         self.relay.stage(Stage::Compile);
+        let values = Values::new(self.job, self.row, COMPILE_LIMITS.memory_bytes);
         orders.push(Order::Exec(Exec {
-            argv: compiler.to_vec(),
-            env: self.environment(),
+            argv: values.command(compiler),
+            env: values.environment(self.row),
             stdin: Vec::new(),
             limits: agent_limits(&COMPILE_LIMITS),
         }));
@@ -127,16 +135,15 @@ impl Attempt<'_> {
     }
 
     fn program(&self, spec: &RunSpec) -> Exec {
+        let values = Values::new(self.job, self.row, self.effective_limits().memory_bytes);
+        let mut argv = values.command(&self.row.run);
+        argv.extend(spec.args.iter().cloned());
         Exec {
-            argv: self.row.run.iter().chain(&spec.args).cloned().collect(),
-            env: self.environment(),
+            argv,
+            env: values.environment(self.row),
             stdin: spec.stdin.clone().into_bytes(),
             limits: agent_limits(&self.job.limits),
         }
-    }
-
-    fn environment(&self) -> Vec<(String, String)> {
-        self.row.env.clone().into_iter().collect()
     }
 
     /// The limits with the language's floor on memory, as they are reported.
@@ -199,6 +206,7 @@ impl Attempt<'_> {
                 }
             }
         }
+        facts.out_of_memory |= stage == Stage::Run && self.gave_up_for_memory(&facts, &stderr);
         let verdict = verdict::of_run(stage, &facts);
         let (seen_out, seen_err) = ended
             .as_ref()
@@ -221,6 +229,14 @@ impl Attempt<'_> {
                 usage: usage(before.zip(after), ended.as_ref(), wall),
             },
         })
+    }
+
+    /// Whether the program ended badly, and its runtime's last words are that it had no memory
+    /// left. A runtime with a heap of its own ends by itself before the kernel has to.
+    fn gave_up_for_memory(&self, facts: &Facts, stderr: &Capture) -> bool {
+        let ended_badly = matches!(facts.exit, Some(Exit::Signal(_) | Exit::Code(1..)));
+        let said = |word: &String| stderr.ends_with_word(word);
+        ended_badly && facts.limit.is_none() && self.row.out_of_memory.as_ref().is_some_and(said)
     }
 
     /// Sends the orders and passes on what the agent reports, until it reports the end or
@@ -323,7 +339,7 @@ fn agent_limits(limits: &RunLimits) -> Limits {
     Limits {
         cpu_ms,
         wall_ms,
-        output_bytes,
+        output_bytes: written_most(output_bytes),
     }
 }
 

@@ -6,7 +6,8 @@ use agent_protocol::{Order, is_safe_path};
 use codecrafter_shared::job::Job;
 use codecrafter_shared::language::LanguageRow;
 
-/// The orders that write the job's files, the main file first.
+/// The orders that write the job's files, the main file first, and last those of the language that
+/// the job does not bring itself.
 ///
 /// # Errors
 /// A sentence for the person who sent them: the files cannot exist beside each other.
@@ -16,7 +17,13 @@ pub fn orders(job: &Job, row: &LanguageRow) -> Result<Vec<Order>, String> {
         .files
         .iter()
         .map(|file| (file.path.as_str(), file.content.as_str()));
-    let files: Vec<_> = std::iter::once(main).chain(others).collect();
+    let brought = |path: &str| job.files.iter().any(|file| file.path == path);
+    let provided = row.files.iter().filter(|(path, _)| !brought(path));
+    let provided = provided.map(|(path, content)| (path.as_str(), content.as_str()));
+    let files: Vec<_> = std::iter::once(main)
+        .chain(others)
+        .chain(provided)
+        .collect();
 
     let mut paths = HashSet::new();
     let mut folders = HashSet::new();
@@ -44,9 +51,19 @@ mod tests {
     use super::*;
     use codecrafter_shared::job::SourceFile;
 
-    /// The paths that are written for a job with these further files.
+    /// The row of a language.
+    fn row(id: &str) -> LanguageRow {
+        let mut rows = crate::languages::load(None).unwrap();
+        rows.retain(|row| row.id == id);
+        rows.remove(0)
+    }
+
+    /// The paths that are written for a job of Python with these further files.
     fn written(further: &[&str]) -> Result<Vec<String>, String> {
-        let row = crate::languages::load(None).unwrap().remove(0);
+        written_for(&row("python"), further)
+    }
+
+    fn written_for(row: &LanguageRow, further: &[&str]) -> Result<Vec<String>, String> {
         let file = |path: &&str| SourceFile {
             path: (*path).to_owned(),
             content: String::new(),
@@ -59,7 +76,7 @@ mod tests {
             Order::File { path, .. } => path,
             other => panic!("{other:?}"),
         };
-        Ok(orders(&job, &row)?.into_iter().map(path).collect())
+        Ok(orders(&job, row)?.into_iter().map(path).collect())
     }
 
     #[test]
@@ -68,6 +85,13 @@ mod tests {
             written(&["b/c.py", "a.py"]).unwrap(),
             ["main.py", "b/c.py", "a.py"]
         );
+    }
+
+    #[test]
+    fn a_file_of_the_language_is_written_unless_the_job_brings_its_own() {
+        let written = |further: &[&str]| written_for(&row("go"), further).unwrap();
+        assert_eq!(written(&["a.go"]), ["main.go", "a.go", "go.mod"]);
+        assert_eq!(written(&["go.mod"]), ["main.go", "go.mod"]);
     }
 
     #[test]

@@ -4,50 +4,92 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use codecrafter_shared::job::{Captured, Stage, Stream};
+use codecrafter_shared::limits;
 use tokio::sync::mpsc;
 
 use crate::sandbox::Progress;
 
-/// The beginning of one output.
+/// How far from the end of an output [`Capture::ends_with_word`] looks, in bytes: further than
+/// the traces go that runtimes write after the word.
+const LAST_WORDS_BYTES: usize = 8 * 1024;
+
+/// The beginning and the end of one output.
 #[derive(Debug)]
 pub struct Capture {
-    kept: Vec<u8>,
+    head: Vec<u8>,
+    /// What came after `head`, of which only the end counts; see [`Capture::push`].
+    tail: Vec<u8>,
+    /// Bytes that are kept in all.
     most: usize,
+    /// Bytes that may be written.
+    ceiling: u64,
     seen: u64,
 }
 
 impl Capture {
-    /// Keeps at most `most` bytes.
+    /// Keeps at most `most` bytes: the first half and the last.
     pub fn new(most: u32) -> Self {
         Self {
-            kept: Vec::new(),
+            head: Vec::new(),
+            tail: Vec::new(),
             most: most as usize,
+            ceiling: u64::from(written_most(most)),
             seen: 0,
         }
     }
 
-    /// Takes more of it, and gives the part that is within the limit.
+    /// Takes more of it, and gives the part that goes out live: what is within the first bytes
+    /// that could all be kept.
     ///
     /// The agent has counted already. We count again, so that memory here stays bounded whatever
     /// comes out of a container.
     pub fn push<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let seen = usize::try_from(self.seen).unwrap_or(usize::MAX);
+        let live = &bytes[..bytes.len().min(self.most.saturating_sub(seen))];
         self.seen += bytes.len() as u64;
-        let room = self.most - self.kept.len();
-        let within = &bytes[..bytes.len().min(room)];
-        self.kept.extend_from_slice(within);
-        within
+        let (first, rest) = bytes.split_at(bytes.len().min(self.most / 2 - self.head.len()));
+        self.head.extend_from_slice(first);
+        self.tail.extend_from_slice(rest);
+        // Seldom, so that every byte is moved about once.
+        if self.tail.len() > 2 * self.tail_most() {
+            self.tail.drain(..self.tail.len() - self.tail_most());
+        }
+        live
     }
 
-    /// Whether there was more than is kept.
+    /// Whether there was more than may be written.
     pub fn is_over(&self) -> bool {
-        self.seen > self.kept.len() as u64
+        self.seen > self.ceiling
+    }
+
+    /// Whether `word` stands near the end of what was written.
+    pub fn ends_with_word(&self, word: &str) -> bool {
+        let within = |bytes: &[u8]| {
+            !word.is_empty()
+                && bytes
+                    .windows(word.len())
+                    .any(|window| window == word.as_bytes())
+        };
+        let last = self.tail.len().saturating_sub(LAST_WORDS_BYTES);
+        within(&self.tail[last..]) || (self.tail.len() < LAST_WORDS_BYTES && within(&self.head))
     }
 
     /// The end of it. `seen_inside` is what the agent counted, which includes what it held back.
-    pub fn finish(self, seen_inside: u64) -> Captured {
-        let total = self.seen.max(seen_inside);
-        Captured::new(self.kept, total)
+    pub fn finish(mut self, seen_inside: u64) -> Captured {
+        let last_half = self.most - self.most / 2;
+        self.tail.drain(..self.tail.len().saturating_sub(last_half));
+        Captured::head_and_tail(self.head, self.tail, self.seen.max(seen_inside))
     }
+
+    /// Bytes of the end that are needed: for the outcome, and for last words.
+    fn tail_most(&self) -> usize {
+        (self.most - self.most / 2).max(LAST_WORDS_BYTES)
+    }
+}
+
+/// The most that a program may write to a stream of which `kept` bytes are kept.
+pub fn written_most(kept: u32) -> u32 {
+    kept.saturating_mul(limits::OUTPUT_BYTES_FACTOR)
 }
 
 /// Most bytes of live output that wait for a receiver; what comes beyond is not sent live.
@@ -165,16 +207,65 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_capture_keeps_the_beginning_and_counts_the_rest() {
-        let mut capture = Capture::new(4);
+    fn a_capture_keeps_the_beginning_and_the_end_and_counts_the_rest() {
+        let mut capture = Capture::new(5);
         assert_eq!(capture.push(b"abc"), b"abc");
-        assert!(!capture.is_over());
-        assert_eq!(capture.push(b"de"), b"d");
-        assert_eq!(capture.push(b"f"), b"");
+        assert_eq!(
+            capture.push(b"def"),
+            b"de",
+            "live is what could all be kept"
+        );
+        assert_eq!(capture.push(b"ghi"), b"");
+        let captured = capture.finish(9);
+        assert_eq!(
+            (captured.data.as_str(), captured.tail.as_deref()),
+            ("ab", Some("ghi"))
+        );
+        assert_eq!((captured.total_bytes, captured.truncated), (9, true));
+    }
+
+    #[test]
+    fn a_capture_that_is_exactly_full_is_whole() {
+        for length in 0..=5 {
+            let mut capture = Capture::new(5);
+            for byte in &b"abcde"[..length] {
+                assert_eq!(capture.push(&[*byte]), [*byte]);
+            }
+            let captured = capture.finish(0);
+            assert_eq!(captured.data, "abcde"[..length]);
+            assert_eq!((captured.tail, captured.truncated), (None, false));
+        }
+    }
+
+    #[test]
+    fn a_capture_is_over_after_the_factor_and_stays_small() {
+        let mut capture = Capture::new(100_000);
+        for _ in 0..16 {
+            capture.push(&[b'x'; 100_000]);
+            assert!(!capture.is_over());
+            assert!(capture.head.len() + capture.tail.capacity() < 400_000);
+        }
+        capture.push(b"x");
         assert!(capture.is_over());
-        let captured = capture.finish(5);
-        assert_eq!((captured.data.as_str(), captured.total_bytes), ("abcd", 6));
-        assert!(captured.truncated);
+    }
+
+    #[test]
+    fn last_words_are_found_near_the_end_and_not_long_before() {
+        let word = "out of memory";
+        for (before, after, found) in [
+            ("", "", true),
+            ("", &*"t".repeat(4000), true),
+            (&*"b".repeat(100_000), &*"t".repeat(4000), true),
+            ("", &*"t".repeat(20_000), false),
+        ] {
+            let mut capture = Capture::new(1024);
+            for part in [before, word, after] {
+                capture.push(part.as_bytes());
+            }
+            let (before, after) = (before.len(), after.len());
+            assert_eq!(capture.ends_with_word(word), found, "{before} {after}");
+        }
+        assert!(!Capture::new(1024).ends_with_word(""));
     }
 
     #[test]
@@ -183,6 +274,10 @@ mod tests {
         capture.push(b"abcd");
         let captured = capture.finish(100);
         assert_eq!((captured.total_bytes, captured.truncated), (100, true));
+        assert_eq!(
+            (captured.data.as_str(), captured.tail.as_deref()),
+            ("ab", Some("cd"))
+        );
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 use agent_protocol::{Exit, Limit};
 use codecrafter_shared::job::{RunLimits, Stage, Verdict};
 
+use super::output::written_most;
+
 /// What is known about how a run ended.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Facts {
@@ -12,8 +14,9 @@ pub struct Facts {
     pub limit: Option<Limit>,
     /// The job was cancelled meanwhile.
     pub cancelled: bool,
-    /// The kernel killed something in the container because of the memory limit. It counts even
-    /// when that was a child and the program went on: what it then printed is not its answer.
+    /// The kernel killed something in the container because of the memory limit, or the runtime
+    /// gave up because of it. It counts even when that was a child and the program went on: what
+    /// it then printed is not its answer.
     pub out_of_memory: bool,
     /// More output arrived than the limit allows.
     pub over_output: bool,
@@ -61,8 +64,8 @@ pub fn sentence(
         }
         Verdict::OutputLimit => {
             format!(
-                "{who} wrote more than the {} bytes that are kept.",
-                limits.output_bytes
+                "{who} wrote more than {} bytes to one stream.",
+                written_most(limits.output_bytes)
             )
         }
         Verdict::TimeLimit if facts.limit == Some(Limit::Cpu) => {

@@ -53,9 +53,10 @@ pub(super) fn host_failed(tries: u32) -> Outcome {
     Outcome::without_run(Verdict::InternalError, message)
 }
 
-/// `outcome`, with as much cut from the end of every long output as it takes to be at most
+/// `outcome`, with as much cut from the middle of every long output as it takes to be at most
 /// `bytes_max` as JSON. Output full of control characters grows sixfold there.
 pub(super) fn fit(mut outcome: Outcome, bytes_max: usize) -> Outcome {
+    // Of either side of the middle.
     let mut keep = limits::OUTPUT_BYTES.end().next_multiple_of(4) as usize;
     while keep > 0 && encoded_bytes(&outcome) > bytes_max {
         keep /= 2;
@@ -71,16 +72,26 @@ fn encoded_bytes(outcome: &Outcome) -> usize {
     serde_json::to_vec(outcome).map_or(usize::MAX, |body| body.len())
 }
 
+/// Keeps at most `keep` characters of the beginning, and as many of the end.
 fn cut(captured: &mut Captured, keep: usize) {
-    if captured.data.len() <= keep {
+    // What is whole has its end in `data`.
+    let end = captured.tail.as_deref().unwrap_or(&captured.data);
+    if captured.data.len().max(end.len()) <= keep
+        || (captured.tail.is_none() && captured.data.len() <= 2 * keep)
+    {
         return;
     }
-    let end = match captured.encoding {
-        Encoding::Utf8 => captured.data.floor_char_boundary(keep),
+    let from = end.len().saturating_sub(keep);
+    let (to, from) = match captured.encoding {
+        Encoding::Utf8 => (
+            captured.data.floor_char_boundary(keep),
+            end.ceil_char_boundary(from),
+        ),
         // Four characters carry three bytes.
-        Encoding::Base64 => keep - keep % 4,
+        Encoding::Base64 => (keep - keep % 4, from.next_multiple_of(4)),
     };
-    captured.data.truncate(end);
+    captured.tail = Some(end[from..].to_owned());
+    captured.data.truncate(to);
     captured.truncated = true;
 }
 
@@ -118,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_that_is_too_large_loses_the_end_of_its_longest_outputs() {
+    fn an_outcome_that_is_too_large_loses_the_middle_of_its_longest_outputs() {
         let large = outcome(vec![
             run(vec![1; 200_000]),
             run("é".repeat(100_001).into_bytes()),
@@ -134,7 +145,29 @@ mod tests {
         for cut in &fitted.runs[..3] {
             assert!(cut.stdout.truncated);
         }
-        assert_eq!(fitted.runs[2].stdout.data.len() % 4, 0, "still base64");
+        let [_, text, bytes, _] = &fitted.runs[..] else {
+            panic!("{} runs", fitted.runs.len())
+        };
+        assert!(text.stdout.data.starts_with('é') && text.stdout.data.ends_with('é'));
+        assert!(text.stdout.tail.as_ref().unwrap().ends_with('é'));
+        let tail = bytes.stdout.tail.as_ref().unwrap();
+        assert_eq!(
+            (bytes.stdout.data.len() % 4, tail.len() % 4),
+            (0, 0),
+            "still base64"
+        );
         assert_eq!(fitted.runs[3], run(b"short".to_vec()));
+    }
+
+    #[test]
+    fn an_output_that_was_cut_already_is_cut_on_both_sides_of_its_gap() {
+        let mut cut_once = run(Vec::new());
+        let (head, tail) = (vec![b'a'; 80_000], vec![b'b'; 80_000]);
+        cut_once.stdout = Captured::head_and_tail(head, tail, 1 << 20);
+        let fitted = fit(outcome(vec![cut_once]), 90_000);
+        let stdout = &fitted.runs[0].stdout;
+        assert_eq!(stdout.data, "a".repeat(stdout.data.len()));
+        assert_eq!(stdout.tail, Some("b".repeat(stdout.data.len())));
+        assert!(stdout.data.len() > 20_000 && stdout.truncated);
     }
 }
