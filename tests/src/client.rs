@@ -1,5 +1,8 @@
 //! A typed client of the public API.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context as _, Result, bail, ensure};
 use codecrafter_shared::api::{
     CreateExecution, CreateSession, Execution, Joined, Login, Register, Session, SignedIn,
@@ -12,6 +15,25 @@ use serde::de::DeserializeOwned;
 
 /// The password of every account that tests make.
 pub const PASSWORD: &str = "plain long words";
+
+/// Every code with which anybody was refused in this process.
+static REFUSED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+/// The codes with which anybody was refused in this process so far, sorted.
+#[must_use]
+pub fn refused_so_far() -> BTreeSet<&'static str> {
+    REFUSED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
+fn note_refusal(body: &[u8]) {
+    if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
+        let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(problem.code.as_str());
+    }
+}
 
 /// Somebody with a connection to a deployment, signed in or not.
 #[derive(Clone)]
@@ -129,10 +151,14 @@ impl Client {
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await?.to_vec();
+        if !status.is_success() {
+            note_refusal(&body);
+        }
         Ok(Answer {
             status,
             headers,
-            body: response.bytes().await?.to_vec(),
+            body,
         })
     }
 
@@ -243,5 +269,13 @@ impl Client {
         self.get(&format!("/api/v1/executions/{}", execution.id))
             .await?
             .expect(200)
+    }
+    /// Asks for the end of an execution.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn cancel(&self, execution: &Execution) -> Result<Answer> {
+        let path = format!("/api/v1/executions/{}/cancel", execution.id);
+        self.send(self.request(Method::POST, &path)).await
     }
 }

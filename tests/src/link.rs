@@ -12,6 +12,7 @@ use codecrafter_shared::job::{
 };
 use codecrafter_shared::keys;
 use codecrafter_shared::language::AnnouncedLanguage;
+use codecrafter_shared::time::Timestamp;
 use jwt_simple::prelude::{Claims, Duration, Ed25519KeyPair, EdDSAKeyPairLike as _};
 use serde::Serialize;
 
@@ -114,11 +115,37 @@ impl Link {
     /// # Errors
     /// If it is refused.
     pub async fn lease(&self, slots: u32, wait_ms: i64) -> Result<Vec<Lease>> {
-        let request = self.lease_request(slots, wait_ms);
-        let answer = self
-            .call("/internal/leases", &request, Forgery::None)
-            .await?;
-        Ok(answer.expect::<Leases>(200)?.leases)
+        Ok(self.ask(&self.lease_request(slots, wait_ms)).await?.leases)
+    }
+
+    /// Asks for leases and control messages.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn ask(&self, request: &LeaseRequest) -> Result<Leases> {
+        self.call("/internal/leases", request, Forgery::None)
+            .await?
+            .expect(200)
+    }
+
+    /// Waits until the edge knows of a request of this link for leases, or of a newer one than
+    /// `since`; gives when that was.
+    ///
+    /// # Errors
+    /// If operators are not told.
+    pub async fn seen(&self, world: &World, since: Option<Timestamp>) -> Result<Timestamp> {
+        loop {
+            let known = world.executors().await?;
+            let own = known
+                .items
+                .iter()
+                .find(|known| known.id == self.executor_id);
+            match own.and_then(|own| own.last_seen_at) {
+                // So that what comes next is not of the same millisecond.
+                Some(at) if Some(at) > since && world.now() > at => return Ok(at),
+                _ => tokio::task::yield_now().await,
+            }
+        }
     }
 
     /// What [`Link::lease`] sends.

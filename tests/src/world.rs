@@ -5,9 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use codecrafter_edge::token::Keys;
-use codecrafter_shared::api::{CreateSession, Session};
+use codecrafter_shared::api::{CreateSession, Executors, Session};
+use codecrafter_shared::keys;
 use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
+use reqwest::{Method, RequestBuilder};
 
 use crate::client::Client;
 
@@ -52,6 +54,24 @@ impl World {
             ..Default::default()
         };
         owner.create_session(&request).await
+    }
+
+    /// A request with the operator token.
+    #[must_use]
+    pub fn operator(&self, method: Method, path: &str) -> (Client, RequestBuilder) {
+        let client = self.stranger();
+        let token = keys::operator_token(self.secret.as_bytes());
+        let request = client.request(method, path).bearer_auth(token);
+        (client, request)
+    }
+
+    /// Every executor, as operators see them.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn executors(&self) -> Result<Executors> {
+        let (client, request) = self.operator(Method::GET, "/api/v1/executors");
+        client.send(request).await?.expect(200)
     }
 
     /// A user name that nobody had before, in this run or another.

@@ -1,11 +1,15 @@
 //! Links: leases, reports and signatures.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use codecrafter_shared::api::Execution;
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::AttemptId;
-use codecrafter_shared::job::{Event, Reports};
+use codecrafter_shared::id::{AttemptId, ExecutionId};
+use codecrafter_shared::job::{Event, Job, Reports};
+use reqwest::Method;
+use serde_json::json;
 
 use super::executions::request;
+use crate::client::Client;
 use crate::link::{Forgery, Link, printed, report};
 use crate::world::World;
 
@@ -192,5 +196,208 @@ pub async fn enrolling_needs_the_join_token(world: World) -> Result<()> {
             .any(|error| error.field == "publicKey"),
         "{problem:?}"
     );
+    Ok(())
+}
+
+pub async fn a_lease_whose_answer_was_lost_comes_again(world: World) -> Result<()> {
+    let user = world.user().await?;
+    let execution = user.execute(&request("cpp", "code")).await?;
+    let link = Link::enrol(&world, "cpp").await?;
+    let lost = link.lease(1, 20_000).await?;
+    ensure!(lost.len() == 1, "{lost:?}");
+    // Without a free slot, too: the executor has it, or had it before it restarted.
+    let again = link.lease(0, 20_000).await?;
+    ensure!(again.len() == 1 && again[0].id == lost[0].id, "{again:?}");
+    ensure!(again[0].job == lost[0].job, "{again:?} is not {lost:?}");
+    ensure!(again[0].expires_at >= lost[0].expires_at);
+    link.acknowledge(&again).await?;
+    let none = link.lease(1, 0).await?;
+    ensure!(
+        none.is_empty(),
+        "acknowledged, and handed out again: {none:?}"
+    );
+    // Whoever does not offer the language any more gets it no more.
+    let execution = end(&link, &user, &again[0].job, execution.id).await?;
+    let next = user.execute(&request("cpp", "code")).await?;
+    ensure!(next.id != execution);
+    link.lease(1, 20_000).await?;
+    let mut less = link.lease_request(1, 0);
+    less.languages.clear();
+    let leases = link.ask(&less).await?.leases;
+    ensure!(leases.is_empty(), "{leases:?}");
+    let other = Link::enrol(&world, "cpp").await?;
+    let leases = other.lease(1, 20_000).await?;
+    ensure!(leases.len() == 1 && leases[0].job.execution_id == next.id);
+    end(&other, &user, &leases[0].job, next.id).await?;
+    Ok(())
+}
+
+async fn end(link: &Link, user: &Client, job: &Job, execution: ExecutionId) -> Result<ExecutionId> {
+    let attempt = AttemptId::random([30; 16]);
+    let taken = link
+        .report(vec![report(job, attempt, 0, printed("end"))])
+        .await?;
+    ensure!(taken.duplicates == 0 && taken.refused == 0, "{taken:?}");
+    let path = format!("/api/v1/executions/{execution}");
+    let ended: Execution = user.get(&path).await?.expect(200)?;
+    ensure!(ended.verdict.is_some(), "{ended:?}");
+    Ok(ended.id)
+}
+
+pub async fn a_newer_request_for_leases_ends_the_older(world: World) -> Result<()> {
+    let user = world.user().await?;
+    let link = Link::enrol(&world, "php").await?;
+    let older = link.lease(1, 20_000);
+    let newer = async {
+        let before = link.seen(&world, None).await?;
+        let newest = link.lease(1, 20_000);
+        let create = async {
+            link.seen(&world, Some(before)).await?;
+            user.execute(&request("php", "code")).await
+        };
+        let (newest, execution) = futures_util::future::join(newest, create).await;
+        Ok::<_, anyhow::Error>((newest?, execution?))
+    };
+    let (older, newer) = futures_util::future::join(older, newer).await;
+    let (older, (newer, execution)) = (older?, newer?);
+    ensure!(older.is_empty(), "an abandoned request got {older:?}");
+    ensure!(newer.len() == 1 && newer[0].job.execution_id == execution.id);
+    end(&link, &user, &newer[0].job, execution.id).await?;
+    Ok(())
+}
+
+pub async fn jobs_go_where_their_language_runs_the_oldest_first(world: World) -> Result<()> {
+    let user = world.user().await?;
+    let (fits, other) = (
+        Link::enrol(&world, "java").await?,
+        Link::enrol(&world, "javascript").await?,
+    );
+    let create = async {
+        fits.seen(&world, None).await?;
+        other.seen(&world, None).await?;
+        user.execute(&request("java", "first")).await
+    };
+    let (found, execution) = futures_util::future::join(fits.lease(1, 20_000), async {
+        let waiting = other.lease(1, 1_000);
+        let (none, execution) = futures_util::future::join(waiting, create).await;
+        ensure!(none?.is_empty(), "a job went to who cannot run it");
+        execution
+    })
+    .await;
+    let (found, execution) = (found?, execution?);
+    ensure!(found.len() == 1 && found[0].job.execution_id == execution.id);
+    end(&fits, &user, &found[0].job, execution.id).await?;
+
+    let mut asked = Vec::new();
+    for code in ["one", "two", "three"] {
+        asked.push(user.execute(&request("java", code)).await?.id);
+    }
+    let mut leased = Vec::new();
+    for _ in 0..3 {
+        let leases = fits.lease(1, 20_000).await?;
+        let job = &leases.first().context("no lease")?.job;
+        leased.push(job.execution_id);
+        end(&fits, &user, job, job.execution_id).await?;
+    }
+    ensure!(leased == asked, "{leased:?} is not {asked:?}");
+    Ok(())
+}
+
+pub async fn operators_see_executors_and_send_them_away(world: World) -> Result<()> {
+    let user = world.user().await?;
+    let link = Link::enrol(&world, "csharp").await?;
+    let other = Link::enrol(&world, "csharp").await?;
+    let held = user.execute(&request("csharp", "held")).await?;
+    let leases = link.lease(1, 20_000).await?;
+    link.acknowledge(&leases).await?;
+    let job = &leases[0].job;
+    let attempt = AttemptId::random([31; 16]);
+    link.report(vec![report(job, attempt, 0, Event::Started)])
+        .await?;
+    let leased = user.execute(&request("csharp", "leased")).await?;
+    link.lease(1, 20_000).await?;
+
+    let known = world.executors().await?.items;
+    let in_order = known.is_sorted_by_key(|executor| executor.enrolled_at);
+    ensure!(in_order, "not sorted by enrolment: {known:?}");
+    let own = known.iter().find(|known| known.id == link.executor_id);
+    let own = own.context("an enrolled executor is not listed")?;
+    ensure!(own.name == "played by hand" && own.version == "1.2.3" && own.live);
+    ensure!(own.capacity == 1 && own.held == 1, "{own:?}");
+    ensure!(own.languages.len() == 1 && own.languages[0].id == "csharp");
+    ensure!(own.last_seen_at.is_some() && own.revoked_at.is_none());
+
+    let path = format!("/api/v1/executors/{}", link.executor_id);
+    let revoke = async || {
+        let (client, request) = world.operator(Method::DELETE, &path);
+        client.send(request).await
+    };
+    // Somebody waits, and gets what returns.
+    let (returned, revoked) = futures_util::future::join(other.lease(2, 20_000), async {
+        other.seen(&world, None).await?;
+        revoke().await
+    })
+    .await;
+    ensure!(revoked?.status == 204);
+    let mut returned = returned?;
+    if returned.len() < 2 {
+        returned = other.lease(2, 20_000).await?;
+    }
+    let ids: Vec<_> = returned.iter().map(|l| l.job.execution_id).collect();
+    ensure!(ids == [held.id, leased.id], "{ids:?}");
+    ensure!(revoke().await?.status == 204, "not harmless to repeat");
+
+    let unknown = ErrorCode::ExecutorUnknown;
+    let asked = link.lease_request(1, 0);
+    link.call("/internal/leases", &asked, Forgery::None)
+        .await?
+        .refused(unknown)?;
+    let late = Reports {
+        reports: vec![report(job, attempt, 1, printed("late"))],
+    };
+    link.call("/internal/reports", &late, Forgery::None)
+        .await?
+        .refused(unknown)?;
+    for lease in &returned {
+        end(&other, &user, &lease.job, lease.job.execution_id).await?;
+    }
+    let known = world.executors().await?.items;
+    let own = known.iter().find(|known| known.id == link.executor_id);
+    let own = own.context("a revoked executor is not listed")?;
+    ensure!(own.revoked_at.is_some() && !own.live && own.held == 0);
+    Ok(())
+}
+
+pub async fn executors_are_the_operators_business_alone(world: World) -> Result<()> {
+    let link = Link::enrol(&world, "ruby").await?;
+    let user = world.user().await?;
+    let join_token = codecrafter_shared::keys::join_token(world.secret.as_bytes());
+    let one = format!("/api/v1/executors/{}", link.executor_id);
+    for (method, path) in [(Method::GET, "/api/v1/executors"), (Method::DELETE, &one)] {
+        let stranger = world.stranger();
+        let request = || stranger.request(method.clone(), path);
+        stranger
+            .send(request())
+            .await?
+            .refused(ErrorCode::TokenMissing)?;
+        for token in [user.token(), &join_token, "ccop_guessed"] {
+            stranger
+                .send(request().bearer_auth(token))
+                .await?
+                .refused(ErrorCode::TokenInvalid)?;
+        }
+    }
+    for id in [user.user()?.id.to_string(), "nonsense".into()] {
+        let (client, request) = world.operator(Method::DELETE, &format!("/api/v1/executors/{id}"));
+        client
+            .send(request)
+            .await?
+            .refused(ErrorCode::ExecutorNotFound)?;
+    }
+    let (client, request) = world.operator(Method::POST, "/api/v1/executors");
+    client
+        .send(request.json(&json!({})))
+        .await?
+        .refused(ErrorCode::MethodNotAllowed)?;
     Ok(())
 }

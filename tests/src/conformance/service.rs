@@ -38,6 +38,22 @@ pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<(
         .find(|language| language.id == "ruby");
     let offered = ruby.is_some_and(|ruby| ruby.available && ruby.versions == ["1.2.3"]);
     ensure!(offered, "{ruby:?}");
+    // Another host with other versions: the newest is first, by its numbers.
+    for version in ["1.13.0", "1.9.4"] {
+        let other = Link::enrol(&world, "ruby").await?;
+        let mut asked = other.lease_request(0, 0);
+        asked.languages[0].version = version.into();
+        other.ask(&asked).await?;
+    }
+    let languages: Languages = world
+        .stranger()
+        .get("/api/v1/languages")
+        .await?
+        .expect(200)?;
+    let ruby = languages.items.iter().find(|one| one.id == "ruby");
+    let versions = ruby.map(|ruby| ruby.versions.clone());
+    let sorted = versions.as_deref() == Some(&["1.13.0", "1.9.4", "1.2.3"].map(String::from));
+    ensure!(sorted, "{versions:?}");
     Ok(())
 }
 
