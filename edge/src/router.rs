@@ -1,7 +1,7 @@
 //! The public HTTP surface as one table: method, path, use-case.
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use codecrafter_shared::error::ErrorCode;
 
 use crate::error::Refusal;
@@ -33,6 +33,7 @@ pub fn router(edge: Edge) -> Router {
 }
 
 fn api() -> Router<Edge> {
+    use crate::sessions::content;
     use accounts::routes as accounts;
     use executions::routes as executions;
     use executors::operator_routes as executors;
@@ -52,6 +53,20 @@ fn api() -> Router<Edge> {
                 .delete(sessions::delete),
         )
         .route("/sessions/{id}/join", post(sessions::join))
+        .route("/sessions/{id}/leave", post(sessions::leave))
+        .route(
+            "/sessions/{id}/participants",
+            post(sessions::add_participant),
+        )
+        .route(
+            "/sessions/{id}/participants/{userId}",
+            put(sessions::change_role).delete(sessions::remove_participant),
+        )
+        .route("/sessions/{id}/transfer", post(sessions::transfer))
+        .route(
+            "/sessions/{id}/content",
+            get(content::get).put(content::put),
+        )
         .route("/rooms/{id}", get(rooms::open))
         .route(
             "/sessions/{id}/executions",

@@ -272,17 +272,33 @@ pub async fn me(directory: &Directory, call: Me) -> Result<User, Refusal> {
 /// Only those of the database.
 pub async fn find_user(tx: &Tx, tenant: &str, id: UserId) -> Result<Option<User>, Refusal> {
     let sql = "SELECT * FROM account WHERE tenant = ? AND id = ?";
-    let Some(row) = tx.first(sql, [tenant.into(), id.into()]).await? else {
-        return Ok(None);
-    };
-    Ok(Some(User {
-        id,
+    let row = tx.first(sql, [tenant.into(), id.into()]).await?;
+    row.map(|row| user(&row)).transpose()
+}
+
+/// The account of that name, in any case.
+///
+/// # Errors
+/// Only those of the database.
+pub async fn find_user_by_name(
+    tx: &Tx,
+    tenant: &str,
+    username: &str,
+) -> Result<Option<User>, Refusal> {
+    let sql = "SELECT * FROM account WHERE tenant = ? AND username_key = ?";
+    let row = tx.first(sql, [tenant.into(), key(username).into()]).await?;
+    row.map(|row| user(&row)).transpose()
+}
+
+fn user(row: &Row) -> Result<User, Refusal> {
+    Ok(User {
+        id: row.get("id")?,
         username: row.get("username")?,
         email: row.get("email")?,
         display_name: row.get("display_name")?,
         created_at: row.get("created_at")?,
         last_login_at: row.get("last_login_at")?,
-    }))
+    })
 }
 
 /// Names and addresses are compared without regard to case.

@@ -10,7 +10,9 @@ use crate::error::Refusal;
 use crate::executions::{calls as executions, cancel, end, list, store as executions_store};
 use crate::executors::{calls as executors, lease, operators, store as executors_store};
 use crate::ports::{DbError, ShardResponse, contract};
-use crate::sessions::{calls as sessions, store as sessions_store};
+use crate::sessions::{
+    calls as sessions, list as sessions_list, participants, store as sessions_store,
+};
 use crate::shard::{Call, answer, no_such_call, received};
 
 macro_rules! dispatch {
@@ -46,10 +48,15 @@ impl Directory {
             accounts::Me => accounts_store::me,
             sessions::Create => sessions_store::create,
             sessions::Get => sessions_store::get,
-            sessions::List => sessions_store::list,
+            sessions::List => sessions_list::list,
             sessions::Update => sessions_store::update,
             sessions::Delete => sessions_store::delete,
-            sessions::Join => sessions_store::join,
+            sessions::Join => participants::join,
+            sessions::AddParticipant => participants::add,
+            sessions::ChangeRole => participants::change_role,
+            sessions::RemoveParticipant => participants::remove,
+            sessions::Transfer => participants::transfer,
+            sessions::MayEdit => participants::may_edit,
             executions::Prepare => executions_store::prepare,
             executions::Create => executions_store::create,
             executions::Get => executions_store::get,

@@ -7,8 +7,9 @@ use codecrafter_shared::id::RequestId;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
-    CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_TYPE, ETAG, HOST, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERRER_POLICY,
+    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
@@ -119,14 +120,15 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
         ACCESS_CONTROL_ALLOW_CREDENTIALS,
         HeaderValue::from_static("true"),
     );
-    let exposed = format!("{REQUEST_ID}, {RETRY_AFTER}, {LOCATION}");
+    let exposed = format!("{REQUEST_ID}, {RETRY_AFTER}, {LOCATION}, {ETAG}");
     if let Ok(exposed) = HeaderValue::from_str(&exposed) {
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     if preflight {
         let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let allowed = HeaderValue::from_static("authorization, content-type");
+        let allowed =
+            HeaderValue::from_static("authorization, content-type, if-match, if-none-match");
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

@@ -1,11 +1,14 @@
 //! What the front asks the Directory about sessions.
 
-use codecrafter_shared::api::{CreateSession, Page, Session, SessionSummary, UpdateSession};
-use codecrafter_shared::id::SessionId;
+use codecrafter_shared::api::{
+    CreateSession, Page, Participant, Session, SessionSummary, UpdateSession,
+};
+use codecrafter_shared::id::{SessionId, UserId};
+use codecrafter_shared::role::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::outbox::Committed;
-use crate::room::Principal;
+use crate::room::{AccessNotice, Principal};
 use crate::shard::calls;
 use crate::token::Caller;
 
@@ -26,16 +29,20 @@ calls! {
         session_id: SessionId,
     } -> Session;
 
-    /// The caller's sessions, newest change first.
+    /// Sessions, newest change first.
     "/sessions/list" => List {
         /// Who calls.
         caller: Caller,
+        /// Which of them.
+        scope: Scope,
         /// Which page, from 1.
         page: u32,
         /// Items on a full page.
         limit: u32,
         /// Only those of this language.
         language: Option<String>,
+        /// Only those with each of these in title or description; in lower case.
+        words: Vec<String>,
     } -> Page<SessionSummary>;
 
     /// Changes settings. The request is valid.
@@ -63,6 +70,68 @@ calls! {
         /// Which.
         session_id: SessionId,
     } -> Committed<JoinedSession>;
+
+    /// Makes somebody a participant. The role may be given by somebody.
+    "/sessions/participants/add" => AddParticipant {
+        /// Who calls.
+        caller: Caller,
+        /// Which session.
+        session_id: SessionId,
+        /// Who is added, by their name in any case.
+        username: String,
+        /// As what.
+        role: Role,
+    } -> Committed<Participant>;
+
+    /// Gives a participant another role.
+    "/sessions/participants/change" => ChangeRole {
+        /// Who calls.
+        caller: Caller,
+        /// Which session.
+        session_id: SessionId,
+        /// Whose role.
+        user_id: UserId,
+        /// The new one.
+        role: Role,
+    } -> Committed<Participant>;
+
+    /// Takes a participant out; if that is the caller, it is called leaving.
+    "/sessions/participants/remove" => RemoveParticipant {
+        /// Who calls.
+        caller: Caller,
+        /// Which session.
+        session_id: SessionId,
+        /// Who goes.
+        user_id: UserId,
+    } -> Committed<()>;
+
+    /// Makes a participant the owner.
+    "/sessions/transfer" => Transfer {
+        /// Who calls: the owner.
+        caller: Caller,
+        /// Which session.
+        session_id: SessionId,
+        /// Who is to own it.
+        user_id: UserId,
+    } -> Committed<Session>;
+
+    /// Whether the caller may edit the document; gives what the room has to know for that.
+    "/sessions/may-edit" => MayEdit {
+        /// Who calls.
+        caller: Caller,
+        /// Which session.
+        session_id: SessionId,
+    } -> AccessNotice;
+}
+
+/// Which sessions are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Those that the caller has joined (CC-SESS-23).
+    Mine,
+    /// All that are public (CC-SESS-22).
+    Public,
 }
 
 /// A session, and what the caller's room token will say.

@@ -1,17 +1,18 @@
-//! `/sessions`: create, get, list, update, delete, join.
+//! `/sessions`: create, get, list, update, delete; join, leave, participants, transfer.
 
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use codecrafter_shared::api::{
-    CreateSession, Joined, Page, Session, SessionSummary, UpdateSession,
+    AddParticipant, ChangeRole, CreateSession, Joined, Page, Participant, Session, SessionSummary,
+    TransferSession, UpdateSession,
 };
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::SessionId;
+use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::limits;
 use http::{StatusCode, header};
 use serde::Deserialize;
 
-use super::calls::{Create, Delete, Get, Join, List, Update};
+use super::calls::{self, Create, Delete, Get, Join, List, RemoveParticipant, Scope, Update};
 use super::validate;
 use crate::error::Refusal;
 use crate::front::Edge;
@@ -56,12 +57,14 @@ pub async fn get(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
+    scope: Option<String>,
+    q: Option<String>,
     page: Option<String>,
     limit: Option<String>,
     language: Option<String>,
 }
 
-/// `GET /sessions` (CC-SAPI-02).
+/// `GET /sessions` (CC-SAPI-02, CC-SESS-22 to 24).
 pub async fn list(
     State(edge): State<Edge>,
     caller: Caller,
@@ -88,12 +91,23 @@ pub async fn list(
     if let Some(language) = &query.language {
         fields.language("language", language);
     }
+    let scope = match query.scope.as_deref() {
+        None | Some("mine") => Scope::Mine,
+        Some("public") => Scope::Public,
+        Some(_) => {
+            fields.wrong("scope", "is mine or public");
+            Scope::Mine
+        }
+    };
+    let words = validate::search(&mut fields, query.q.as_deref());
     fields.check()?;
     let call = List {
         caller,
+        scope,
         page,
         limit,
         language: query.language,
+        words,
     };
     edge.directory(&call).await.map(axum::Json)
 }
@@ -158,9 +172,104 @@ pub async fn join(
     }))
 }
 
+/// `POST /sessions/{id}/leave` (CC-SAPI-07).
+pub async fn leave(
+    edge: State<Edge>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let user_id = caller.user_id.to_string();
+    remove_participant(edge, caller, Path((id, user_id))).await
+}
+
+/// `POST /sessions/{id}/participants` (CC-SESS-16).
+pub async fn add_participant(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<AddParticipant>,
+) -> Result<Response, Refusal> {
+    let session_id = session_id(&id)?;
+    let mut fields = Fields::default();
+    let role = validate::add_participant(&mut fields, &request);
+    fields.check()?;
+    let call = calls::AddParticipant {
+        caller,
+        session_id,
+        username: request.username,
+        role,
+    };
+    let added: Participant = edge.deliver(edge.directory(&call).await?).await;
+    let path = format!(
+        "/api/v1/sessions/{session_id}/participants/{}",
+        added.user_id
+    );
+    let location = [(header::LOCATION, path)];
+    Ok((StatusCode::CREATED, location, axum::Json(added)).into_response())
+}
+
+/// `PUT /sessions/{id}/participants/{userId}` (CC-SAPI-11).
+pub async fn change_role(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path((id, user_id)): Path<(String, String)>,
+    Body(request): Body<ChangeRole>,
+) -> Ok200<Participant> {
+    let session_id = session_id(&id)?;
+    let mut fields = Fields::default();
+    let role = validate::role(&mut fields, request.role);
+    fields.check()?;
+    let call = calls::ChangeRole {
+        caller,
+        session_id,
+        user_id: participant_id(&user_id)?,
+        role,
+    };
+    let committed = edge.directory(&call).await?;
+    Ok(axum::Json(edge.deliver(committed).await))
+}
+
+/// `DELETE /sessions/{id}/participants/{userId}` (CC-SAPI-12); of oneself, it is leaving.
+pub async fn remove_participant(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path((id, user_id)): Path<(String, String)>,
+) -> Result<StatusCode, Refusal> {
+    let call = RemoveParticipant {
+        caller,
+        session_id: session_id(&id)?,
+        user_id: participant_id(&user_id)?,
+    };
+    let committed = edge.directory(&call).await?;
+    edge.deliver(committed).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /sessions/{id}/transfer` (CC-SESS-25).
+pub async fn transfer(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<TransferSession>,
+) -> Ok200<Session> {
+    let call = calls::Transfer {
+        caller,
+        session_id: session_id(&id)?,
+        user_id: request.user_id,
+    };
+    let committed = edge.directory(&call).await?;
+    Ok(axum::Json(edge.deliver(committed).await))
+}
+
+/// As [`session_id`].
+fn participant_id(text: &str) -> Result<UserId, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::new(ErrorCode::ParticipantNotFound))
+}
+
 /// An id that is not one names no session; that it could never be one is nobody's secret, but
 /// one answer is simpler to handle than two.
-fn session_id(text: &str) -> Result<SessionId, Refusal> {
+pub(super) fn session_id(text: &str) -> Result<SessionId, Refusal> {
     text.parse()
         .map_err(|_| Refusal::new(ErrorCode::SessionNotFound))
 }

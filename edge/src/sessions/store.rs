@@ -1,26 +1,31 @@
 //! Sessions and participants in the Directory's database.
 
-use codecrafter_shared::api::{Page, Participant, Session, SessionSummary};
+use codecrafter_shared::api::{Participant, Session};
 use codecrafter_shared::error::{ErrorCode, FieldError};
 use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 
-use super::calls::{Create, Delete, Get, Join, JoinedSession, List, Update};
-use crate::accounts::store::{authorize, find_user};
+use super::calls::{Create, Delete, Get, Update};
+use super::list::search_text;
+use crate::accounts::store::authorize;
 use crate::directory::Directory;
 use crate::directory::outbox::{Committed, Draft, RoomMessage};
 use crate::error::Refusal;
 use crate::ports::{Row, Tx, Value};
-use crate::room::{AccessNotice, Principal};
+use crate::room::AccessNotice;
 
 /// The tables, one statement each.
 pub const SCHEMA: &[&str] = &[
     "CREATE TABLE session (
-        tenant TEXT, id TEXT, title TEXT, description TEXT, language TEXT, is_public INTEGER,
-        is_locked INTEGER, join_role TEXT, max_participants INTEGER, owner_id TEXT,
-        access_version INTEGER, created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,
-        PRIMARY KEY (tenant, id)) WITHOUT ROWID",
+        tenant TEXT, id TEXT, title TEXT, description TEXT, search_text TEXT, language TEXT,
+        is_public INTEGER, is_locked INTEGER, join_role TEXT, max_participants INTEGER,
+        owner_id TEXT, access_version INTEGER, created_at INTEGER, updated_at INTEGER,
+        deleted_at INTEGER, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
+    "CREATE INDEX session_public ON session (tenant, updated_at, id) \
+     WHERE is_public = 1 AND deleted_at IS NULL",
+    "CREATE INDEX session_public_by_language ON session (tenant, language, updated_at, id) \
+     WHERE is_public = 1 AND deleted_at IS NULL",
     "CREATE TABLE participant (
         tenant TEXT, session_id TEXT, user_id TEXT, role TEXT, joined_at INTEGER,
         PRIMARY KEY (tenant, session_id, user_id)) WITHOUT ROWID",
@@ -37,24 +42,22 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Committed<Ses
     let outbox = &Draft::new(directory, now);
     let (call, tenant) = (&call, &*directory.config.tenant);
     let (caller, request) = (call.caller, &call.request);
+    let title = request.title.trim();
+    let description = request.description.as_deref().unwrap_or_default().trim();
     directory
         .db
         .transaction(|tx| async move {
             authorize(&tx, tenant, caller, now).await?;
             tx.execute(
-                "INSERT INTO session (tenant, id, title, description, language, is_public, \
-                 is_locked, join_role, max_participants, owner_id, access_version, created_at, \
-                 updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 1, ?, ?)",
+                "INSERT INTO session (tenant, id, title, description, search_text, language, \
+                 is_public, is_locked, join_role, max_participants, owner_id, access_version, \
+                 created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 1, ?, ?)",
                 [
                     tenant.into(),
                     id.into(),
-                    request.title.trim().into(),
-                    request
-                        .description
-                        .as_deref()
-                        .unwrap_or_default()
-                        .trim()
-                        .into(),
+                    title.into(),
+                    description.into(),
+                    search_text(title, description).into(),
                     (&request.language).into(),
                     request.is_public.unwrap_or(false).into(),
                     request.join_role.unwrap_or(Role::Viewer).as_str().into(),
@@ -95,39 +98,6 @@ pub async fn get(directory: &Directory, call: Get) -> Result<Session, Refusal> {
         .await
 }
 
-/// [`List`].
-///
-/// # Errors
-/// [`ErrorCode::LoginSessionEnded`].
-pub async fn list(directory: &Directory, call: List) -> Result<Page<SessionSummary>, Refusal> {
-    let (now, tenant, call) = (directory.clock.now(), &*directory.config.tenant, &call);
-    let skipped = i64::from(call.page.saturating_sub(1)).saturating_mul(call.limit.into());
-    directory
-        .db
-        .transaction(|tx| async move {
-            authorize(&tx, tenant, call.caller, now).await?;
-            let of = "FROM participant p JOIN session s ON s.tenant = p.tenant AND s.id = p.session_id \
-                      WHERE p.tenant = ?1 AND p.user_id = ?2 AND s.deleted_at IS NULL \
-                      AND (?3 IS NULL OR s.language = ?3)";
-            let key = || -> [Value; 3] {
-                [tenant.into(), call.caller.user_id.into(), call.language.clone().into()]
-            };
-            let total = tx.first(&format!("SELECT count(*) AS n {of}"), key()).await?;
-            let total: u64 = total.map_or(Ok(0), |row| row.get("n"))?;
-            let sql = format!(
-                "SELECT s.*, p.role, (SELECT a.display_name FROM account a \
-                 WHERE a.tenant = s.tenant AND a.id = s.owner_id) AS owner_name, (SELECT count(*) FROM participant q \
-                 WHERE q.tenant = s.tenant AND q.session_id = s.id) AS participants \
-                 {of} ORDER BY s.updated_at DESC, s.id DESC LIMIT ?4 OFFSET ?5"
-            );
-            let values = key().into_iter().chain([call.limit.into(), skipped.into()]);
-            let rows = tx.execute(&sql, values.collect::<Vec<Value>>()).await?;
-            let items = rows.into_iter().map(|row| summary(&row)).collect::<Result<_, Refusal>>()?;
-            Ok(Page { items, page: call.page, limit: call.limit, total })
-        })
-        .await
-}
-
 /// [`Update`].
 ///
 /// # Errors
@@ -158,9 +128,12 @@ pub async fn update(directory: &Directory, call: Update) -> Result<Committed<Ses
             let lock_changes = request
                 .is_locked
                 .is_some_and(|locked| locked != before.is_locked);
+            let title = request.title.as_deref().unwrap_or(&before.title).trim();
+            let description = request.description.as_deref();
+            let description = description.unwrap_or(&before.description).trim();
             tx.execute(
-                "UPDATE session SET title = coalesce(?3, title), \
-                 description = coalesce(?4, description), language = coalesce(?5, language), \
+                "UPDATE session SET title = ?3, description = ?4, search_text = ?12, \
+                 language = coalesce(?5, language), \
                  is_public = coalesce(?6, is_public), is_locked = coalesce(?7, is_locked), \
                  join_role = coalesce(?8, join_role), \
                  max_participants = coalesce(?9, max_participants), \
@@ -169,8 +142,8 @@ pub async fn update(directory: &Directory, call: Update) -> Result<Committed<Ses
                 [
                     tenant.into(),
                     id.into(),
-                    request.title.as_deref().map(str::trim).into(),
-                    request.description.as_deref().map(str::trim).into(),
+                    title.into(),
+                    description.into(),
                     request.language.as_deref().into(),
                     request.is_public.into(),
                     request.is_locked.into(),
@@ -178,6 +151,7 @@ pub async fn update(directory: &Directory, call: Update) -> Result<Committed<Ses
                     request.max_participants.into(),
                     lock_changes.into(),
                     now.into(),
+                    search_text(title, description).into(),
                 ],
             )
             .await?;
@@ -225,60 +199,29 @@ pub async fn delete(directory: &Directory, call: Delete) -> Result<Committed<()>
         .await
 }
 
-/// [`Join`]. Harmless to repeat.
-///
-/// # Errors
-/// [`ErrorCode::SessionNotFound`], also for a private session of others;
-/// [`ErrorCode::SessionFull`].
-pub async fn join(directory: &Directory, call: Join) -> Result<Committed<JoinedSession>, Refusal> {
-    let now = directory.clock.now();
-    let outbox = &Draft::new(directory, now);
-    let (id, caller, tenant) = (call.session_id, call.caller, &*directory.config.tenant);
-    directory
-        .db
-        .transaction(|tx| async move {
-            authorize(&tx, tenant, caller, now).await?;
-            let before = visible(&tx, tenant, id, caller.user_id).await?;
-            let joins = before.role.is_none();
-            if joins {
-                let present = u32::try_from(before.participants.len()).unwrap_or(u32::MAX);
-                if present >= before.max_participants {
-                    return Err(Refusal::new(ErrorCode::SessionFull));
-                }
-                add_participant(
-                    &tx,
-                    tenant,
-                    id,
-                    caller.user_id,
-                    before.join_role,
-                    now.into(),
-                )
-                .await?;
-                let sql = "UPDATE session SET access_version = access_version + 1 \
-                           WHERE tenant = ? AND id = ?";
-                tx.execute(sql, [tenant.into(), id.into()]).await?;
-            }
-            let session = visible(&tx, tenant, id, caller.user_id).await?;
-            let joined = JoinedSession {
-                pass: pass(&tx, tenant, &session, caller.user_id).await?,
-                session,
-            };
-            if !joins {
-                return Ok(Committed::nothing_to_send(joined));
-            }
-            let message = RoomMessage::Access {
-                notice: notice(&joined.session, false),
-            };
-            outbox.commit(&tx, tenant, id, message, joined).await
-        })
-        .await
-}
-
 /// The session, if the user may know of it: as a participant, or because it is public.
 ///
 /// # Errors
 /// [`ErrorCode::SessionNotFound`].
 pub async fn visible(
+    tx: &Tx,
+    tenant: &str,
+    id: SessionId,
+    user_id: UserId,
+) -> Result<Session, Refusal> {
+    let session = read(tx, tenant, id, user_id).await?;
+    if session.role.is_none() && !session.is_public {
+        Err(Refusal::new(ErrorCode::SessionNotFound))
+    } else {
+        Ok(session)
+    }
+}
+
+/// The session, whoever asks.
+///
+/// # Errors
+/// [`ErrorCode::SessionNotFound`].
+pub(super) async fn read(
     tx: &Tx,
     tenant: &str,
     id: SessionId,
@@ -302,7 +245,7 @@ pub async fn visible(
         .iter()
         .find(|p| p.user_id == user_id)
         .map(|p| p.role);
-    let session = Session {
+    Ok(Session {
         id,
         title: row.get("title")?,
         description: row.get("description")?,
@@ -317,12 +260,7 @@ pub async fn visible(
         participants,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
-    };
-    if role.is_none() && !session.is_public {
-        Err(not_found())
-    } else {
-        Ok(session)
-    }
+    })
 }
 
 fn participant(row: &Row) -> Result<Participant, Refusal> {
@@ -335,21 +273,7 @@ fn participant(row: &Row) -> Result<Participant, Refusal> {
     })
 }
 
-fn summary(row: &Row) -> Result<SessionSummary, Refusal> {
-    Ok(SessionSummary {
-        id: row.get("id")?,
-        title: row.get("title")?,
-        language: row.get("language")?,
-        is_public: row.get("is_public")?,
-        role: Some(row.parse("role", Role::from_name)?),
-        owner_name: row.get("owner_name")?,
-        participant_count: row.get("participants")?,
-        created_at: row.get("created_at")?,
-        updated_at: row.get("updated_at")?,
-    })
-}
-
-async fn add_participant(
+pub(super) async fn add_participant(
     tx: &Tx,
     tenant: &str,
     id: SessionId,
@@ -371,7 +295,7 @@ async fn add_participant(
 }
 
 /// What the room has to know about who may do what.
-fn notice(session: &Session, deleted: bool) -> AccessNotice {
+pub(super) fn notice(session: &Session, deleted: bool) -> AccessNotice {
     AccessNotice {
         access_version: session.access_version,
         locked: session.is_locked,
@@ -382,25 +306,4 @@ fn notice(session: &Session, deleted: bool) -> AccessNotice {
             .map(|p| (p.user_id, p.role))
             .collect(),
     }
-}
-
-async fn pass(
-    tx: &Tx,
-    tenant: &str,
-    session: &Session,
-    user_id: UserId,
-) -> Result<Principal, Refusal> {
-    let user = find_user(tx, tenant, user_id).await?;
-    let user = user.ok_or_else(|| Refusal::new(ErrorCode::LoginSessionEnded))?;
-    let role = session
-        .role
-        .ok_or_else(|| Refusal::new(ErrorCode::SessionNotFound))?;
-    Ok(Principal {
-        user_id,
-        username: user.username,
-        display_name: user.display_name,
-        role,
-        access_version: session.access_version,
-        expires_at: session.created_at,
-    })
 }

@@ -3,8 +3,11 @@
 
 mod accounts;
 mod bad_input;
+mod content;
 mod executions;
 mod executors;
+mod listing;
+mod participants;
 mod service;
 mod sessions;
 
@@ -53,19 +56,35 @@ cases! {
         a_full_session_takes_nobody_else,
         a_viewer_changes_nothing_and_runs_nothing,
         a_lock_raises_the_access_version,;
+    listing:
+        public_sessions_are_listed_for_everybody,
+        words_are_found_in_title_and_description_in_any_case,
+        a_list_asked_for_wrongly_is_told_how,;
+    participants:
+        somebody_is_added_to_a_private_session_by_name,
+        participants_manage_those_below_them_and_nobody_the_owner,
+        changes_of_participants_raise_the_access_version_once,
+        who_leaves_or_is_removed_is_out,
+        only_the_owner_hands_a_session_over,
+        the_last_place_is_taken_by_one,
+        of_changes_at_once_one_wins_and_the_session_stays_sound,
+        participants_of_others_cannot_be_told_or_touched,
+        bad_requests_about_participants_are_named,;
+    content:
+        the_content_is_read_and_written_as_a_whole,
+        equal_content_has_an_equal_tag_and_is_not_sent_again,
+        nothing_is_written_over_content_that_has_changed,
+        writes_at_once_are_all_taken_one_after_the_other,
+        who_may_edit_writes_the_content_and_who_sees_the_session_reads_it,
+        content_beyond_its_limits_is_named,
+        what_was_written_is_what_runs,;
     executions:
         an_execution_waits_for_an_executor_and_ends_when_one_joins,
         waiting_for_an_execution_ends_with_its_result,
         a_session_runs_its_own_document,
         an_execution_of_others_is_not_there,
         output_that_is_not_text_is_given_as_base64,
-        unfinished_executions_are_limited,
-        executions_are_listed_newest_first_without_their_output,
-        a_session_shows_its_participants_what_ran_in_it,
-        what_waits_is_cancelled_at_once,
-        what_an_executor_has_is_cancelled_by_it,
-        only_who_asked_and_admins_of_the_session_cancel,
-        limits_of_a_request_are_kept_or_named_with_their_range,;
+        unfinished_executions_are_limited,;
     executors:
         a_job_is_leased_to_one_executor_only,
         the_first_final_result_stays,
@@ -73,12 +92,7 @@ cases! {
         reports_need_the_token_of_their_execution,
         a_link_must_sign_what_it_sends,
         a_link_of_another_age_is_told_so,
-        enrolling_needs_the_join_token,
-        a_lease_whose_answer_was_lost_comes_again,
-        a_newer_request_for_leases_ends_the_older,
-        jobs_go_where_their_language_runs_the_oldest_first,
-        operators_see_executors_and_send_them_away,
-        executors_are_the_operators_business_alone,;
+        enrolling_needs_the_join_token,;
     bad_input:
         what_is_not_json_is_told_apart_from_what_is_not_valid,
         a_body_over_the_limit_is_refused,
