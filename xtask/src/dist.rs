@@ -16,8 +16,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::artifacts;
+use crate::base_image;
 use crate::docker::{self, docker};
-use crate::images;
 use crate::inputs::Inputs;
 use crate::names;
 use crate::repo::Repo;
@@ -147,8 +147,8 @@ fn broker_image_step(repo: &Repo) -> Step<'_> {
 
 /// Builds an image unless it was made from the same inputs; true if it was built.
 fn build(work: &Work, tag: &str, dockerfile: &Path, context: &Path) -> Result<bool> {
-    let base =
-        docker::image_id(images::BASE).with_context(|| format!("no image {}", images::BASE))?;
+    let base = docker::image_id(base_image::BASE)
+        .with_context(|| format!("no image {}", base_image::BASE))?;
     let inputs = Inputs::default()
         .path(dockerfile)?
         .text(checksums(context)?)
@@ -161,7 +161,7 @@ fn build(work: &Work, tag: &str, dockerfile: &Path, context: &Path) -> Result<bo
     build
         .args(["build", "--network", "host", "--tag", tag, "--file"])
         .arg(dockerfile)
-        .args(["--build-arg", &format!("BASE={}", images::BASE)])
+        .args(["--build-arg", &format!("BASE={}", base_image::BASE)])
         .args(["--label", &format!("{LABEL}={inputs}")])
         .arg(context);
     work.run(&mut build)?;

@@ -45,6 +45,13 @@ pub fn image_id(image: &str) -> Option<String> {
     answer(docker().args(["image", "inspect", "--format", "{{.Id}}", image]))
 }
 
+/// An image's size in bytes, with all of its layers; none if there is no such image.
+pub fn image_bytes(image: &str) -> Option<u64> {
+    answer(docker().args(["image", "inspect", "--format", "{{.Size}}", image]))?
+        .parse()
+        .ok()
+}
+
 /// Where it is written down that we started the engine. Not with the stack's services: suites
 /// start one too.
 pub fn state_dir(repo: &Repo) -> PathBuf {

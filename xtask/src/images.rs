@@ -1,104 +1,34 @@
-//! The images that programs run in: Debian as the base, and one image per folder of
-//! `executor-host/images`.
+//! The images that programs run in, one per folder of `executor-host/images`, on the base of
+//! [`base_image`](crate::base_image).
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::apt;
 use crate::artifacts;
+use crate::base_image::BASE;
 use crate::docker::{self, docker};
+use crate::fetch;
 use crate::inputs::Inputs;
 use crate::names;
 use crate::repo::Repo;
 use crate::report::{Missing, Report};
 use crate::step::{Lane, Step};
-use crate::work::{Work, on_path};
-
-/// What the language images stand on.
-pub const BASE: &str = "debian:bookworm-slim";
+use crate::work::Work;
 
 /// The languages that a stack begins with: most sessions are in one of them, and their images are
 /// built first.
 pub const FIRST: [&str; 3] = ["javascript", "python", "java"];
 
-/// The release of Debian that the base is made of where it cannot be pulled.
-const RELEASE: &str = "bookworm";
-
-/// How long a registry may stay silent before it is taken as out of reach.
-const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);
+/// Images that are built at a time: while one waits for Debian's archive, another compiles.
+const AT_A_TIME: usize = 2;
 
 /// The label that says what an image was made from.
 const LABEL: &str = "codecrafter.inputs";
-
-/// Gets the base image: from its registry, else from Debian's archive.
-pub fn base_step() -> Option<Step<'static>> {
-    if docker::image_id(BASE).is_some() {
-        return None;
-    }
-    let step = Step::new(names::BASE_IMAGE, Lane::Network, |work| {
-        let mut pull = docker();
-        pull.args(["pull", BASE]);
-        let Err(why) = work.run_if_it_speaks(REGISTRY_PATIENCE, &mut pull) else {
-            return Report::done();
-        };
-        make_base(work).with_context(|| format!("{BASE} cannot be pulled ({why:#})"))?;
-        Report::noted(format!("{BASE} cannot be pulled; made by debootstrap"))
-    });
-    let missing = Missing::installable(format!("Image {BASE}"), "Docker", 200);
-    Some(step.after(&[names::ENGINE]).installs([missing]))
-}
-
-/// The same image from Debian's archive. Needs root, because it holds files of many users.
-fn make_base(work: &Work) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        bail!(
-            "try again where it can be, or run as root: `sudo env PATH=$PATH cargo xtask images`"
-        );
-    }
-    if !on_path("debootstrap") {
-        ensure!(apt::can_install(), "please install debootstrap");
-        apt::install(work, &["debootstrap"])?;
-    }
-    let folder = std::env::temp_dir().join(format!("codecrafter-base-{}", std::process::id()));
-    let made = bootstrap_and_import(work, &folder);
-    let removed = fs::remove_dir_all(&folder);
-    made?;
-    removed.with_context(|| format!("cannot remove {}", folder.display()))
-}
-
-fn bootstrap_and_import(work: &Work, folder: &Path) -> Result<()> {
-    work.run(
-        Command::new("debootstrap")
-            .args(["--variant=minbase", RELEASE])
-            .arg(folder),
-    )?;
-    work.note(&format!("$ tar | docker import - {BASE}"))?;
-    let mut tar = Command::new("tar")
-        .args([
-            "--numeric-owner",
-            "--exclude=./var/cache/apt/archives/*.deb",
-        ])
-        .args(["--exclude=./var/lib/apt/lists/*_*", "-c", "."])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start tar")?;
-    let archive = tar.stdout.take().context("tar has no output")?;
-    let import = docker()
-        .args(["import", "-", BASE])
-        .stdin(archive)
-        .output()
-        .context("cannot start docker")?;
-    work.note(&String::from_utf8_lossy(&import.stderr))?;
-    ensure!(tar.wait()?.success(), "tar failed");
-    ensure!(import.status.success(), "docker import failed");
-    Ok(())
-}
 
 /// The languages of folders in `executor-host/images` whose image is missing or was made from other
 /// inputs, the first ones first. An agent or base that is not there yet counts as another.
@@ -136,24 +66,52 @@ pub fn languages_step<'a>(repo: &'a Repo, name: &'static str, wanted: &[String])
             "executor-host/images has no {}",
             unknown.join(", ")
         );
-        let base = docker::image_id(BASE).with_context(|| format!("no image {BASE}"))?;
-        let mut built = Vec::new();
         ensure!(
             !languages.is_empty(),
             "executor-host/images has no language"
         );
-        for language in &languages {
-            if language.build(repo, work, &base)? {
-                built.push(language.tag.as_str());
-            }
-        }
-        Report::noted(match built.as_slice() {
-            [] => "all as they were".to_owned(),
-            built => format!("built {}", built.join(", ")),
-        })
+        build_all(&languages, repo, work)
     });
     step.after(&[names::ENGINE, names::BASE_IMAGE, names::AGENT])
         .installs(missing)
+}
+
+/// Builds what is not fresh, in this order, and says how large each image is.
+fn build_all(languages: &[Language], repo: &Repo, work: &Work) -> Result<Report> {
+    let base = docker::image_id(BASE).with_context(|| format!("no image {BASE}"))?;
+    let next = AtomicUsize::new(0);
+    let built = Mutex::new(Vec::new());
+    let build = || -> Result<()> {
+        while let Some(language) = languages.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let result = language.build(repo, work, &base);
+            if result.with_context(|| format!("image {}", language.tag))? {
+                built
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(&language.name);
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| -> Result<()> {
+        let builders: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(build)).collect();
+        let ended = builders.into_iter().map(|builder| builder.join());
+        ended
+            .map(|ended| ended.unwrap_or_else(|_| bail!("a builder panicked")))
+            .collect()
+    })?;
+    let built = built.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut report = Report::default();
+    for language in languages {
+        let megabytes = docker::image_bytes(&language.tag).unwrap_or_default() / 1_000_000;
+        let done = if built.contains(&&language.name) {
+            "built"
+        } else {
+            "as it was"
+        };
+        report.say(format!("{:<11} {megabytes:>4} MB, {done}", language.name));
+    }
+    Ok(report)
 }
 
 /// A language's folder and image.
@@ -212,7 +170,8 @@ impl Language {
         if context.exists() {
             fs::remove_dir_all(&context)?;
         }
-        copy_folder(&self.folder, &context)?;
+        fetch::copy(&self.folder, &context)?;
+        fetch::into(repo, work, &self.folder, &context.join("fetched"))?;
         fs::copy(&agent, context.join("agent"))
             .with_context(|| format!("no agent at {}", agent.display()))?;
         let mut build = docker();
@@ -224,18 +183,4 @@ impl Language {
         work.run(&mut build)?;
         Ok(true)
     }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

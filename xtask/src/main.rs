@@ -16,6 +16,8 @@ mod node;
 mod tools;
 
 mod artifacts;
+mod base_image;
+mod fetch;
 mod images;
 mod inputs;
 mod names;

@@ -60,6 +60,11 @@ impl Repo {
         self.cache.join("tools")
     }
 
+    /// What images take from package registries, for all clones.
+    pub fn packages_dir(&self) -> PathBuf {
+        self.cache.join("packages")
+    }
+
     /// A program of an npm package.
     pub fn node_bin(&self, name: &str) -> PathBuf {
         self.path("node_modules/.bin").join(name)

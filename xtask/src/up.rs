@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use anyhow::{Context, Result};
 
 use crate::artifacts;
+use crate::base_image;
 use crate::docker;
 use crate::images;
 use crate::names;
@@ -89,7 +90,7 @@ pub fn run_needs(repo: &Repo) -> Result<Plan<'_>> {
     plan.extend(node::packages_step(repo));
     plan.extend(tools::libraries_step(&worker_build));
     plan.extend(docker::engine_step(repo));
-    plan.extend(images::base_step());
+    plan.extend(base_image::step());
     // First of what is compiled, because the images wait for it.
     plan.push(artifacts::agent_step(repo));
     plan.extend(preparing::wait_step(repo));
@@ -107,7 +108,7 @@ pub fn images<'a>(repo: &'a Repo, only: &[String]) -> Result<Plan<'a>> {
     let mut plan = Plan::default();
     plan.extend(tools::targets_step(repo));
     plan.extend(docker::engine_step(repo));
-    plan.extend(images::base_step());
+    plan.extend(base_image::step());
     plan.push(artifacts::agent_step(repo));
     // The build in the background is this very command.
     if only.is_empty() {
