@@ -7,7 +7,7 @@ FROM ${BASE}
 # To check the certificate of an edge.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
-    && rm -rf /var/lib/apt/lists/*
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 
 COPY executor-host /usr/local/bin/executor-host
 

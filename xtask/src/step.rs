@@ -79,8 +79,13 @@ impl<'a> Step<'a> {
 pub struct Finished {
     /// The step's name.
     pub name: &'static str,
+    /// When it began, from the beginning of the plan.
+    pub began: Duration,
     /// How long it took; zero if it did not run.
     pub took: Duration,
+    /// The step whose end let it begin: the last one that it needed, or that held its lane. None
+    /// for what began at once.
+    pub waited_for: Option<&'static str>,
     /// What it reported, or why it failed or was not run.
     pub result: Result<Report>,
 }
@@ -166,7 +171,9 @@ impl<'a> Plan<'a> {
     pub fn run(self, logs: &Path) -> Vec<Finished> {
         let order: Vec<&'static str> = self.steps.iter().map(|step| step.name).collect();
         let mut waiting = self.steps;
-        let mut running: Vec<(&'static str, Lane, Instant, Work)> = Vec::new();
+        let mut running: Vec<Running> = Vec::new();
+        let begun = Instant::now();
+        let mut last_end = None;
         let mut finished: Vec<Finished> = Vec::new();
         thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel::<(&'static str, Result<Report>)>();
@@ -175,18 +182,24 @@ impl<'a> Plan<'a> {
                     let step = waiting.remove(index);
                     if let Some(need) = failed_need(&step, &finished) {
                         let result = Err(anyhow::anyhow!("not run, because \"{need}\" failed"));
-                        finished.push(end(step.name, Duration::ZERO, result, None));
+                        finished.push(not_run(step.name, result));
                         continue;
                     }
                     let work = match Work::begin(logs, step.name) {
                         Ok(work) => work,
                         Err(why) => {
-                            finished.push(end(step.name, Duration::ZERO, Err(why), None));
+                            finished.push(not_run(step.name, Err(why)));
                             continue;
                         }
                     };
                     say(&format!("start  {}", step.name));
-                    running.push((step.name, step.lane, Instant::now(), work.clone()));
+                    running.push(Running {
+                        name: step.name,
+                        lane: step.lane,
+                        began: begun.elapsed(),
+                        waited_for: last_end,
+                        work: work.clone(),
+                    });
                     let sender = sender.clone();
                     scope.spawn(move || {
                         let result = (step.job)(&work);
@@ -199,18 +212,17 @@ impl<'a> Plan<'a> {
                 }
                 match receiver.recv_timeout(NEWS) {
                     Ok((name, result)) => {
-                        if let Some(at) = running.iter().position(|(other, ..)| *other == name) {
-                            let (_, _, begun, work) = running.remove(at);
-                            finished.push(end(name, begun.elapsed(), result, Some(&work)));
+                        if let Some(at) = running.iter().position(|step| step.name == name) {
+                            let took = begun.elapsed().saturating_sub(running[at].began);
+                            finished.push(running.remove(at).end(took, result));
+                            last_end = Some(name);
                         }
                     }
                     Err(_) => {
-                        for (name, _, begun, work) in &running {
-                            let at = work.tail(1);
-                            say(&format!(
-                                "       {name}, {} s: {at}",
-                                begun.elapsed().as_secs()
-                            ));
+                        for step in &running {
+                            let took = begun.elapsed().saturating_sub(step.began);
+                            let at = step.work.tail(1);
+                            say(&format!("       {}, {} s: {at}", step.name, took.as_secs()));
                         }
                     }
                 }
@@ -218,7 +230,7 @@ impl<'a> Plan<'a> {
         });
         finished.extend(waiting.into_iter().map(|step| {
             let result = Err(anyhow::anyhow!("its needs go in a circle"));
-            end(step.name, Duration::ZERO, result, None)
+            not_run(step.name, result)
         }));
         finished.sort_by_key(|step| order.iter().position(|name| *name == step.name));
         finished
@@ -226,19 +238,15 @@ impl<'a> Plan<'a> {
 }
 
 /// The first step that can be decided now: its needs have ended and its lane is free.
-fn next_step(
-    waiting: &[Step<'_>],
-    running: &[(&'static str, Lane, Instant, Work)],
-    finished: &[Finished],
-) -> Option<usize> {
+fn next_step(waiting: &[Step<'_>], running: &[Running], finished: &[Finished]) -> Option<usize> {
     waiting.iter().position(|step| {
         let failed = failed_need(step, finished).is_some();
         let ready = !step.needs.iter().any(|need| {
             waiting.iter().any(|other| other.name == *need)
-                || running.iter().any(|(other, ..)| other == need)
+                || running.iter().any(|other| other.name == *need)
         });
         let free =
-            step.lane == Lane::Network || !running.iter().any(|(_, lane, ..)| *lane == step.lane);
+            step.lane == Lane::Network || !running.iter().any(|other| other.lane == step.lane);
         failed || (ready && free)
     })
 }
@@ -250,29 +258,57 @@ fn failed_need(step: &Step<'_>, finished: &[Finished]) -> Option<&'static str> {
         .map(|other| other.name)
 }
 
-/// Says how a step ended; of one that failed, also the end of its log.
-fn end(
+/// A step that runs.
+struct Running {
     name: &'static str,
-    took: Duration,
-    result: Result<Report>,
-    work: Option<&Work>,
-) -> Finished {
-    let seconds = took.as_secs_f32();
-    let (bad, note) = match &result {
+    lane: Lane,
+    began: Duration,
+    waited_for: Option<&'static str>,
+    work: Work,
+}
+
+impl Running {
+    /// Says how the step ended; of one that failed, also the end of its log.
+    fn end(self, took: Duration, result: Result<Report>) -> Finished {
+        let bad = say_end(self.name, took, &result);
+        if bad {
+            eprintln!("--- the end of {} ---", self.work.log().display());
+            eprintln!("{}", self.work.tail(TAIL_LINES));
+            eprintln!("---");
+        }
+        Finished {
+            name: self.name,
+            began: self.began,
+            took,
+            waited_for: self.waited_for,
+            result,
+        }
+    }
+}
+
+fn not_run(name: &'static str, result: Result<Report>) -> Finished {
+    say_end(name, Duration::ZERO, &result);
+    Finished {
+        name,
+        began: Duration::ZERO,
+        took: Duration::ZERO,
+        waited_for: None,
+        result,
+    }
+}
+
+/// True if the end was a bad one.
+fn say_end(name: &str, took: Duration, result: &Result<Report>) -> bool {
+    let (bad, note) = match result {
         Ok(report) => (report.failed > 0, report.note.clone()),
         Err(why) => (true, format!("{why:#}")),
     };
     let word = if bad { "FAILED" } else { "done  " };
-    say(&format!("{word} {name} ({seconds:.1} s)"));
+    say(&format!("{word} {name} ({:.1} s)", took.as_secs_f32()));
     for line in note.lines() {
         eprintln!("             {line}");
     }
-    if let Some(work) = work.filter(|_| bad) {
-        eprintln!("--- the end of {} ---", work.log().display());
-        eprintln!("{}", work.tail(TAIL_LINES));
-        eprintln!("---");
-    }
-    Finished { name, took, result }
+    bad
 }
 
 /// Prints a line of progress with the seconds since the command began.
@@ -350,6 +386,18 @@ mod tests {
         ]);
         assert_eq!(ran, ["bad", "other"]);
         assert_eq!(good, ["other"]);
+    }
+
+    #[test]
+    fn a_step_names_what_it_waited_for_be_it_a_need_or_its_lane() {
+        let mut plan = Plan::default();
+        let done = |_: &Work| Report::done();
+        plan.push(Step::new("first", Lane::Processor, done));
+        plan.push(Step::new("lane", Lane::Processor, done));
+        plan.push(Step::new("need", Lane::Network, done).after(&["lane"]));
+        let logs = std::env::temp_dir().join(format!("xtask-waits-{}", std::process::id()));
+        let waits: Vec<_> = plan.run(&logs).iter().map(|step| step.waited_for).collect();
+        assert_eq!(waits, [None, Some("first"), Some("lane")]);
     }
 
     #[test]

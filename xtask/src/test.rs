@@ -28,13 +28,22 @@ pub fn test(repo: &Repo, only: &[String]) -> Result<bool> {
     Ok(summarize(&finished, took).failed == 0)
 }
 
-/// Prints the table, and as the last line the counts.
+/// Prints the table, what determined how long it all took, and as the last line the counts.
 fn summarize(finished: &[Finished], took: Duration) -> Report {
     let mut total = Report::default();
-    println!("\n{:<20} {:>8}  result", "step", "seconds");
+    println!(
+        "\n{:<24} {:>7} {:>8}  {:<24}  result",
+        "step", "start", "seconds", "waited for"
+    );
     for step in finished {
-        let seconds = step.took.as_secs_f32();
-        println!("{:<20} {seconds:>8.1}  {}", step.name, word(step));
+        println!(
+            "{:<24} {:>7.1} {:>8.1}  {:<24}  {}",
+            step.name,
+            step.began.as_secs_f32(),
+            step.took.as_secs_f32(),
+            step.waited_for.unwrap_or("-"),
+            word(step)
+        );
         match &step.result {
             Ok(report) => {
                 total.passed += report.passed;
@@ -45,12 +54,34 @@ fn summarize(finished: &[Finished], took: Duration) -> Report {
             Err(_) => total.failed += 1,
         }
     }
-    println!("{:<20} {:>8.1}  steps overlap", "all", took.as_secs_f32());
+    println!("{:<24} {:>7.1} {:>8.1}", "all", 0.0, took.as_secs_f32());
+    let path: Vec<String> = critical_path(finished)
+        .iter()
+        .map(|step| format!("{} {:.0}", step.name, step.took.as_secs_f32()))
+        .collect();
+    println!("\nin a row, with seconds: {}", path.join(", "));
     println!(
         "\n{} passed, {} failed, {} skipped",
         total.passed, total.failed, total.skipped
     );
     total
+}
+
+/// The steps that followed one another from the beginning to the end: only what makes one of these
+/// shorter makes the whole shorter.
+fn critical_path(finished: &[Finished]) -> Vec<&Finished> {
+    let mut path = Vec::new();
+    let mut next = finished.iter().max_by_key(|step| step.began + step.took);
+    while let Some(step) = next {
+        path.push(step);
+        next = step
+            .waited_for
+            .and_then(|name| finished.iter().find(|other| other.name == name))
+            // Time only goes back, so this ends.
+            .filter(|other| other.began < step.began);
+    }
+    path.reverse();
+    path
 }
 
 fn word(step: &Finished) -> String {
@@ -74,5 +105,32 @@ fn word(step: &Finished) -> String {
             "FAILED: {}",
             format!("{why:#}").lines().next().unwrap_or_default()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_critical_path_goes_back_from_what_ended_last() {
+        let step = |name, began, took, waited_for| Finished {
+            name,
+            began: Duration::from_secs(began),
+            took: Duration::from_secs(took),
+            waited_for,
+            result: Report::done(),
+        };
+        let finished = [
+            step("short", 0, 2, None),
+            step("long", 0, 9, None),
+            step("aside", 2, 3, Some("short")),
+            step("last", 9, 1, Some("long")),
+        ];
+        let path: Vec<_> = critical_path(&finished)
+            .iter()
+            .map(|step| step.name)
+            .collect();
+        assert_eq!(path, ["long", "last"]);
     }
 }

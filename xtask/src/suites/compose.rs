@@ -167,7 +167,7 @@ impl Project {
 
     fn down(&self, work: &Work, more: &[&str]) -> Result<()> {
         let mut down = self.command()?;
-        down.args(["down", "--remove-orphans", "--timeout", "20"]);
+        down.args(["down", "--remove-orphans"]);
         work.run(down.args(more))
     }
 
