@@ -1,13 +1,16 @@
 //! The executor-host of a stack: joined once, then serving from its own folder.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::queue::AMQP_URL;
+use super::queue::{AMQP_PREFIX, AMQP_URL, Carrier};
 use super::{EXECUTOR, Stack};
 use crate::artifacts;
+use crate::inputs::Inputs;
 use crate::process::Service;
 use crate::work::{Work, answer};
 
@@ -17,6 +20,7 @@ pub(super) fn service(stack: &Stack<'_>) -> Service {
         .option("--state-dir", folder(stack))
         // Empty if there is no broker: it must not take one from the environment.
         .setting(AMQP_URL, stack.carrier().url())
+        .setting(AMQP_PREFIX, prefix(stack))
         .reads(folder(stack).join("credentials.json"))
 }
 
@@ -45,8 +49,22 @@ pub(super) fn queue_command(stack: &Stack<'_>) -> Command {
     command
         .args(["queue", "--json", "--state-dir"])
         .arg(folder(stack))
-        .env(AMQP_URL, stack.carrier().url());
+        .env(AMQP_URL, stack.carrier().url())
+        .env(AMQP_PREFIX, prefix(stack));
     command
+}
+
+/// What the names on a broker begin with. One that others use too may be used by another stack, and
+/// neither must be given the other's jobs.
+fn prefix(stack: &Stack<'_>) -> OsString {
+    let own = || match stack.carrier() {
+        Carrier::Found(_) => {
+            let folder = Inputs::default().text(stack.folder.display().to_string());
+            format!("codecrafter-{:.12}", folder.finish())
+        }
+        Carrier::Embedded | Carrier::Private(_) => "codecrafter".to_owned(),
+    };
+    env::var_os(AMQP_PREFIX).unwrap_or_else(|| own().into())
 }
 
 fn command(stack: &Stack<'_>) -> Command {

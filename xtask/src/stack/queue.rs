@@ -16,6 +16,9 @@ const USUAL_PORT: u16 = 5672;
 /// The variable by which the executor-host is told of a broker.
 pub const AMQP_URL: &str = "AMQP_URL";
 
+/// The variable by which the executor-host is told what the names on a broker begin with.
+pub const AMQP_PREFIX: &str = "CODECRAFTER_AMQP_PREFIX";
+
 /// What carries jobs between the executor-host's parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Queue {
