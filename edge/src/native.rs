@@ -14,7 +14,7 @@ pub use db::SqliteDb;
 use futures_util::future::BoxFuture;
 
 use crate::config::Config;
-use crate::directory::{Directory, DirectoryPorts};
+use crate::directory::Directory;
 use crate::front::Edge;
 use crate::password;
 use crate::ports::wake::{Listening, Wakes};
@@ -50,23 +50,22 @@ impl NativeEdge {
             directory: Mutex::new(None),
             rooms_unreachable: AtomicBool::new(false),
         });
-        let cache = Arc::new(NoCache);
-        let ports = DirectoryPorts {
+        let directory = Arc::new(Directory {
             db: Arc::new(SqliteDb::in_memory()?),
             clock: clock.clone(),
             rng: Arc::new(SystemRng),
             signals,
             shards: shards.clone(),
-            cache: cache.clone(),
+            cache: Arc::new(NoCache),
             hasher: Arc::new(InProcess),
-        };
-        let directory = Arc::new(Directory::new(ports, config.clone()));
+            config: config.clone(),
+            memory: Default::default(),
+        });
         let slot = shards.directory.lock();
         *slot.unwrap_or_else(PoisonError::into_inner) = Some(directory.clone());
         let router = router::router(Edge {
             clock: clock.clone(),
             rng: Arc::new(SystemRng),
-            cache,
             shards: shards.clone(),
             hasher: Arc::new(InProcess),
             assets: Arc::new(NoAssets),

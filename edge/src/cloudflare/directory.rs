@@ -15,7 +15,7 @@ use super::object;
 use super::settings;
 use super::shards::ObjectShards;
 use super::signals::ObjectSignals;
-use crate::directory::{self, DirectoryPorts};
+use crate::directory;
 use crate::ports::Clock as _;
 
 /// While calls come, the alarm rings at least this often.
@@ -67,7 +67,7 @@ impl DurableObject for Directory {
 
 fn core(state: &State, env: Env) -> Result<directory::Directory, String> {
     let config = settings::config(&env)?;
-    let ports = DirectoryPorts {
+    Ok(directory::Directory {
         db: Arc::new(ObjectDb::of(state).map_err(|error| error.to_string())?),
         clock: Arc::new(WorkerClock),
         rng: Arc::new(WorkerRng),
@@ -75,6 +75,7 @@ fn core(state: &State, env: Env) -> Result<directory::Directory, String> {
         cache: Arc::new(KvCache::of(&env)),
         hasher: Arc::new(ObjectHasher(env.clone())),
         shards: Arc::new(ObjectShards(env)),
-    };
-    Ok(directory::Directory::new(ports, config))
+        config,
+        memory: Default::default(),
+    })
 }

@@ -15,7 +15,6 @@ use worker::web_sys::{Request, Response};
 use worker::{Context, Env, WebSocket, event};
 
 use super::assets::AssetFiles;
-use super::cache::KvCache;
 use super::clock::{WorkerClock, WorkerRng};
 use super::hasher::ObjectHasher;
 use super::rooms::ObjectRooms;
@@ -62,7 +61,6 @@ fn make_router(env: Env) -> Result<Router, String> {
     let router = router(Edge {
         clock: Arc::new(WorkerClock),
         rng: Arc::new(WorkerRng),
-        cache: Arc::new(KvCache::of(&env)),
         hasher: Arc::new(ObjectHasher(env.clone())),
         assets: Arc::new(AssetFiles::of(&env)),
         rooms: Some(Arc::new(ObjectRooms(env.clone()))),

@@ -30,63 +30,19 @@ pub struct Directory {
     pub hasher: Arc<dyn Hasher>,
     /// Settings.
     pub config: Config,
-    migrated: AtomicBool,
-    rhythm: Rhythm,
+    /// What it remembers between calls; by default, nothing yet.
+    pub memory: Memory,
 }
 
-/// When the tick was last done, and when something is due next, in milliseconds; so that those
-/// who wait here do it once, and not each of them.
+/// What a Directory remembers between calls. Without it, work is done again and nothing is lost.
 #[derive(Default)]
-struct Rhythm {
+pub struct Memory {
+    /// Whether the tables are there.
+    migrated: AtomicBool,
+    /// When the tick was last done, in milliseconds; so that of those who wait here one does it.
     ticked_at: AtomicI64,
+    /// When something is due next, as the last tick knew.
     due_at: AtomicI64,
-}
-
-/// The ports that a Directory needs; see the fields of [`Directory`].
-pub struct DirectoryPorts {
-    /// Its database.
-    pub db: Arc<dyn Db>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The source of randomness.
-    pub rng: Arc<dyn Rng>,
-    /// Wakes those who wait inside this shard.
-    pub signals: Arc<dyn Signals>,
-    /// The way to rooms.
-    pub shards: Arc<dyn Shards>,
-    /// Only for the contract run.
-    pub cache: Arc<dyn Cache>,
-    /// Only for the contract run.
-    pub hasher: Arc<dyn Hasher>,
-}
-
-impl Directory {
-    /// A Directory over these ports.
-    #[must_use]
-    pub fn new(ports: DirectoryPorts, config: Config) -> Self {
-        let DirectoryPorts {
-            db,
-            clock,
-            rng,
-            signals,
-            shards,
-            cache,
-            hasher,
-        } = ports;
-        let migrated = AtomicBool::new(false);
-        Self {
-            db,
-            clock,
-            rng,
-            signals,
-            shards,
-            cache,
-            hasher,
-            config,
-            migrated,
-            rhythm: Rhythm::default(),
-        }
-    }
 }
 
 /// The private route that runs the ports' contract; it exists for tests only

@@ -83,15 +83,15 @@ impl Directory {
     pub async fn tick(&self) -> Result<Option<Timestamp>, Refusal> {
         self.migrate().await?;
         let (tenant, now) = (&*self.config.tenant, self.clock.now());
-        let rhythm = &self.rhythm;
-        rhythm.ticked_at.store(now.as_millis(), Ordering::Relaxed);
+        let memory = &self.memory;
+        memory.ticked_at.store(now.as_millis(), Ordering::Relaxed);
         lease::return_expired(self).await?;
         end::reap(self).await?;
         lease::forget_old_controls(self).await?;
         outbox::retry(self).await?;
         let due = self.due(tenant, self.clock.now()).await?;
         let due_at = due.map_or(i64::MAX, Timestamp::as_millis);
-        rhythm.due_at.store(due_at, Ordering::Relaxed);
+        memory.due_at.store(due_at, Ordering::Relaxed);
         Ok(due)
     }
 
@@ -102,9 +102,9 @@ impl Directory {
     /// Those of the tick.
     pub async fn tick_in_turn(&self) -> Result<(), Refusal> {
         let now = self.clock.now().as_millis();
-        let ticked_at = self.rhythm.ticked_at.load(Ordering::Relaxed);
+        let ticked_at = self.memory.ticked_at.load(Ordering::Relaxed);
         let recent = (ticked_at..ticked_at.saturating_add(TICK_MS)).contains(&now);
-        if recent && now < self.rhythm.due_at.load(Ordering::Relaxed) {
+        if recent && now < self.memory.due_at.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.tick().await.map(|_| ())
@@ -127,9 +127,9 @@ impl Directory {
     }
 
     async fn migrate(&self) -> Result<(), DbError> {
-        if !self.migrated.load(Ordering::Relaxed) {
+        if !self.memory.migrated.load(Ordering::Relaxed) {
             schema::migrate(&*self.db).await?;
-            self.migrated.store(true, Ordering::Relaxed);
+            self.memory.migrated.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

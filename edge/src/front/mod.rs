@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::directory::outbox::{self, Committed, Delivered};
 use crate::error::Refusal;
-use crate::ports::{Assets, Cache, Clock, Hasher, Rng, RoomGate, Shard, Shards};
+use crate::ports::{Assets, Clock, Hasher, Rng, RoomGate, Shard, Shards};
 use crate::shard::{Call, call};
 
 /// The ports that the front needs, and the settings. Cheap to clone.
@@ -27,8 +27,6 @@ pub struct Edge {
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.
     pub rng: Arc<dyn Rng>,
-    /// The cache, for what never changes under its name. Nothing of the sort is public yet.
-    pub cache: Arc<dyn Cache>,
     /// The way to shards.
     pub shards: Arc<dyn Shards>,
     /// Password hashing.

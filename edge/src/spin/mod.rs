@@ -24,7 +24,7 @@ use spin_sdk::{http_service, variables};
 use tower_service::Service as _;
 
 use crate::config::Config;
-use crate::directory::{Directory, DirectoryPorts};
+use crate::directory::Directory;
 use crate::front::Edge;
 use crate::router;
 
@@ -77,23 +77,22 @@ async fn start() -> Result<Router, Box<dyn std::error::Error>> {
 
     let clock = Arc::new(clock::SpinClock);
     let rng = Arc::new(clock::SpinRng);
-    let cache = Arc::new(cache::KeyValueCache);
     let hasher = Arc::new(hasher::InProcess);
     let rooms = Arc::new(shards::Rooms::new(clock.clone()));
-    let ports = DirectoryPorts {
+    let directory = Directory {
         db: Arc::new(db::SpinDb::of("directory")),
         clock: clock.clone(),
         rng: rng.clone(),
         signals: Arc::new(signals::NoSignals),
         shards: rooms.clone(),
-        cache: cache.clone(),
+        cache: Arc::new(cache::KeyValueCache),
         hasher: hasher.clone(),
+        config: config.clone(),
+        memory: Default::default(),
     };
-    let directory = Directory::new(ports, config.clone());
     Ok(router::router(Edge {
         clock,
         rng,
-        cache,
         shards: Arc::new(shards::InProcess::new(directory, rooms)),
         hasher,
         assets: Arc::new(assets::MountedFiles),
