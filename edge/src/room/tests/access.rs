@@ -3,9 +3,9 @@
 use codecrafter_shared::relay::{AppFrame, CloseCode};
 use codecrafter_shared::role::Role;
 
-use super::support::{Client, World, notice, principal, settle};
+use super::support::{Client, Luck, World, notice, principal, seeds, settle};
 use crate::room::frame;
-use crate::room::{Input, Output};
+use crate::room::{Input, Output, Principal};
 
 const UPDATE: &[u8] = b"\x01\x01\x07\x00\x04\x01\x07content\x03abc\x00";
 
@@ -163,6 +163,156 @@ fn the_newer_of_token_and_notice_holds() {
     assert_eq!(role_of(&world), Role::Editor);
     world.give(Input::Notice(notice(7, &[(2, Role::Viewer)])));
     assert_eq!(role_of(&world), Role::Viewer);
+}
+
+fn with_version(n: u8, role: Role, access_version: u64) -> Principal {
+    Principal {
+        access_version,
+        ..principal(n, role)
+    }
+}
+
+/// Who joins is in no notice that was made before, and those may still be on their way.
+#[test]
+fn who_has_just_joined_is_not_thrown_out_by_notices_from_before() {
+    let mut world = World::new();
+    world.give(Input::Notice(notice(3, &[(1, Role::Owner)])));
+    // The notice of version 6, by which somebody has joined, is behind those of 4 and 5.
+    let joined = world.connect_as(with_version(2, Role::Editor, 6), true);
+    world.app_frames(joined);
+    let mut before = notice(4, &[(1, Role::Owner)]);
+    before.locked = true;
+    world.give(Input::Notice(before));
+    world.give(Input::Notice(notice(5, &[(1, Role::Owner)])));
+    assert_eq!(world.closed(joined), None);
+    let role_of = |world: &World| world.room.connection(joined).unwrap().principal.role;
+    assert_eq!(role_of(&world), Role::Editor);
+    world.sleep();
+    let again = world.connect_as(with_version(2, Role::Editor, 6), false);
+    assert_eq!(world.closed(again), None, "nor when the room has slept");
+
+    world.give(Input::Notice(notice(
+        6,
+        &[(1, Role::Owner), (2, Role::Editor)],
+    )));
+    assert_eq!(world.closed(joined), None);
+    world.give(Input::Notice(notice(7, &[(1, Role::Owner)])));
+    assert_eq!(world.closed(joined), Some(CloseCode::Forbidden));
+    assert_eq!(world.closed(again), Some(CloseCode::Forbidden));
+}
+
+#[test]
+fn who_was_removed_comes_back_with_a_newer_token_only() {
+    let mut world = World::new();
+    let old = with_version(2, Role::Editor, 2);
+    let socket = world.connect_as(old.clone(), false);
+    world.give(Input::Notice(notice(3, &[(1, Role::Owner)])));
+    assert_eq!(world.closed(socket), Some(CloseCode::Forbidden));
+    // Added again, as somebody else. The token that was made then comes before the notice does.
+    let newer = world.connect_as(with_version(2, Role::Viewer, 4), false);
+    assert_eq!(world.closed(newer), None);
+    let early = world.connect_as(old.clone(), false);
+    assert_eq!(world.closed(early), Some(CloseCode::Forbidden));
+
+    world.give(Input::Notice(notice(
+        4,
+        &[(1, Role::Owner), (2, Role::Viewer)],
+    )));
+    let late = world.connect_as(old, false);
+    let admitted = world.room.connection(late).unwrap();
+    assert_eq!(
+        admitted.principal.role,
+        Role::Viewer,
+        "the old token opens no more than what holds now"
+    );
+}
+
+#[test]
+fn a_demoted_editors_next_edit_is_refused() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (Client::new(1, Role::Owner), Client::new(2, Role::Editor));
+    ada.connect(&mut world);
+    bob.connect(&mut world);
+    settle(&mut world, &mut [&mut ada, &mut bob]);
+    bob.insert(0, "before");
+    settle(&mut world, &mut [&mut ada, &mut bob]);
+    // Typed before the demotion, and not here yet.
+    bob.insert(6, " and after");
+    world.give(Input::Notice(notice(
+        2,
+        &[(1, Role::Owner), (2, Role::Viewer)],
+    )));
+    bob.send(&mut world, 1);
+    assert_eq!(world.stored_content(), "before");
+    let told = world.take(bob.socket.unwrap());
+    assert!(told.iter().any(|frame| frame[..2] == [2, 0]), "{told:?}");
+}
+
+#[test]
+fn a_session_that_is_handed_over_is_edited_by_its_new_owner_while_locked() {
+    let mut world = World::new();
+    let (mut ada, mut bob) = (Client::new(1, Role::Owner), Client::new(2, Role::Admin));
+    ada.connect(&mut world);
+    bob.connect(&mut world);
+    settle(&mut world, &mut [&mut ada, &mut bob]);
+    let mut handed = notice(2, &[(1, Role::Admin), (2, Role::Owner)]);
+    handed.locked = true;
+    world.give(Input::Notice(handed));
+    ada.insert(0, "no");
+    ada.send(&mut world, 1);
+    bob.insert(0, "yes");
+    settle(&mut world, &mut [&mut bob]);
+    assert_eq!(world.stored_content(), "yes");
+}
+
+/// Whatever the order in which notices and tokens come, what holds in the end is the newest.
+#[test]
+fn notices_and_tokens_in_any_order_end_in_the_newest_access() {
+    const ROLES: [Role; 3] = [Role::Viewer, Role::Editor, Role::Admin];
+    for seed in seeds(200) {
+        let mut luck = Luck::new(seed);
+        // Of each version: whether the guest is in it, and as what.
+        let history: Vec<Option<Role>> = (0..8)
+            .map(|_| (!luck.one_in(4)).then(|| luck.pick(&ROLES)))
+            .collect();
+        let access = |version: usize| match history[version] {
+            Some(role) => notice(version as u64, &[(1, Role::Owner), (2, role)]),
+            None => notice(version as u64, &[(1, Role::Owner)]),
+        };
+        let mut world = World::new();
+        let mut sockets = Vec::new();
+        let mut known = 0;
+        for _ in 0..30 {
+            let version = usize::try_from(luck.below(8)).unwrap();
+            if luck.one_in(2) {
+                known = known.max(version);
+                world.give(Input::Notice(access(version)));
+            } else if let Some(role) = history[version] {
+                let token = with_version(2, role, version as u64);
+                let socket = world.connect_as(token, false);
+                let open = world.room.connection(socket).map(|c| c.principal.role);
+                let holds = if version >= known {
+                    Some(role)
+                } else {
+                    history[known]
+                };
+                let full = world.closed(socket) == Some(CloseCode::Overloaded);
+                assert!(
+                    full || open == holds,
+                    "seed {seed}: {open:?}, not {holds:?}"
+                );
+                sockets.push(socket);
+            }
+            if luck.one_in(5) {
+                world.sleep();
+            }
+        }
+        world.give(Input::Notice(access(7)));
+        for socket in sockets {
+            let open = world.room.connection(socket).map(|c| c.principal.role);
+            assert!(open.is_none() || open == history[7], "seed {seed}");
+        }
+    }
 }
 
 #[test]
