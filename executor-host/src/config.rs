@@ -1,6 +1,7 @@
 //! The command line and every setting, each explained where it is declared. A setting is a flag
 //! and an environment variable; the flag is stronger. Everything is checked before anything starts.
 
+use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::docker::DockerSettings;
 use crate::host::HostSettings;
 use crate::languages::{self, LanguagesError};
 use crate::link::client::is_loopback;
+use crate::queue::rabbitmq::{Address, Prefix};
 
 /// Takes jobs from a CodeCrafter edge and runs them in Docker.
 #[derive(Debug, Parser)]
@@ -41,7 +43,7 @@ pub enum Command {
     Join(Join),
     /// Print the join token of the deployment whose secret is in CODECRAFTER_SECRET.
     JoinToken,
-    /// Print how much waits in this host's queue; also while it is serving.
+    /// Print how much waits in the queue; also while it is in use.
     Queue(Show),
     /// Print the languages that this host can run, with versions.
     Languages(Languages),
@@ -108,19 +110,85 @@ pub struct Serve {
     #[command(flatten)]
     pub docker: Docker,
 
-    /// Run only a part of the host. Needs a queue that hosts can share, which the embedded one
-    /// is not: leave it out, and one process does everything.
+    /// Run only a part of the host. Needs a queue that hosts can share, as RabbitMQ is: leave it
+    /// out, and one process does everything.
     #[arg(long, env = "CODECRAFTER_ROLE", value_enum)]
     role: Option<Role>,
 
-    /// A message broker to keep jobs in, once there is support for one. Set and not empty, it is
-    /// refused.
-    #[arg(long, env = "AMQP_URL", hide = true, hide_env_values = true)]
-    amqp_url: Option<String>,
+    /// Where jobs are kept.
+    #[command(flatten)]
+    pub broker: Broker,
 
     /// How to log.
     #[command(flatten)]
     pub log: Log,
+}
+
+/// Where jobs wait, if not in the state folder.
+#[derive(Debug, Clone, Args)]
+pub struct Broker {
+    /// Keep jobs on the RabbitMQ at this URL, such as `amqp://user:password@host:5672/vhost`
+    /// [default: the embedded queue]. Other users of this machine can see arguments: prefer the
+    /// environment variable.
+    #[arg(
+        long,
+        env = "AMQP_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        value_parser = secret_text
+    )]
+    amqp_url: Option<Secret>,
+
+    /// What the names of everything on the broker begin with. Deployments that share a broker
+    /// have one each.
+    #[arg(
+        long,
+        env = "CODECRAFTER_AMQP_PREFIX",
+        value_name = "PREFIX",
+        default_value_t = Prefix::default()
+    )]
+    amqp_prefix: Prefix,
+}
+
+/// Text that is not shown.
+#[derive(Clone)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+fn secret_text(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret(text.to_owned()))
+}
+
+/// Which queue jobs are kept in.
+#[derive(Debug, Clone)]
+pub enum QueueChoice {
+    /// The one in the state folder.
+    Embedded,
+    /// One on a broker.
+    RabbitMq(Address, Prefix),
+}
+
+/// What `serve` is to run in this process (X8).
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// Link and worker, around the embedded queue.
+    Alone,
+    /// One part or both, around a queue that hosts share.
+    Shared {
+        /// Where the broker is.
+        address: Address,
+        /// Which queue there.
+        prefix: Prefix,
+        /// Whether to talk to the edge.
+        link: bool,
+        /// Whether to run jobs.
+        worker: bool,
+    },
 }
 
 /// How this host uses Docker.
@@ -198,7 +266,7 @@ pub struct Join {
     pub state: State,
 }
 
-/// Settings of a command that prints something.
+/// Settings of `queue`.
 #[derive(Debug, Clone, Args)]
 pub struct Show {
     /// Print JSON.
@@ -208,6 +276,10 @@ pub struct Show {
     /// Where state is kept.
     #[command(flatten)]
     pub state: State,
+
+    /// Where jobs are kept.
+    #[command(flatten)]
+    pub broker: Broker,
 }
 
 /// Settings of `languages`.
@@ -258,42 +330,65 @@ impl State {
 }
 
 impl Serve {
-    /// The worker's settings.
+    /// What runs in this process, around which queue.
     ///
     /// # Errors
     ///
-    /// When a role or a queue was asked for that there is not.
-    pub fn host(&self) -> Result<HostSettings, ConfigError> {
-        if self.amqp_url.as_ref().is_some_and(|url| !url.is_empty()) {
+    /// When the queue's settings cannot be used, or a part was asked for that there is not, or
+    /// that cannot be alone around this queue.
+    pub fn plan(&self) -> Result<Plan, ConfigError> {
+        let queue = self.broker.queue()?;
+        if self.role == Some(Role::Gateway) {
             return Err(ConfigError(
-                "AMQP_URL: this version of executor-host has the embedded queue only; unset it"
-                    .into(),
+                "--role gateway: this version of executor-host has no gateway".into(),
             ));
         }
-        match self.role {
-            None => {}
-            Some(Role::Gateway) => {
-                return Err(ConfigError(
-                    "--role gateway: this version of executor-host has no gateway".into(),
-                ));
-            }
-            Some(Role::Link | Role::Worker) => {
-                return Err(ConfigError(
-                    "--role link and --role worker need a queue that several processes can share; \
-                     the embedded queue belongs to one process. Leave --role out to run both here"
-                        .into(),
-                ));
-            }
+        match queue {
+            QueueChoice::Embedded if self.role.is_none() => Ok(Plan::Alone),
+            QueueChoice::Embedded => Err(ConfigError(
+                "--role link and --role worker need a queue that several processes can share; \
+                 the embedded queue belongs to one process. Set AMQP_URL to use RabbitMQ, or \
+                 leave --role out to run both here"
+                    .into(),
+            )),
+            QueueChoice::RabbitMq(address, prefix) => Ok(Plan::Shared {
+                address,
+                prefix,
+                link: self.role != Some(Role::Worker),
+                worker: self.role != Some(Role::Link),
+            }),
         }
+    }
+
+    /// The worker's settings.
+    #[must_use]
+    pub fn host(&self) -> HostSettings {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let slots = self
             .slots
             .unwrap_or_else(|| u32::try_from(cores()).unwrap_or(1).min(256));
-        Ok(HostSettings {
+        HostSettings {
             slots,
             grace: Duration::from_secs(self.grace_seconds),
             retry_delay: Duration::from_secs(2),
-        })
+        }
+    }
+}
+
+impl Broker {
+    /// The queue that was chosen.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be used. The error does not show it.
+    pub fn queue(&self) -> Result<QueueChoice, ConfigError> {
+        let Some(Secret(url)) = self.amqp_url.as_ref().filter(|url| !url.0.is_empty()) else {
+            return Ok(QueueChoice::Embedded);
+        };
+        let address = url
+            .parse()
+            .map_err(|error| ConfigError(format!("AMQP_URL: {error}")))?;
+        Ok(QueueChoice::RabbitMq(address, self.amqp_prefix.clone()))
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Modules in the order in which a job meets them: [`link`] leases it from the edge, [`queue`]
 //! keeps it, [`host`] admits it and sees it through, [`sandbox`] is what it runs in, [`docker`]
-//! is the real one. Reports go back the same way. [`serve`] joins them, [`shutdown`] ends them.
+//! is the real one. Reports go back the same way. [`serve`] joins them, [`shutdown`] ends them;
+//! [`crew`] is how a link knows its workers where hosts share a queue.
 
 pub mod link;
 
 pub mod queue;
+
+pub mod crew;
 
 pub mod host;
 pub mod languages;

@@ -1,19 +1,22 @@
 //! The command `executor-host`: settings, wiring, run until a signal.
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
 use codecrafter_shared::keys;
-use executor_host::config::{self, Cli, Command, Log, LogFormat};
+use executor_host::config::{self, Cli, Command, Log, LogFormat, Plan, QueueChoice};
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
-use executor_host::queue::Embedded;
+use executor_host::queue::{Embedded, RabbitMq};
 use executor_host::retry::Retry;
 use executor_host::sandbox::Sandbox as _;
-use executor_host::serve::{QUEUE_FILE, open_queue, serve};
+use executor_host::serve::{
+    QUEUE_FILE, ServeError, Worker, open_queue, serve, serve_shared, take_place,
+};
 use executor_host::shutdown;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
@@ -39,7 +42,7 @@ fn run(cli: Cli) -> Fallible {
             println!("{}", keys::join_token(&config::secret()?));
             Ok(())
         }
-        Command::Queue(settings) => show_queue(settings),
+        Command::Queue(settings) => asynchronously(show_queue(settings)),
         Command::Languages(settings) => asynchronously(show_languages(settings)),
     }
 }
@@ -53,23 +56,77 @@ fn asynchronously(work: impl Future<Output = Fallible>) -> Fallible {
 
 async fn run_service(settings: config::Serve) -> Fallible {
     log_to_stderr(&settings.log)?;
-    let (state_dir, host) = (settings.state.dir()?, settings.host()?);
-    let credentials = Credentials::load(&state_dir)?.ok_or_else(|| {
+    let state_dir = settings.state.dir()?;
+    match settings.plan()? {
+        Plan::Alone => serve_alone(&settings, &state_dir).await,
+        Plan::Shared {
+            address,
+            prefix,
+            link,
+            worker,
+        } => {
+            let credentials = if link {
+                Some(joined(&state_dir)?)
+            } else {
+                None
+            };
+            let queue = RabbitMq::new(address, prefix);
+            serve_with_others(&settings, &state_dir, queue, credentials, worker).await
+        }
+    }
+}
+
+/// The credentials of a host that has joined.
+fn joined(state_dir: &Path) -> Result<Credentials, Box<dyn Error>> {
+    Ok(Credentials::load(state_dir)?.ok_or_else(|| {
         format!(
             "this host has not joined an edge yet (no credentials in {}); \
              run `executor-host join https://EDGE --token TOKEN`",
             state_dir.display()
         )
-    })?;
+    })?)
+}
+
+/// Link and worker in one process, around the queue in the state folder.
+async fn serve_alone(settings: &config::Serve, state_dir: &Path) -> Fallible {
+    let credentials = joined(state_dir)?;
     let docker = settings
         .docker
         .sandbox(credentials.executor_id.to_string())?;
     let stop = shutdown::on_signals()?;
-    let queue = Arc::new(open_queue(&state_dir)?);
+    let queue = Arc::new(open_queue(state_dir)?);
     let Some(sandbox) = stop.run_until_cancelled(connect(docker)).await else {
         return Ok(());
     };
-    let served = serve(queue, credentials, host, Arc::clone(&sandbox) as _, stop).await;
+    let shared = Arc::clone(&sandbox) as _;
+    let served = serve(queue, credentials, settings.host(), shared, stop).await;
+    sandbox.close().await;
+    Ok(served?)
+}
+
+/// A link if there are credentials, and a worker if asked for, around a queue on a broker.
+async fn serve_with_others(
+    settings: &config::Serve,
+    state_dir: &Path,
+    queue: RabbitMq,
+    credentials: Option<Credentials>,
+    works: bool,
+) -> Fallible {
+    let stop = shutdown::on_signals()?;
+    if !works {
+        return Ok(serve_shared(queue, credentials, None, stop).await?);
+    }
+    let place = take_place(state_dir)?;
+    let docker = settings.docker.sandbox(place.name.clone())?;
+    let Some(sandbox) = stop.run_until_cancelled(connect(docker)).await else {
+        return Ok(());
+    };
+    let worker = Worker {
+        name: place.name.clone(),
+        settings: settings.host(),
+        sandbox: Arc::clone(&sandbox) as _,
+    };
+    let served = serve_shared(queue, credentials, Some(worker), stop).await;
     sandbox.close().await;
     Ok(served?)
 }
@@ -107,30 +164,43 @@ async fn join(settings: config::Join) -> Fallible {
     Ok(())
 }
 
-fn show_queue(settings: config::Show) -> Fallible {
-    let depth = Embedded::inspect(&settings.state.dir()?.join(QUEUE_FILE))?;
+async fn show_queue(settings: config::Show) -> Fallible {
+    let (name, depth, running) = match settings.broker.queue()? {
+        QueueChoice::Embedded => {
+            let depth = Embedded::inspect(&settings.state.dir()?.join(QUEUE_FILE))?;
+            ("embedded", depth, Some(depth.running))
+        }
+        QueueChoice::RabbitMq(address, prefix) => {
+            let depth = RabbitMq::inspect(address, &prefix)
+                .await
+                .map_err(ServeError::from)?;
+            // A broker does not tell what its clients hold.
+            ("rabbitmq", depth, None)
+        }
+    };
     if settings.json {
         let shown = json!({
-            "queue": "embedded",
+            "queue": name,
             "ready": depth.ready,
-            "running": depth.running,
+            "running": running,
             "results": depth.results,
             "parked": depth.parked,
         });
         println!("{shown}");
-    } else {
-        println!("embedded queue");
-        println!("  ready    {:>6}  jobs that wait", depth.ready);
-        println!("  running  {:>6}  jobs that were taken", depth.running);
-        println!(
-            "  results  {:>6}  that the edge has not taken yet",
-            depth.results
-        );
-        println!(
-            "  parked   {:>6}  messages that could not be read",
-            depth.parked
-        );
+        return Ok(());
     }
+    let running = running.map_or_else(|| "?".into(), |running| running.to_string());
+    println!("{name} queue");
+    println!("  ready    {:>6}  jobs that wait", depth.ready);
+    println!("  running  {running:>6}  jobs that were taken");
+    println!(
+        "  results  {:>6}  that the edge has not taken yet",
+        depth.results
+    );
+    println!(
+        "  parked   {:>6}  messages that could not be read",
+        depth.parked
+    );
     Ok(())
 }
 
@@ -153,7 +223,8 @@ async fn show_languages(settings: config::Languages) -> Fallible {
 }
 
 fn log_to_stderr(log: &Log) -> Fallible {
-    let filter = EnvFilter::try_new(&log.log_filter)
+    // What the AMQP library has to say, callers say as well, and it quotes whole messages.
+    let filter = EnvFilter::try_new(format!("lapin=off,{}", log.log_filter))
         .map_err(|error| format!("--log {}: {error}", log.log_filter))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -9,7 +9,7 @@
 //! [`Embedded`] is the implementation for one machine. [`LiveReports`] go beside it.
 
 pub mod contract;
-mod embedded;
+pub(crate) mod embedded;
 mod live;
 pub mod rabbitmq;
 mod store;

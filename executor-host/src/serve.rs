@@ -3,21 +3,26 @@
 //! Stopping goes with the data: first nothing comes in, then what runs ends or is given back,
 //! then what is known is reported. What is not reported by then waits for the next start.
 
+mod shared;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::host::{Host, HostSettings, describe};
+use crate::host::{Host, HostSettings, Offer, describe};
 use crate::link::client::CallError;
 use crate::link::credentials::make_state_dir;
 use crate::link::{Client, Credentials, Leasing, Reporting};
 use crate::queue::{Embedded, LiveReports, Queue, QueueError};
 use crate::sandbox::Sandbox;
+
+pub use shared::{Place, Worker, serve_shared, take_place};
 
 /// Time to deliver the last reports in, once everything else has ended.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
@@ -34,6 +39,9 @@ pub enum ServeError {
     /// The state folder cannot be made.
     #[error("the state folder {0} cannot be made: {1}")]
     StateDir(PathBuf, io::Error),
+    /// Another process is the worker of this state folder.
+    #[error("{0}")]
+    Taken(String),
     /// The queue cannot be opened.
     #[error("{}", describe(.0))]
     Queue(#[from] QueueError),
@@ -68,21 +76,45 @@ pub async fn serve(
     sandbox: Arc<dyn Sandbox>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
+    let live = LiveReports::default();
+    tracing::info!(slots = settings.slots, "working");
+    let slots = watch::Sender::new(settings.slots).subscribe();
+    let shared = Arc::clone(&queue);
+    let host = Arc::new(Host::new(shared, sandbox, live.clone(), settings));
+    let link = start_link(credentials, queue, live, (host.offer(), slots), &stop)?;
+    let worked = spawn(host.run(stop.clone()), &stop).await;
+    let linked = link.wind_up().await;
+    worked.map_err(|error| ServeError::Ended("the worker", error))?;
+    linked?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The tasks of a link.
+struct Link {
+    leasing: JoinHandle<()>,
+    reporting: JoinHandle<()>,
+    /// Fires once nothing new comes.
+    ended: CancellationToken,
+}
+
+/// Starts a link that offers what `from` says: languages, and slots.
+fn start_link(
+    credentials: Credentials,
+    queue: Arc<dyn Queue>,
+    live: LiveReports,
+    from: (watch::Receiver<Offer>, watch::Receiver<u32>),
+    stop: &CancellationToken,
+) -> Result<Link, ServeError> {
     let (edge, executor) = (credentials.edge.clone(), credentials.executor_id);
     let client = Arc::new(Client::new(credentials)?);
-    let live = LiveReports::default();
-    let slots = settings.slots;
-    let host = Arc::new(Host::new(
-        Arc::clone(&queue),
-        sandbox,
-        live.clone(),
-        settings,
-    ));
+    let (offer, slots) = from;
+    tracing::info!(edge = %edge, executor.id = %executor, "serving");
     let leasing = Leasing {
         client: Arc::clone(&client),
         queue: Arc::clone(&queue),
         slots,
-        offer: host.offer(),
+        offer,
         announce_every: ANNOUNCE_EVERY,
     };
     let reporting = Reporting {
@@ -90,25 +122,29 @@ pub async fn serve(
         queue,
         live,
     };
-    tracing::info!(edge = %edge, executor.id = %executor, slots, "serving");
-
     let ended = CancellationToken::new();
     // Should one of them panic, everything is wound up.
-    let leasing = spawn(leasing.run(stop.clone()), &stop);
-    let reporting = spawn(reporting.run(ended.clone()), &stop);
-    let working = spawn(host.run(stop.clone()), &stop);
-    let worked = working.await;
-    let leased = leasing.await;
-    ended.cancel();
-    let reported = timeout(LAST_REPORTS, reporting).await.unwrap_or_else(|_| {
-        tracing::warn!("the edge has not taken every report; the next start goes on");
-        Ok(())
-    });
-    worked.map_err(|error| ServeError::Ended("the worker", error))?;
-    leased.map_err(|error| ServeError::Ended("leasing", error))?;
-    reported.map_err(|error| ServeError::Ended("reporting", error))?;
-    tracing::info!("stopped");
-    Ok(())
+    Ok(Link {
+        leasing: spawn(leasing.run(stop.clone()), stop),
+        reporting: spawn(reporting.run(ended.clone()), stop),
+        ended,
+    })
+}
+
+impl Link {
+    /// Waits until nothing is leased any more, and then until what is known is reported, if that
+    /// takes no longer than [`LAST_REPORTS`].
+    async fn wind_up(self) -> Result<(), ServeError> {
+        let leased = self.leasing.await;
+        self.ended.cancel();
+        let reported = timeout(LAST_REPORTS, self.reporting).await;
+        let reported = reported.unwrap_or_else(|_| {
+            tracing::warn!("the edge has not taken every report; the next start goes on");
+            Ok(())
+        });
+        leased.map_err(|error| ServeError::Ended("leasing", error))?;
+        reported.map_err(|error| ServeError::Ended("reporting", error))
+    }
 }
 
 /// Runs `part`; whatever its end, `stop` has fired by then.

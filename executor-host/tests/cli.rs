@@ -137,12 +137,41 @@ async fn serve_says_what_is_missing() {
     }
     let gateway = run(&["--role", "gateway"], &[state]).await;
     assert!(refusal(&gateway).contains("no gateway"), "{gateway:?}");
-    let broker = run(&[], &[state, ("AMQP_URL", "amqp://user:hunter2@host")]).await;
+    // A broker is no reason to do without an edge, except for a worker.
+    let broker = ("AMQP_URL", "amqp://user:hunter2@host");
+    for arguments in [&[][..], &["--role", "link"]] {
+        let output = run(arguments, &[state, broker]).await;
+        assert!(
+            refusal(&output).contains("executor-host join"),
+            "{output:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_be_used_is_told_without_its_password() {
+    let folder = TempDir::new().unwrap();
+    let state = ("CODECRAFTER_STATE_DIR", text(folder.path()));
+    for url in ["user:hunter2@host", "http://user:hunter2@host"] {
+        for command in ["serve", "queue"] {
+            let output = run(&[command], &[state, ("AMQP_URL", url)]).await;
+            assert!(refusal(&output).contains("AMQP_URL: "), "{output:?}");
+            assert!(!refusal(&output).contains("hunter2"), "{output:?}");
+        }
+    }
+    let away = ("AMQP_URL", "amqp://user:hunter2@127.0.0.1:1");
+    let output = run(&["queue"], &[state, away]).await;
     assert!(
-        refusal(&broker).contains("embedded queue only"),
-        "{broker:?}"
+        refusal(&output).contains("amqp://127.0.0.1:1"),
+        "{output:?}"
     );
-    assert!(!refusal(&broker).contains("hunter2"));
+    assert!(!refusal(&output).contains("hunter2"), "{output:?}");
+    let prefix = ["queue", "--amqp-prefix", "a b"];
+    let output = run(&prefix, &[state]).await;
+    assert!(refusal(&output).contains("1–100 characters"), "{output:?}");
+    let help = run(&["serve", "--help"], &[away]).await;
+    assert!(stdout(&help).contains("AMQP_URL"));
+    assert!(!stdout(&help).contains("hunter2"));
 }
 
 #[tokio::test]

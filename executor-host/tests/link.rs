@@ -140,7 +140,7 @@ impl Lessee {
         let leasing = Leasing {
             client,
             queue: Arc::clone(&self.queue) as Arc<dyn Queue>,
-            slots,
+            slots: watch::Sender::new(slots).subscribe(),
             offer: self.offer.subscribe(),
             announce_every: Duration::from_millis(100),
         };

@@ -25,8 +25,9 @@ pub struct Leasing {
     pub client: Arc<Client>,
     /// Where jobs go.
     pub queue: Arc<dyn Queue>,
-    /// Jobs that may be in the queue at a time, running ones included.
-    pub slots: u32,
+    /// Jobs that may be in the queue at a time, running ones included: as many as there are slots
+    /// to run them in.
+    pub slots: watch::Receiver<u32>,
     /// What the host can run.
     pub offer: watch::Receiver<Offer>,
     /// How often a host without room for jobs still tells the edge that it is there.
@@ -81,7 +82,7 @@ impl Leasing {
             protocol: PROTOCOL_VERSION,
             protocol_min: PROTOCOL_VERSION_MIN,
             slots,
-            capacity: self.slots,
+            capacity: *self.slots.borrow(),
             version: env!("CARGO_PKG_VERSION").into(),
             controls_taken: Vec::new(),
             languages,
@@ -97,7 +98,8 @@ impl Leasing {
     async fn room(&mut self) -> Result<u32, QueueError> {
         // The sender lives as long as the host; without it there is nothing to run jobs.
         let _ = self.offer.wait_for(Option::is_some).await;
-        self.queue.room(self.slots).await
+        let slots = *self.slots.borrow();
+        self.queue.room(slots).await
     }
 
     /// Puts the jobs into the queue, then acknowledges those that are in it.

@@ -356,7 +356,7 @@ impl Drop for Held {
 }
 
 /// Keeps other processes out, and the file from everybody else: people's code is in it.
-fn lock(path: &Path) -> Result<File, String> {
+pub(crate) fn lock(path: &Path) -> Result<File, String> {
     let failed = |path: &Path, error| format!("{}: {error}", path.display());
     // SQLite gives the files beside it the same permissions.
     private(path).map_err(|error| failed(path, error))?;

@@ -48,7 +48,9 @@ use self::message::Message;
 use self::publish::{DELIVERIES, Outgoing, REASON};
 use self::results::{Lent, Results};
 use self::topology::Broadcast;
-use super::{ControlFeed, Delivery, Depth, Hold, Published, Queue, QueueError, StoredResult};
+use super::{
+    ControlFeed, Delivery, Depth, Hold, LiveReports, Published, Queue, QueueError, StoredResult,
+};
 use crate::clock;
 
 pub use address::{Address, AddressError};
@@ -63,6 +65,7 @@ const REASON_BYTES_MAX: usize = 512;
 /// A queue on a broker. Nothing is opened before it is needed.
 pub struct RabbitMq {
     inner: Arc<Inner>,
+    outgoing: Option<LiveReports>,
 }
 
 struct Inner {
@@ -115,6 +118,17 @@ impl RabbitMq {
         };
         Self {
             inner: Arc::new(inner),
+            outgoing: None,
+        }
+    }
+
+    /// The same, for a worker without a link: what is in `live` is sent before a result is kept,
+    /// so that the link has it first.
+    #[must_use]
+    pub fn sending_first(self, live: LiveReports) -> Self {
+        Self {
+            outgoing: Some(live),
+            ..self
         }
     }
 
@@ -249,6 +263,10 @@ impl Queue for RabbitMq {
         let (inner, attempt) = (&self.inner, report.attempt_id);
         if inner.memory().results.begin(attempt, Instant::now()) {
             return Ok(());
+        }
+        if let Some(live) = self.outgoing.as_ref().filter(|live| !live.is_empty()) {
+            // It may get lost: the result has it all.
+            let _ = self.send_live(&live.drain()).await;
         }
         let kept = inner.keep(inner.prefix.results(), report).await;
         let mut memory = inner.memory();

@@ -7,9 +7,12 @@
 
 mod bench;
 mod broker;
+#[path = "../common/mod.rs"]
+mod common;
 mod contract;
 mod dead_letters;
 mod losses;
 mod proxy;
+mod service;
 mod sharing;
 mod topology;

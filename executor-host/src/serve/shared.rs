@@ -1,0 +1,161 @@
+//! The service around a queue that hosts share: a link, a worker, or both. What goes from one
+//! part to the other in memory elsewhere goes over the broker here, since the other part may be
+//! anywhere.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use codecrafter_shared::limits;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{LAST_REPORTS, ServeError, start_link};
+use crate::clock;
+use crate::crew;
+use crate::host::{Host, HostSettings, describe};
+use crate::link::Credentials;
+use crate::link::credentials::make_state_dir;
+use crate::queue::{LiveReports, Queue, QueueError, RabbitMq};
+use crate::retry::Retry;
+use crate::sandbox::Sandbox;
+
+/// The worker's name and its lock in the state folder.
+const NAME_FILE: &str = "worker";
+
+/// A worker of a shared queue.
+pub struct Worker {
+    /// Tells it from other workers.
+    pub name: String,
+    /// How it works.
+    pub settings: HostSettings,
+    /// What jobs run in.
+    pub sandbox: Arc<dyn Sandbox>,
+}
+
+/// A worker's place on this machine. While it is there, no other process can have it.
+pub struct Place {
+    /// The worker's name, which it keeps.
+    pub name: String,
+    _lock: std::fs::File,
+}
+
+/// Takes the worker's place in a state folder: a second process there would take the first one's
+/// containers for leftovers.
+///
+/// # Errors
+///
+/// [`ServeError::StateDir`], and [`ServeError::Taken`] when another process has it.
+pub fn take_place(state_dir: &Path) -> Result<Place, ServeError> {
+    let unusable = |error| ServeError::StateDir(state_dir.into(), error);
+    make_state_dir(state_dir).map_err(unusable)?;
+    let path = state_dir.join(NAME_FILE);
+    let lock = crate::queue::embedded::lock(&path).map_err(ServeError::Taken)?;
+    let mut name = std::fs::read_to_string(&path).map_err(unusable)?;
+    if name.is_empty() {
+        name = format!("worker-{}", clock::attempt_id());
+        std::fs::write(&path, &name).map_err(unusable)?;
+    }
+    Ok(Place { name, _lock: lock })
+}
+
+/// Serves as a link if there are credentials, and as a worker if there is one, until `stop` fires
+/// and everything has been wound up.
+///
+/// # Errors
+///
+/// [`ServeError::Client`] before it has begun, [`ServeError::Ended`] after it was wound up.
+pub async fn serve_shared(
+    queue: RabbitMq,
+    credentials: Option<Credentials>,
+    worker: Option<Worker>,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let live = LiveReports::default();
+    let queue = Arc::new(match &credentials {
+        Some(_) => queue,
+        None => queue.sending_first(live.clone()),
+    });
+    let mut background = tokio::task::JoinSet::new();
+    let is_link = credentials.is_some();
+    let link = match credentials {
+        Some(credentials) => {
+            let (offer, slots) = (watch::Sender::new(None), watch::Sender::new(0));
+            let shared = Arc::clone(&queue) as Arc<dyn Queue>;
+            let from = (offer.subscribe(), slots.subscribe());
+            let link = start_link(credentials, shared, live.clone(), from, &stop)?;
+            let shared = Arc::clone(&queue);
+            background.spawn(async move { crew::follow(&shared, &offer, &slots).await });
+            background.spawn(receive_live(Arc::clone(&queue), live.clone()));
+            Some(link)
+        }
+        None => None,
+    };
+
+    let mut worked = Ok(());
+    if let Some(worker) = worker {
+        let shared = Arc::clone(&queue) as Arc<dyn Queue>;
+        let slots = worker.settings.slots;
+        tracing::info!(worker = worker.name, slots, "working");
+        let host = Host::new(shared, worker.sandbox, live.clone(), worker.settings);
+        let host = Arc::new(host);
+        let announcing = {
+            let (queue, offer, stop) = (Arc::clone(&queue), host.offer(), stop.clone());
+            async move { crew::announce(&queue, &worker.name, slots, offer, stop).await }
+        };
+        let announcing = tokio::spawn(announcing);
+        if !is_link {
+            background.spawn(send_live(Arc::clone(&queue), live.clone()));
+        }
+        worked = super::spawn(host.run(stop.clone()), &stop).await;
+        let _ = announcing.await;
+        if !is_link {
+            let _ = timeout(LAST_REPORTS, queue.send_live(&live.drain())).await;
+        }
+    }
+    let linked = match link {
+        Some(link) => link.wind_up().await,
+        None => Ok(()),
+    };
+    background.shutdown().await;
+    queue.close().await;
+    worked.map_err(|error| ServeError::Ended("the worker", error))?;
+    linked?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Sends what a worker has to say while jobs run, for ever.
+async fn send_live(queue: Arc<RabbitMq>, live: LiveReports) {
+    let mut retry = Retry::new("pass live reports on");
+    loop {
+        live.due().await;
+        for reports in live.drain().chunks(limits::REPORTS_MAX) {
+            match queue.send_live(reports).await {
+                Ok(()) => retry.succeeded(),
+                // They are lost, which shows as a gap. Those that come meanwhile are kept, up to
+                // the limit of the buffer.
+                Err(error) => sleep(retry.failed(&describe(&error))).await,
+            }
+        }
+    }
+}
+
+/// Takes in what workers elsewhere have to say, for ever.
+async fn receive_live(queue: Arc<RabbitMq>, live: LiveReports) {
+    let mut retry = Retry::new("hear live reports");
+    loop {
+        let heard = async {
+            let mut feed = queue.live().await?;
+            retry.succeeded();
+            loop {
+                for report in feed.next().await? {
+                    live.push(report);
+                }
+            }
+        };
+        let lost: Result<std::convert::Infallible, QueueError> = heard.await;
+        let Err(error) = lost;
+        sleep(retry.failed(&describe(&error))).await;
+    }
+}
