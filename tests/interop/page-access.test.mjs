@@ -30,6 +30,10 @@ describe('people on the page', { skip: noBrowser, concurrency: false }, () => {
     await page.getByRole('button', { name: 'Share', exact: true }).click()
     return page.getByRole('dialog', { name: 'Share this session' })
   }
+  const add = async (username) => {
+    await ada.getByLabel('User name of whom to add').fill(username)
+    await ada.getByRole('button', { name: 'Add', exact: true }).click()
+  }
   const close = (page) => page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
 
   test('the copied link of a public session lets somebody join, and both see the other in the list', async () => {
@@ -107,42 +111,43 @@ describe('people on the page', { skip: noBrowser, concurrency: false }, () => {
     await bob.getByRole('button', { name: 'Open again' }).click()
     await bob.getByRole('alert').getByText(`its owner can add you under your user name, ${bobsName}`).waitFor()
 
-    await ada.getByLabel('User name of whom to add').fill(`${bobsName}-nobody`)
-    await ada.getByRole('button', { name: 'Add', exact: true }).click()
+    await add(`${bobsName}-nobody`)
     await ada.getByText('There is no such user.').waitFor()
-    await ada.getByLabel('User name of whom to add').fill(bobsName)
-    await ada.getByRole('button', { name: 'Add', exact: true }).click()
+    await add(bobsName)
     await participant(ada, BOB).waitFor()
     await bob.getByRole('button', { name: 'Try again' }).click()
     await live(bob)
     await editable(bob)
   })
 
-  test('the owner hands the session over, and can leave then', async () => {
+  test('who leaves is gone from the list, and comes back when added', async () => {
+    await bob.getByRole('button', { name: 'Leave this session' }).click()
+    await confirm(bob, 'Leave')
+    await bob.getByRole('heading', { name: 'New session' }).waitFor()
+    await participant(ada, BOB).waitFor({ state: 'hidden' })
+    await add(bobsName)
+    await participant(ada, BOB).waitFor()
+    await bob.goto(link)
+    await live(bob)
+  })
+
+  test('the owner hands the session over, after being asked', async () => {
     await roleOfBob().selectOption('owner')
     await confirm(ada, 'Cancel')
     assert.equal(await roleOfBob().inputValue(), 'editor')
     await roleOfBob().selectOption('owner')
     await confirm(ada, 'Hand over')
     await participant(bob, BOB).filter({ hasText: 'Owner' }).waitFor()
+    await bob.getByRole('combobox', { name: `Role of ${ADA}` }).waitFor()
     await participant(ada, ADA).filter({ hasText: 'Admin' }).waitFor()
-    await ada.getByRole('button', { name: 'Leave this session' }).click()
-    await confirm(ada, 'Leave')
-    await ada.getByRole('heading', { name: 'New session' }).waitFor()
-    await participant(bob, ADA).waitFor({ state: 'hidden' })
   })
 
-  test('a session that was deleted says so', async () => {
-    // Deleting has no button: the API is asked, with the page's own login.
-    await bob.evaluate(async (id) => {
-      const refreshToken = localStorage.getItem('codecrafter.refreshToken')
-      const headers = { 'content-type': 'application/json' }
-      const login = await (await fetch('/api/v1/auth/refresh', { method: 'POST', headers, body: JSON.stringify({ refreshToken }) })).json()
-      localStorage.setItem('codecrafter.refreshToken', login.refreshToken)
-      await fetch(`/api/v1/sessions/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${login.accessToken}` } })
-    }, link.slice(-36))
-    await bob.getByRole('alert').getByText('does not exist any more').waitFor()
-    await bob.locator('.connection[data-state=ended]').waitFor()
+  test('a session that its owner deletes says so to whoever is in it', async () => {
+    await bob.getByRole('button', { name: 'Delete this session' }).click()
+    await confirm(bob, 'Delete')
+    await bob.getByRole('heading', { name: 'New session' }).waitFor()
+    await ada.getByRole('alert').getByText('does not exist any more').waitFor()
+    await ada.locator('.connection[data-state=ended]').waitFor()
   })
 
   test('nothing was blocked or broken on the way', () => {

@@ -27,7 +27,7 @@ const TOP = [
   ''
 ]
 const BOTTOM = [
-  'for prime in primes(30):',
+  'for prime in primes(25):',
   '    print(prime, flush=True)',
   '    time.sleep(0.1)'
 ]
@@ -90,12 +90,12 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
     await runButton(bob).click()
     await Promise.all([ada, bob].map(async (page) => {
       await output(page).getByText(/^2\n/).first().waitFor()
-      assert.doesNotMatch(await output(page).innerText(), /29/, 'the first line is shown before the last is written')
+      assert.doesNotMatch(await output(page).innerText(), /23/, 'the first line is shown before the last is written')
       await stopButton(page).waitFor()
     }))
     for (const page of [ada, bob]) {
       await verdict(page, /^Finished in [\d.]+ m?s with [\d.]+ MiB of memory\.$/)
-      assert.equal((await output(page).innerText()).trim(), '2\n3\n5\n7\n11\n13\n17\n19\n23\n29')
+      assert.equal((await output(page).innerText()).trim(), '2\n3\n5\n7\n11\n13\n17\n19\n23')
       await page.locator('.run-by', { hasText: `run by ${BOB}` }).waitFor()
       await runButton(page).waitFor()
     }
@@ -148,7 +148,7 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
       await verdict(page, /^(Finished|Stopped)/)
       const { elements, characters } = await output(page).evaluate((log) => ({ elements: log.querySelectorAll('*').length, characters: log.textContent.length }))
       assert.ok(elements < 200 && characters < 200_000, `${elements} elements with ${characters} characters`)
-      await page.locator('.output').getByText('It wrote more than is kept').waitFor()
+      await page.locator('.output').getByText(/wrote more than/).first().waitFor()
     }
   })
 

@@ -3,12 +3,14 @@
 
 import { h } from './dom.js'
 
+let dialogs = 0
+
 /**
  * @param {string} title
  * @param {...(Node | string | false)} children
  */
 export function createDialog (title, ...children) {
-  const heading = h('h2', { id: `dialog-${crypto.getRandomValues(new Uint32Array(1))[0]}` }, title)
+  const heading = h('h2', { id: `dialog-${dialogs += 1}` }, title)
   const close = h('button', { type: 'button', class: 'quiet', 'aria-label': 'Close', onclick: () => element.close() }, '✕')
   const element = h('dialog', { 'aria-labelledby': heading.id },
     h('header', { class: 'dialog-head' }, heading, close), ...children)

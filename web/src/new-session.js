@@ -23,7 +23,7 @@ export function createNewSession ({ api, languages, onOpen }) {
     h('h1', {}, 'New session'),
     h('div', { class: 'field' }, h('label', { for: 'title' }, 'Title'), title),
     h('div', { class: 'field' }, h('label', { for: 'language' }, 'Language'), language),
-    h('label', { class: 'switch' }, shared, 'Public: whoever has the link may join'),
+    h('label', { class: 'switch' }, shared, 'Public: listed here, anyone may join'),
     h('label', { class: 'switch' }, editors, 'Those who join may edit and run'),
     problem, submit)
 

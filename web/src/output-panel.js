@@ -71,7 +71,7 @@ function remark (log) {
   const parts = []
   if (log.message && log.verdict !== 'accepted' && log.verdict !== 'cancelled') parts.push(log.message)
   if (log.missing) parts.push('Some of the output did not arrive here.')
-  if (log.truncated) parts.push('It wrote more than is kept: beginning and end are there.')
+  if (log.truncated && parts.length === 0) parts.push('It wrote more than is kept: beginning and end are there.')
   if (log.phase === 'finished' && log.output.isEmpty && parts.length === 0) parts.push('The program wrote nothing.')
   return parts.join(' ')
 }

@@ -1,5 +1,5 @@
 // Who belongs to the session, in which role, and who of them is here. Those who may, add and
-// remove people, change roles and hand the session over; everybody but the owner may leave.
+// remove people, change roles and hand the session over; its owner may delete it, the others leave.
 
 import { ApiError } from './api.js'
 import { badge } from './badge.js'
@@ -20,7 +20,8 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
   const role = h('select', { 'aria-label': 'Role of whom to add' })
   const add = h('form', { class: 'add-person', onsubmit: addPerson }, username, role, h('button', { type: 'submit' }, 'Add'))
   const leave = h('button', { type: 'button', class: 'link', onclick: leaveSession }, 'Leave this session')
-  const panel = h('div', { class: 'people-panel' }, list, problem, add, leave)
+  const erase = h('button', { type: 'button', class: 'link danger', onclick: deleteSession }, 'Delete this session')
+  const panel = h('div', { class: 'people-panel' }, list, problem, add, leave, erase)
   /** @type {Map<string, { color: string }>} who is here */
   let here = new Map()
   let drawn = ''
@@ -75,8 +76,16 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
       words: info.session.isPublic ? 'You can come back with its link.' : 'It is private: to come back, somebody has to add you.',
       action: 'Leave'
     })
-    // The room would call it a removal: it is left before the edge tells it.
-    if (sure && await attempt(() => info.api.leave(info.session.id))) onLeft()
+    if (sure && await attempt(() => info.change((api, id) => api.leave(id)))) onLeft()
+  }
+
+  async function deleteSession () {
+    const sure = await confirmed({
+      title: 'Delete this session?',
+      words: 'Its code and its runs are gone for everybody, at once.',
+      action: 'Delete'
+    })
+    if (sure && await attempt(() => info.api.deleteSession(info.session.id))) onLeft()
   }
 
   function row (person) {
@@ -118,7 +127,8 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
     if (role.childElementCount !== givable(info.role).length) {
       show(role, ...givable(info.role).map((each) => h('option', { value: each, selected: each === EDITOR }, roleName(each))))
     }
-    leave.hidden = info.role === OWNER
+    leave.hidden = info.role === OWNER || info.role === null
+    erase.hidden = info.role !== OWNER
   }
 
   info.on('change', render)

@@ -34,8 +34,11 @@ export class SessionInfo extends ObservableV2 {
     globalThis.document?.addEventListener('visibilitychange', this.onSeen)
   }
 
-  /** @returns {string} one's own role: the room hears of changes first */
-  get role () { return this.room.access.role }
+  /**
+   * One's own role, of which the room hears first; none once the session is closed to one.
+   * @returns {string | null}
+   */
+  get role () { return this.room.state.kind === 'ended' ? null : this.room.access.role }
 
   /** How somebody is called; null if that is not known. */
   nameOf (userId) {
