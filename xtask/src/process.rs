@@ -385,6 +385,32 @@ mod tests {
     }
 
     #[test]
+    fn the_children_of_a_service_end_with_it_where_that_was_said() -> Result<()> {
+        let folder = folder("children");
+        let mut services = Services::load(&folder)?;
+        let child = folder.join("child");
+        let script = format!("sleep 600 & echo $! > {}; wait", child.display());
+        let service = Service::new("parent", "sh", Path::new("/")).option("-c", script);
+        services.start(&service.with_children())?;
+        let begun = Instant::now();
+        let child = loop {
+            let written = fs::read_to_string(&child).unwrap_or_default();
+            if let Ok(pid) = written.trim().parse() {
+                break pid;
+            }
+            ensure!(begun.elapsed() < KILL_LIMIT, "no child");
+            thread::sleep(LOOK);
+        };
+        assert!(beginning(child).is_some());
+        services.stop("parent")?;
+        while beginning(child).is_some() {
+            ensure!(begun.elapsed() < KILL_LIMIT, "the child goes on");
+            thread::sleep(LOOK);
+        }
+        Ok(fs::remove_dir_all(folder)?)
+    }
+
+    #[test]
     fn another_process_with_the_same_id_is_not_taken_for_the_service() -> Result<()> {
         let folder = folder("reused");
         let mut services = Services::load(&folder)?;
