@@ -6,7 +6,8 @@
 //! handed out and never settled, because its holder was dropped or the process died, is handed
 //! out again. So a job runs at least once and a result is reported at least once (X4, X6).
 //!
-//! [`Embedded`] is the implementation for one machine. [`LiveReports`] go beside it.
+//! [`Embedded`] is the implementation for one machine, [`RabbitMq`] the one that hosts share; how
+//! they differ within these promises is in `docs/queue.md`. [`LiveReports`] go beside them.
 
 pub mod contract;
 pub(crate) mod embedded;
@@ -33,8 +34,10 @@ pub const DELIVERIES_MAX: u32 = 3;
 /// without losing anything.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
-    /// Keeps the job; once this has returned, it survives a crash. A job whose execution waits or
-    /// runs here already is not kept twice, so repeating this is harmless.
+    /// Keeps the job; once this has returned, it survives a crash. Repeating this is harmless: a
+    /// job whose execution is known to wait or run already is not kept twice. A queue that is
+    /// shared may not know that of what another process has published, or this one before a
+    /// restart; then the job runs twice, and the edge keeps the first final result.
     async fn publish(&self, job: &Job) -> Result<Published, QueueError>;
 
     /// Waits for a job and hands it out. Oldest first, except those that were given back with a
@@ -42,7 +45,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn take(&self) -> Result<Delivery, QueueError>;
 
     /// Keeps a final result until it is confirmed; once this has returned, it survives a crash.
-    /// Storing the result of an attempt again changes nothing.
+    /// Storing the result of an attempt again changes nothing, with the same reservation.
     async fn store_result(&self, report: &Report) -> Result<(), QueueError>;
 
     /// Waits until there are results that nobody holds, and hands out up to `max` of them, oldest
@@ -56,10 +59,11 @@ pub trait Queue: Send + Sync + 'static {
     /// The control messages that are sent from now on.
     async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError>;
 
-    /// What is in the queue at the moment.
+    /// What is in the queue at the moment, as far as this process can know.
     async fn depth(&self) -> Result<Depth, QueueError>;
 
     /// Waits until fewer than `capacity` jobs wait or run, and tells how many more fit: at least 1.
+    /// For the link, of which a queue has one.
     async fn room(&self, capacity: u32) -> Result<u32, QueueError>;
 }
 
@@ -97,13 +101,14 @@ impl Delivery {
         Self { job, count, hold }
     }
 
-    /// The job is done with and leaves the queue. On an error it is handed out again.
+    /// The job is done with and leaves the queue. On an error it is handed out again, though not
+    /// to this process if that can be helped.
     pub async fn ack(self) -> Result<(), QueueError> {
         self.hold.remove().await
     }
 
-    /// The job shall be handed out again, no sooner than after `delay`; a restart may cut the
-    /// delay short.
+    /// The job shall be handed out again, no sooner than after `delay`. A restart may cut the delay
+    /// short, and so may a queue that knows a longest one, of no less than ten minutes.
     pub async fn give_back(self, delay: Duration) -> Result<(), QueueError> {
         self.hold.give_back(delay).await
     }
@@ -162,7 +167,7 @@ pub trait Hold: Send + Sync {
 pub struct Depth {
     /// Jobs that wait for a worker, delayed ones included.
     pub ready: u32,
-    /// Jobs that were handed out and are not settled.
+    /// Jobs that were handed out and are not settled; from a queue that is shared, to this process.
     pub running: u32,
     /// Final results that are not confirmed.
     pub results: u32,

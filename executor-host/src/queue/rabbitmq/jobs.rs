@@ -208,7 +208,9 @@ impl Jobs {
         tokio::spawn(async move {
             tokio::time::sleep(KEPT_FOR).await;
             // The oldest: this one, unless somebody has taken it.
-            drop(jobs.take_spare());
+            if let Some(message) = jobs.take_spare() {
+                message.unseen();
+            }
         });
     }
 

@@ -3,13 +3,16 @@
 use futures_util::FutureExt as _;
 use lapin::Acker;
 use lapin::message;
-use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use lapin::types::AMQPValue;
 
 use super::line::Trouble;
 use super::publish::DELIVERIES;
 
-const GIVE_BACK: BasicNackOptions = BasicNackOptions {
+/// Counts as a delivery; from RabbitMQ 4.3 on, nothing else that gives a message back does.
+const GIVE_BACK: BasicRejectOptions = BasicRejectOptions { requeue: true };
+/// Counts as a delivery before RabbitMQ 4.3.
+const RETURN: BasicNackOptions = BasicNackOptions {
     multiple: false,
     requeue: true,
 };
@@ -57,7 +60,14 @@ impl Message {
         let Some(acker) = self.acker.take() else {
             return Ok(());
         };
-        settled(acker.nack(GIVE_BACK).await)
+        settled(acker.reject(GIVE_BACK).await)
+    }
+
+    /// Gives it back although nobody has seen it, without waiting.
+    pub(super) fn unseen(mut self) {
+        if let Some(acker) = self.acker.take() {
+            let _ = acker.nack(RETURN).now_or_never();
+        }
     }
 
     /// Whether it can still be settled: not once its connection or channel has gone.
@@ -70,7 +80,7 @@ impl Drop for Message {
     fn drop(&mut self) {
         if let Some(acker) = self.acker.take() {
             // The first poll hands it to the connection; there is no answer to wait for.
-            let _ = acker.nack(GIVE_BACK).now_or_never();
+            let _ = acker.reject(GIVE_BACK).now_or_never();
         }
     }
 }
