@@ -9,8 +9,9 @@ import { launch, noBrowser } from './support/browser.mjs'
 import { edgeUrl, nonce } from './support/edge.mjs'
 
 const ADA = 'Ada Lovelace'
-const BOB = 'Bob Kahn'
-const TITLE = `Access ${nonce()}`
+// What people call themselves and their work is text, never markup.
+const BOB = 'Bob <i>Kahn</i>'
+const TITLE = `Access <b>${nonce()}</b>`
 
 describe('people on the page', { skip: noBrowser, concurrency: false }, () => {
   const browsers = []

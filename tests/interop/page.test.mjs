@@ -94,7 +94,7 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
       await stopButton(page).waitFor()
     }))
     for (const page of [ada, bob]) {
-      await verdict(page, /^Finished in [\d.]+ m?s with [\d.]+ MiB of memory\.$/)
+      await verdict(page, /^Finished in [\d.]+ m?s, using [\d.]+ MiB\.$/)
       assert.equal((await output(page).innerText()).trim(), '2\n3\n5\n7\n11\n13\n17\n19\n23')
       await page.locator('.run-by', { hasText: `run by ${BOB}` }).waitFor()
       await runButton(page).waitFor()
@@ -118,7 +118,7 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
     await editor(ada).click()
     await ada.keyboard.press('Control+Enter')
     for (const page of [ada, bob]) {
-      await verdict(page, /^Ended with exit code 3 after \d+ ms with [\d.]+ MiB of memory\.$/)
+      await verdict(page, /^Ended with exit code 3 after \d+ ms, using [\d.]+ MiB\.$/)
       const streams = (name) => output(page).locator(`.${name}`).allInnerTexts()
       assert.deepEqual([await streams('stdout'), await streams('stderr')], [['<b>from the panel</b> [\'-v\', \'two words\']\n'], ['wrong\n']], 'output is text, never markup, and errors are told apart')
       assert.match(await page.locator('.figures').innerText(), /CPU time\s+\d+ ms\s+Exit code\s+3/)

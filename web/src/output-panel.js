@@ -10,6 +10,9 @@ const PHASES = {
   idle: '', queued: 'Waiting for an executor…', starting: 'Starting…', compile: 'Compiling…', run: 'Running…'
 }
 
+/** Verdicts of which the sentence says all that the executor's message does. */
+const TOLD = new Set(['accepted', 'runtime_error', 'cancelled'])
+
 /**
  * @param {object} options
  * @param {(userId: string) => string | null} options.nameOf
@@ -69,7 +72,7 @@ export function createOutputPanel ({ nameOf }) {
 function remark (log) {
   if (log.phase === 'idle') return 'Run the program, and everybody in this session sees what it writes.'
   const parts = []
-  if (log.message && log.verdict !== 'accepted' && log.verdict !== 'cancelled') parts.push(log.message)
+  if (log.message && !TOLD.has(log.verdict)) parts.push(log.message)
   if (log.missing) parts.push('Some of the output did not arrive here.')
   if (log.truncated && parts.length === 0) parts.push('It wrote more than is kept: beginning and end are there.')
   if (log.phase === 'finished' && log.output.isEmpty && parts.length === 0) parts.push('The program wrote nothing.')

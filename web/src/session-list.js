@@ -79,7 +79,7 @@ export function createSessionList ({ api, languages, label, scope, empty }) {
 
 function row ({ id, title, language, isPublic, role, ownerName, participantCount, updatedAt }, languages) {
   const people = participantCount === 1 ? '1 person' : `${participantCount} people`
-  const about = [languages.nameOf(language), role === 'owner' ? null : `by ${ownerName}`, role ?? 'not joined', people, isPublic ? 'public' : 'private', dayAndTime(updatedAt)]
+  const about = [languages.nameOf(language), role === 'owner' ? null : `by ${ownerName}`, role, people, isPublic ? null : 'private', dayAndTime(updatedAt)]
   return h('li', {}, h('a', { href: sessionHash(id) },
     h('strong', {}, title), h('span', { class: 'muted' }, about.filter(Boolean).join(' · '))))
 }

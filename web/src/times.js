@@ -1,7 +1,7 @@
 // Times as people read them.
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
-const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' })
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' })
 
 /** The time alone if that was today. @param {string} time RFC 3339 */
 export function clockTime (time) {

@@ -30,7 +30,7 @@ const SENTENCES = {
     return exitCode == null ? 'Ended with an error' : `Ended with exit code ${exitCode}`
   },
   time_limit: () => 'Stopped at its time limit',
-  output_limit: () => 'Stopped, because it wrote more than is allowed',
+  output_limit: () => 'Stopped for writing too much',
   memory_limit: () => 'Stopped at its memory limit',
   compile_error: () => 'Does not compile',
   expired: () => 'No executor answered in time',
@@ -45,7 +45,7 @@ const MEASURED = new Set(['accepted', 'runtime_error', 'time_limit', 'output_lim
 export const shortVerdict = (verdict) => SHORT[verdict] ?? verdict
 
 /**
- * “Finished in 312 ms with 9.2 MiB of memory.”
+ * “Finished in 312 ms, using 9.2 MiB.”
  * @param {{ verdict: string, exitCode?: number | null, signal?: string | null, wallMs?: number | null, peakBytes?: number | null }} ended
  */
 export function sentence (ended) {
@@ -53,7 +53,7 @@ export function sentence (ended) {
   const how = SENTENCES[verdict]?.(ended) ?? `Ended as ${verdict}`
   if (!MEASURED.has(verdict)) return `${how}.`
   const time = wallMs == null ? '' : ` ${verdict === 'accepted' ? 'in' : 'after'} ${duration(wallMs)}`
-  const memory = peakBytes == null ? '' : ` with ${bytes(peakBytes)} of memory`
+  const memory = peakBytes == null ? '' : `, using ${bytes(peakBytes)}`
   return `${how}${time}${memory}.`
 }
 

@@ -11,8 +11,8 @@ import { sentence } from '../src/verdict.js'
 
 test('a verdict is a sentence with time and memory, and with what ended the program', () => {
   const used = { wallMs: 312, peakBytes: 9.2 * 2 ** 20 }
-  assert.equal(sentence({ verdict: 'accepted', exitCode: 0, ...used }), 'Finished in 312 ms with 9.2 MiB of memory.')
-  assert.equal(sentence({ verdict: 'runtime_error', exitCode: 3, ...used }), 'Ended with exit code 3 after 312 ms with 9.2 MiB of memory.')
+  assert.equal(sentence({ verdict: 'accepted', exitCode: 0, ...used }), 'Finished in 312 ms, using 9.2 MiB.')
+  assert.equal(sentence({ verdict: 'runtime_error', exitCode: 3, ...used }), 'Ended with exit code 3 after 312 ms, using 9.2 MiB.')
   assert.match(sentence({ verdict: 'runtime_error', signal: 'SIGSEGV', exitCode: null, ...used }), /^Crashed with SIGSEGV \(.*\) after 312 ms/)
   assert.equal(sentence({ verdict: 'time_limit', wallMs: 10_040 }), 'Stopped at its time limit after 10.04 s.')
   assert.equal(sentence({ verdict: 'compile_error', wallMs: 900 }), 'Does not compile.')
