@@ -7,6 +7,8 @@
 //! | refresh | id, counter and HMAC | 7 days idle, 30 in all | the Directory |
 //! | link | EdDSA JWT of the executor's own key | 60 s | the Directory |
 
+mod verified;
+
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::room::Principal;
+use verified::Verified;
 
 const ISSUER: &str = "codecrafter";
 const ACCESS_AUDIENCE: &str = "codecrafter-api";
@@ -38,6 +41,8 @@ const ACCESS_TYPE: &str = "at+jwt";
 pub struct Keys {
     current: Generation,
     previous: Option<Generation>,
+    /// Ends with the process, and so with the keys.
+    verified: Verified,
 }
 
 /// The keys of one secret. A key pair is made when it is first needed: that takes milliseconds of
@@ -114,6 +119,7 @@ impl Keys {
         Self {
             current: Generation::new(secret),
             previous: previous.map(Generation::new),
+            verified: Verified::default(),
         }
     }
 
@@ -169,6 +175,13 @@ impl Keys {
     /// # Errors
     /// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`].
     pub fn verify_access(&self, token: &str, now: Timestamp) -> Result<Caller, Refusal> {
+        if token.len() > limits::TOKEN_BYTES_MAX {
+            return Err(Refusal::new(ErrorCode::TokenInvalid));
+        }
+        let hash = verified::hash(token);
+        if let Some(caller) = self.verified.get(&hash, now) {
+            return Ok(caller);
+        }
         let mut options = verification(ACCESS_AUDIENCE, now, limits::ACCESS_TOKEN_MS);
         options.required_signature_type = Some(ACCESS_TYPE.into());
         options.allowed_issuers = Some(HashSet::from([ISSUER.to_owned()]));
@@ -177,10 +190,12 @@ impl Keys {
             .filter_map(Generation::access)
             .map(Ed25519KeyPair::public_key);
         let claims: JWTClaims<AccessClaims> = verify_any(keys, token, &options)?;
-        Ok(Caller {
+        let caller = Caller {
             user_id: subject(&claims)?,
             login_session_id: claims.custom.sid,
-        })
+        };
+        self.verified.put(hash, caller, now, end(&claims));
+        Ok(caller)
     }
 
     /// Signs a room token; gives it with its end, which `pass` does not decide.
@@ -223,18 +238,14 @@ impl Keys {
             .filter_map(Generation::room)
             .map(Ed25519KeyPair::public_key);
         let claims: JWTClaims<RoomClaims> = verify_any(keys, token, &options)?;
-        let expires = claims.expires_at.map_or(0, |at| at.as_secs());
+        let expires_at = end(&claims);
         Ok(Principal {
             user_id: subject(&claims)?,
             username: claims.custom.username,
             display_name: claims.custom.name,
             role: claims.custom.role,
             access_version: claims.custom.access,
-            expires_at: Timestamp::from_millis(
-                i64::try_from(expires)
-                    .unwrap_or(i64::MAX)
-                    .saturating_mul(1000),
-            ),
+            expires_at,
         })
     }
 
@@ -457,6 +468,15 @@ fn verify_any<C: DeserializeOwned>(
     Err(refusal)
 }
 
+/// When a token ends, as it says itself.
+fn end<C>(claims: &JWTClaims<C>) -> Timestamp {
+    let seconds = claims.expires_at.map_or(0, |at| at.as_secs());
+    let millis = i64::try_from(seconds)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1000);
+    Timestamp::from_millis(millis)
+}
+
 fn subject<C>(claims: &JWTClaims<C>) -> Result<UserId, Refusal> {
     let subject = claims
         .subject
@@ -495,6 +515,9 @@ mod tests {
         let keys = Keys::new(SECRET, None);
         let (token, expires) = keys.access_token(caller(), NOW).unwrap();
         assert_eq!(keys.verify_access(&token, NOW), Ok(caller()));
+        // Remembered by now, which changes nothing about its end.
+        assert_eq!(keys.verify_access(&token, NOW), Ok(caller()));
+        assert_eq!(keys.verify_access(&token, expires), Ok(caller()));
         let late = expires.plus_millis(limits::CLOCK_TOLERANCE_MS + 1_000);
         let refusal = keys.verify_access(&token, late).unwrap_err();
         assert_eq!(refusal.code, ErrorCode::TokenExpired);
@@ -537,6 +560,18 @@ mod tests {
         let jwks = rotating.jwks();
         assert_eq!(jwks["keys"].as_array().unwrap().len(), 4);
         assert!(jwks["keys"][0].get("d").is_none(), "a private key is shown");
+    }
+
+    #[test]
+    fn the_operator_token_is_of_the_secret_or_the_one_before() {
+        let (old, other) = (b"previous previous previous previous", [7; 32]);
+        let rotating = Keys::new(SECRET, Some(old));
+        for secret in [SECRET, old] {
+            assert!(rotating.is_operator_token(&keys::operator_token(secret)));
+            assert!(!rotating.is_operator_token(&keys::join_token(secret)));
+        }
+        assert!(!rotating.is_operator_token(&keys::operator_token(&other)));
+        assert!(!rotating.is_operator_token(""));
     }
 
     #[test]

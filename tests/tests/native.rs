@@ -2,6 +2,8 @@
 
 use codecrafter_edge::config::Config;
 use codecrafter_edge::native::NativeEdge;
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_tests::client::refused_so_far;
 use codecrafter_tests::conformance::CASES;
 use codecrafter_tests::world::World;
 
@@ -26,6 +28,16 @@ async fn every_promise_of_the_api_is_kept_natively() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+
+    // A client meets every code, except those that take a deployment in trouble.
+    let trouble = ["internal", "queue_full", "unavailable"];
+    let met = refused_so_far();
+    let missing: Vec<&str> = ErrorCode::ALL
+        .iter()
+        .map(|code| code.as_str())
+        .filter(|code| !met.contains(code) && !trouble.contains(code))
+        .collect();
+    assert!(missing.is_empty(), "no promise is about {missing:?}");
 }
 
 #[test]

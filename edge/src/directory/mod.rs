@@ -3,6 +3,8 @@
 
 pub mod outbox;
 pub mod parts;
+#[cfg(test)]
+mod plans;
 pub(crate) mod schema;
 mod serve;
 

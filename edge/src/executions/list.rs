@@ -55,7 +55,7 @@ pub async fn list_of_session(
 }
 
 /// Whose executions are listed.
-enum Whose {
+pub(crate) enum Whose {
     User(Value),
     Session(Value),
 }
@@ -85,11 +85,11 @@ async fn page(
     })
 }
 
-fn counted(from: &str) -> String {
+pub(crate) fn counted(from: &str) -> String {
     format!("SELECT count(*) AS n {from}")
 }
 
-fn shown(from: &str) -> String {
+pub(crate) fn shown(from: &str) -> String {
     format!(
         "SELECT e.id, e.session_id, e.user_id, e.language, e.status, e.verdict, e.exit_code, \
          e.cpu_ms, e.wall_ms, e.peak_bytes, e.created_at, e.started_at, e.finished_at, \
@@ -100,12 +100,14 @@ fn shown(from: &str) -> String {
 }
 
 /// Only the conditions that are asked for, so that counting without any reads the index alone.
-fn selected(tenant: &str, whose: Whose, filter: &Filter) -> (String, Vec<Value>) {
-    let (column, id) = match whose {
-        Whose::User(id) => ("user_id", id),
-        Whose::Session(id) => ("session_id", id),
+pub(crate) fn selected(tenant: &str, whose: Whose, filter: &Filter) -> (String, Vec<Value>) {
+    let (index, column, id) = match whose {
+        Whose::User(id) => ("execution_by_user", "user_id", id),
+        Whose::Session(id) => ("execution_by_session", "session_id", id),
     };
-    let mut from = format!("FROM execution e WHERE e.tenant = ? AND e.{column} = ?");
+    // Named, because SQLite would rather walk the whole tenant in the order of the primary key.
+    let mut from =
+        format!("FROM execution e INDEXED BY {index} WHERE e.tenant = ? AND e.{column} = ?");
     let mut values: Vec<Value> = vec![tenant.into(), id];
     let wanted = [
         ("status", filter.status.map(ExecutionStatus::as_str)),

@@ -163,10 +163,10 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Execution, Re
 }
 
 /// Rows of one user that are unfinished, as many as may be.
-pub(super) const UNFINISHED_OF_USER: &str =
+pub(crate) const UNFINISHED_OF_USER: &str =
     "SELECT count(*) AS n FROM (SELECT 1 FROM job WHERE tenant = ? AND user_id = ? LIMIT ?)";
 /// Rows that wait for an executor, as many as may.
-pub(super) const WAITING: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM job INDEXED BY job_waiting \
+pub(crate) const WAITING: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM job INDEXED BY job_waiting \
      WHERE tenant = ? AND state = 'waiting' LIMIT ?)";
 
 /// Who waits for too much already is refused before anything is written.

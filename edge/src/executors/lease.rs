@@ -223,18 +223,19 @@ async fn is_newest(tx: &Tx, tenant: &str, poll: &Poll) -> Result<bool, Refusal> 
     Ok(row.get::<Option<RequestId>>("poll_id")? == Some(poll.id))
 }
 
+pub(crate) const UNACKNOWLEDGED: &str = "SELECT execution_id, lease_id, language, cancelled \
+     FROM job INDEXED BY job_by_executor WHERE tenant = ? AND executor_id = ? \
+     AND state = 'leased' ORDER BY execution_id LIMIT ?";
+
 /// What was handed to the executor, and not acknowledged. A request that is waiting has handed
 /// nothing out yet, so this is of earlier ones: their answer was lost, or the executor restarted.
 async fn unacknowledged(tx: &Tx, tenant: &str, executor: ExecutorId) -> Result<Rows, Refusal> {
-    let sql = "SELECT execution_id, lease_id, language, cancelled FROM job \
-               WHERE tenant = ? AND executor_id = ? AND state = 'leased' \
-               ORDER BY execution_id LIMIT ?";
     let values = [
         tenant.into(),
         executor.into(),
         limits::LEASE_JOBS_MAX.into(),
     ];
-    Ok(tx.execute(sql, values).await?)
+    Ok(tx.execute(UNACKNOWLEDGED, values).await?)
 }
 
 /// The oldest executions that wait for what the executor offers, as many as it has slots.
@@ -250,7 +251,7 @@ async fn waiting(tx: &Tx, tenant: &str, poll: &Poll) -> Result<Rows, Refusal> {
         .await?)
 }
 
-fn oldest_waiting(languages: usize) -> String {
+pub(crate) fn oldest_waiting(languages: usize) -> String {
     let places = vec!["?"; languages].join(", ");
     format!(
         "SELECT execution_id FROM job INDEXED BY job_waiting WHERE tenant = ? \
@@ -334,7 +335,8 @@ pub async fn acknowledge(
             let executor = authenticate(&tx, tenant, &call.signature, now).await?;
             let mut held = Vec::new();
             for id in &call.request.leases {
-                let sql = "UPDATE job SET state = 'held', lease_expires_at = NULL \
+                let sql = "UPDATE job INDEXED BY job_by_executor \
+                           SET state = 'held', lease_expires_at = NULL \
                            WHERE tenant = ? AND executor_id = ? AND lease_id = ? \
                            AND state IN ('leased', 'held') RETURNING execution_id";
                 let values = [tenant.into(), executor.into(), (*id).into()];

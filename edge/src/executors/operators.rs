@@ -20,8 +20,8 @@ pub async fn list(directory: &Directory, _: List) -> Result<Executors, Refusal> 
     directory
         .db
         .transaction(|tx| async move {
-            let sql = "SELECT x.*, (SELECT count(*) FROM job j WHERE j.tenant = x.tenant \
-                       AND j.executor_id = x.id AND j.state = 'held') AS held \
+            let sql = "SELECT x.*, (SELECT count(*) FROM job j INDEXED BY job_by_executor \
+                       WHERE j.tenant = x.tenant AND j.executor_id = x.id AND j.state = 'held') AS held \
                        FROM executor x WHERE x.tenant = ? ORDER BY x.enrolled_at, x.id";
             let rows = tx.execute(sql, [tenant.into()]).await?;
             let items = rows.into_iter().map(|row| executor(&row, now));

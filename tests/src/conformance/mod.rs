@@ -84,7 +84,13 @@ cases! {
         a_session_runs_its_own_document,
         an_execution_of_others_is_not_there,
         output_that_is_not_text_is_given_as_base64,
-        unfinished_executions_are_limited,;
+        unfinished_executions_are_limited,
+        executions_are_listed_newest_first_without_their_output,
+        a_session_shows_its_participants_what_ran_in_it,
+        what_waits_is_cancelled_at_once,
+        what_an_executor_has_is_cancelled_by_it,
+        only_who_asked_and_admins_of_the_session_cancel,
+        limits_of_a_request_are_kept_or_named_with_their_range,;
     executors:
         a_job_is_leased_to_one_executor_only,
         the_first_final_result_stays,
@@ -92,7 +98,12 @@ cases! {
         reports_need_the_token_of_their_execution,
         a_link_must_sign_what_it_sends,
         a_link_of_another_age_is_told_so,
-        enrolling_needs_the_join_token,;
+        enrolling_needs_the_join_token,
+        a_lease_whose_answer_was_lost_comes_again,
+        a_newer_request_for_leases_ends_the_older,
+        jobs_go_where_their_language_runs_the_oldest_first,
+        operators_see_executors_and_send_them_away,
+        executors_are_the_operators_business_alone,;
     bad_input:
         what_is_not_json_is_told_apart_from_what_is_not_valid,
         a_body_over_the_limit_is_refused,

@@ -1,0 +1,271 @@
+//! Ends of executions that take time, a deployment in trouble, or a look behind the API.
+
+use std::sync::Arc;
+
+use codecrafter_edge::config::Config;
+use codecrafter_edge::native::NativeEdge;
+use codecrafter_edge::ports::DbError;
+use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, ExecutionStatus};
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::AttemptId;
+use codecrafter_shared::job::{Event, Verdict};
+use codecrafter_shared::limits;
+use codecrafter_tests::client::Client;
+use codecrafter_tests::link::{Link, printed, report};
+use codecrafter_tests::world::World;
+use futures_util::future::join;
+
+const SECRET: &str = "a secret of the tests, and of nobody else";
+
+/// A deployment of its own, where few executions may wait, and the way to it.
+async fn deployment() -> (Arc<NativeEdge>, World) {
+    let get = |name: &str| match name {
+        "CODECRAFTER_SECRET" => Some(SECRET.to_owned()),
+        "CODECRAFTER_WAITING_MAX" => Some("3".to_owned()),
+        _ => None,
+    };
+    let edge = Arc::new(NativeEdge::new(Config::from_settings(get).unwrap()).unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = edge.router.clone();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let secret = SECRET.into();
+    (edge, World { url, secret })
+}
+
+fn request() -> CreateExecution {
+    CreateExecution {
+        language: Some("python".into()),
+        code: Some("print(1)".into()),
+        ..Default::default()
+    }
+}
+
+/// An execution of a session of `user`.
+async fn execute_in_session(user: &Client) -> Execution {
+    let session = CreateSession {
+        title: "Told".into(),
+        language: "python".into(),
+        ..Default::default()
+    };
+    let session = user.create_session(&session).await.unwrap();
+    let inside = CreateExecution {
+        session_id: Some(session.id),
+        ..request()
+    };
+    user.execute(&inside).await.unwrap()
+}
+
+/// The verdicts that rooms are still to be told.
+async fn to_be_told(edge: &NativeEdge) -> Vec<String> {
+    let rows = edge.directory.db.transaction(|tx| async move {
+        let sql = "SELECT message -> '$.report.event.outcome' ->> 'verdict' AS verdict \
+                   FROM outbox WHERE message ->> '$.type' = 'finished' ORDER BY id";
+        tx.execute(sql, []).await
+    });
+    let rows: Result<_, DbError> = rows.await;
+    let verdicts = rows.unwrap().into_iter().map(|row| row.get("verdict"));
+    verdicts.map(Result::unwrap).collect()
+}
+
+/// Waits for the end of `execution` while `end` brings it about.
+async fn waited(user: &Client, execution: &Execution, end: impl Future) -> Execution {
+    let path = format!("/api/v1/executions/{}?wait=true", execution.id);
+    let waiting = async {
+        let waited = user.get(&path);
+        tokio::time::timeout(std::time::Duration::from_secs(20), waited)
+            .await
+            .expect("nobody woke who waited")
+    };
+    let (answer, _) = join(waiting, end).await;
+    answer.unwrap().expect(200).unwrap()
+}
+
+#[tokio::test]
+async fn a_cancelled_execution_that_its_executor_does_not_end_is_ended() {
+    let (edge, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    let execution = execute_in_session(&user).await;
+    let link = Link::enrol(&world, "python").await.unwrap();
+    let leases = link.lease(1, 0).await.unwrap();
+    link.acknowledge(&leases).await.unwrap();
+    let attempt = AttemptId::random([1; 16]);
+    let started = report(&leases[0].job, attempt, 0, Event::Started);
+    link.report(vec![started]).await.unwrap();
+    let answer = user.cancel(&execution).await.unwrap();
+    answer.expect::<Execution>(202).unwrap();
+
+    edge.clock.advance_ms(limits::CANCEL_MS_MAX - 5_000);
+    edge.directory.tick().await.unwrap();
+    let running = user.execution(&execution).await.unwrap();
+    assert_eq!(running.status, ExecutionStatus::Running);
+    edge.set_rooms_unreachable(true);
+    let ended = waited(&user, &execution, async {
+        edge.clock.advance_ms(6_000);
+        edge.directory.tick().await.unwrap();
+    });
+    let ended = ended.await;
+    assert_eq!(ended.verdict, Some(Verdict::Cancelled));
+    assert_eq!(ended.attempt_id, Some(attempt));
+    assert_eq!(to_be_told(&edge).await, ["cancelled"]);
+    edge.set_rooms_unreachable(false);
+    edge.clock.advance_ms(10_000);
+    edge.directory.tick().await.unwrap();
+    assert!(to_be_told(&edge).await.is_empty());
+
+    let late = report(&leases[0].job, attempt, 1, printed("late"));
+    assert_eq!(link.report(vec![late]).await.unwrap().duplicates, 1);
+    let still = user.execution(&execution).await.unwrap();
+    assert_eq!(still.verdict, Some(Verdict::Cancelled));
+}
+
+#[tokio::test]
+async fn a_cancelled_lease_that_returns_is_ended_and_not_leased_again() {
+    let (edge, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    let link = Link::enrol(&world, "python").await.unwrap();
+    let other = Link::enrol(&world, "python").await.unwrap();
+
+    // It returns because nobody acknowledges it.
+    let expired = user.execute(&request()).await.unwrap();
+    assert_eq!(link.lease(1, 0).await.unwrap().len(), 1);
+    edge.clock.advance_ms(limits::LEASE_MS - 1_000);
+    let answer = user.cancel(&expired).await.unwrap();
+    answer.expect::<Execution>(202).unwrap();
+    edge.clock.advance_ms(2_000);
+    assert!(other.lease(1, 0).await.unwrap().is_empty());
+    let ended = user.execution(&expired).await.unwrap();
+    assert_eq!(ended.verdict, Some(Verdict::Cancelled));
+
+    // It would be handed to the same executor again.
+    let asked_again = user.execute(&request()).await.unwrap();
+    assert_eq!(link.lease(1, 0).await.unwrap().len(), 1);
+    let answer = user.cancel(&asked_again).await.unwrap();
+    answer.expect::<Execution>(202).unwrap();
+    assert!(link.lease(1, 0).await.unwrap().is_empty());
+    let ended = user.execution(&asked_again).await.unwrap();
+    assert_eq!(ended.verdict, Some(Verdict::Cancelled));
+
+    // Its executor is sent away.
+    let revoked = user.execute(&request()).await.unwrap();
+    let leases = link.lease(1, 0).await.unwrap();
+    link.acknowledge(&leases).await.unwrap();
+    let answer = user.cancel(&revoked).await.unwrap();
+    answer.expect::<Execution>(202).unwrap();
+    let path = format!("/api/v1/executors/{}", link.executor_id);
+    let (client, revoke) = world.operator(reqwest::Method::DELETE, &path);
+    let ended = waited(&user, &revoked, client.send(revoke)).await;
+    assert_eq!(ended.verdict, Some(Verdict::Cancelled));
+    assert!(other.lease(1, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn every_kind_of_end_wakes_who_waits_and_is_told_to_the_room() {
+    let (edge, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    let link = Link::enrol(&world, "python").await.unwrap();
+
+    let execution = execute_in_session(&user).await;
+    let leases = link.lease(1, 0).await.unwrap();
+    link.acknowledge(&leases).await.unwrap();
+    let second = execute_in_session(&user).await;
+    let third = execute_in_session(&user).await;
+    edge.set_rooms_unreachable(true);
+    let attempt = AttemptId::random([2; 16]);
+    let end = report(&leases[0].job, attempt, 0, printed("1\n"));
+    let ended = waited(&user, &execution, link.report(vec![end])).await;
+    assert_eq!(ended.verdict, Some(Verdict::Accepted));
+    let ended = waited(&user, &second, user.cancel(&second)).await;
+    assert_eq!(ended.verdict, Some(Verdict::Cancelled));
+    let told = ["accepted", "cancelled", "expired"];
+    assert_eq!(to_be_told(&edge).await, told[..2]);
+    // Through the shard: an hour is longer than an access token's life.
+    edge.clock
+        .advance_ms(limits::EXECUTION_MS_MAX - 10 * 60_000);
+    let mut user = user;
+    let refresh_token = user.signed_in.clone().unwrap().refresh_token;
+    let refresh = codecrafter_shared::api::Refresh { refresh_token };
+    let answer = user.post("/api/v1/auth/refresh", &refresh).await.unwrap();
+    user.signed_in = Some(answer.expect(200).unwrap());
+    let ended = waited(&user, &third, async {
+        edge.clock.advance_ms(11 * 60_000);
+        edge.directory.tick().await.unwrap();
+    });
+    assert_eq!(ended.await.verdict, Some(Verdict::Expired));
+    assert_eq!(to_be_told(&edge).await, told);
+}
+
+#[tokio::test]
+async fn as_many_executions_wait_as_may_and_no_more() {
+    let (_, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    for _ in 0..3 {
+        user.execute(&request()).await.unwrap();
+    }
+    let other = world.user().await.unwrap();
+    let answer = other.post("/api/v1/executions", &request()).await.unwrap();
+    assert!(answer.headers.contains_key("retry-after"));
+    answer.refused(ErrorCode::QueueFull).unwrap();
+    // What an executor has does not wait any more.
+    let link = Link::enrol(&world, "python").await.unwrap();
+    assert_eq!(link.lease(1, 0).await.unwrap().len(), 1);
+    let waiting = other.execute(&request()).await.unwrap();
+    let answer = other.post("/api/v1/executions", &request()).await.unwrap();
+    answer.refused(ErrorCode::QueueFull).unwrap();
+    // Neither does what was cancelled.
+    let answer = other.cancel(&waiting).await.unwrap();
+    answer.expect::<Execution>(200).unwrap();
+    other.execute(&request()).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_who_wait_get_a_job_each_as_soon_as_there_are_two() {
+    let (_, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    let (first, second) = (
+        Link::enrol(&world, "python").await.unwrap(),
+        Link::enrol(&world, "python").await.unwrap(),
+    );
+    // Each takes one, though nothing but a wake-up tells them within this time.
+    let jobs = async {
+        first.seen(&world, None).await.unwrap();
+        second.seen(&world, None).await.unwrap();
+        let one = user.execute(&request()).await.unwrap();
+        let two = user.execute(&request()).await.unwrap();
+        [one.id, two.id]
+    };
+    let leases = join(first.lease(1, 20_000), second.lease(1, 20_000));
+    let asked = std::time::Instant::now();
+    let ((one, two), ids) = join(leases, jobs).await;
+    let mut got = [one.unwrap(), two.unwrap()].map(|leases| leases[0].job.execution_id);
+    got.sort_unstable();
+    assert_eq!(got, ids);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(4));
+}
+
+#[tokio::test]
+async fn a_deployment_in_trouble_says_no_more_than_that() {
+    let (edge, world) = deployment().await;
+    let user = world.user().await.unwrap();
+    edge.set_rooms_unreachable(true);
+    let session = CreateSession {
+        title: "Cut off".into(),
+        language: "python".into(),
+        ..Default::default()
+    };
+    let session = user.create_session(&session).await.unwrap();
+    let own = CreateExecution {
+        session_id: Some(session.id),
+        ..Default::default()
+    };
+    let answer = user.post("/api/v1/executions", &own).await.unwrap();
+    answer.refused(ErrorCode::Unavailable).unwrap();
+    let broken = edge.directory.db.transaction(|tx| async move {
+        tx.execute("DROP TABLE execution", []).await?;
+        Ok::<_, DbError>(())
+    });
+    broken.await.unwrap();
+    let answer = user.post("/api/v1/executions", &request()).await.unwrap();
+    let problem = answer.refused(ErrorCode::Internal).unwrap();
+    assert!(problem.detail.is_none(), "{problem:?}");
+}
