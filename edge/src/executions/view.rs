@@ -59,12 +59,14 @@ pub fn shown_run(outcome: &Outcome) -> Option<&RunOutcome> {
 }
 
 fn show(execution: &mut Execution, outcome: Outcome) {
-    let run = shown_run(&outcome).cloned();
     execution.message = outcome.message;
     if let Some(compile) = outcome.compile {
         execution.compile_output = Some(lossy(&compile.stdout) + &lossy(&compile.stderr));
     }
-    let Some(run) = run else { return };
+    // [`shown_run`], taken instead of copied: it may be long.
+    let Some(run) = outcome.runs.into_iter().next() else {
+        return;
+    };
     let base64 = [&run.stdout, &run.stderr]
         .iter()
         .any(|c| c.encoding == Encoding::Base64);
@@ -76,8 +78,10 @@ fn show(execution: &mut Execution, outcome: Outcome) {
     execution.truncated = run.stdout.truncated || run.stderr.truncated;
     execution.stdout_bytes = Some(run.stdout.total_bytes);
     execution.stderr_bytes = Some(run.stderr.total_bytes);
-    execution.stdout = Some(written(run.stdout, execution.encoding));
-    execution.stderr = Some(written(run.stderr, execution.encoding));
+    let (stdout, stdout_tail) = written(run.stdout, execution.encoding);
+    (execution.stdout, execution.stdout_tail) = (Some(stdout), stdout_tail);
+    let (stderr, stderr_tail) = written(run.stderr, execution.encoding);
+    (execution.stderr, execution.stderr_tail) = (Some(stderr), stderr_tail);
     execution.exit_code = run.exit_code;
     execution.signal = run.signal;
     execution.cpu_ms = Some(run.usage.cpu_ms);
@@ -85,20 +89,27 @@ fn show(execution: &mut Execution, outcome: Outcome) {
     execution.peak_bytes = Some(run.usage.peak_bytes);
 }
 
-fn written(captured: Captured, encoding: Encoding) -> String {
+/// Beginning and end of a stream, in the encoding of both streams.
+fn written(captured: Captured, encoding: Encoding) -> (String, Option<String>) {
     if captured.encoding == encoding {
-        captured.data
+        (captured.data, captured.tail)
     } else {
-        STANDARD.encode(captured.data.as_bytes())
+        let encode = |text: String| STANDARD.encode(text.as_bytes());
+        (encode(captured.data), captured.tail.map(encode))
     }
 }
 
+/// What the compiler wrote, with a mark where something was dropped.
 fn lossy(captured: &Captured) -> String {
-    match captured.encoding {
-        Encoding::Utf8 => captured.data.clone(),
+    let text = |data: &String| match captured.encoding {
+        Encoding::Utf8 => data.clone(),
         Encoding::Base64 => STANDARD
-            .decode(&captured.data)
+            .decode(data)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default(),
+    };
+    match &captured.tail {
+        Some(tail) => text(&captured.data) + "\n[…]\n" + &text(tail),
+        None => text(&captured.data),
     }
 }

@@ -169,8 +169,10 @@ fn without_output(report: &Report) -> Report {
     let mut report = report.clone();
     if let Event::Finished { outcome } = &mut report.event {
         for run in outcome.runs.iter_mut().chain(&mut outcome.compile) {
-            run.stdout.data.clear();
-            run.stderr.data.clear();
+            for stream in [&mut run.stdout, &mut run.stderr] {
+                stream.data.clear();
+                stream.tail = None;
+            }
         }
     }
     report

@@ -163,6 +163,38 @@ pub async fn output_that_is_not_text_is_given_as_base64(world: World) -> Result<
     );
     ensure!(ended.stdout.as_deref() == Some("/wBh"), "{ended:?}");
     ensure!(ended.stderr.as_deref() == Some("ZXJy"), "{ended:?}");
+    ensure!(
+        ended.stdout_bytes == Some(9) && ended.stderr_bytes == Some(3),
+        "{ended:?}"
+    );
+    Ok(())
+}
+
+pub async fn of_long_output_beginning_and_end_are_kept(world: World) -> Result<()> {
+    let user = world.user().await?;
+    let execution = user.execute(&request("java", "code")).await?;
+    let link = Link::enrol(&world, "java").await?;
+    let leases = link.lease(1, 20_000).await?;
+    let attempt = AttemptId::random([23; 16]);
+    let mut end = printed("");
+    if let Event::Finished { outcome } = &mut end {
+        let head_and_tail = Captured::head_and_tail;
+        outcome.verdict = Verdict::OutputLimit;
+        outcome.runs[0].verdict = Verdict::OutputLimit;
+        outcome.runs[0].stdout = head_and_tail(b"begin".to_vec(), b"end".to_vec(), 1_000);
+        outcome.runs[0].stderr = head_and_tail(b"a".to_vec(), b"b".to_vec(), 2);
+    }
+    link.report(vec![report(&leases[0].job, attempt, 0, end)])
+        .await?;
+    let ended = user.execution(&execution).await?;
+    let stdout = (ended.stdout.as_deref(), ended.stdout_tail.as_deref());
+    ensure!(stdout == (Some("begin"), Some("end")), "{ended:?}");
+    let stderr = (ended.stderr.as_deref(), ended.stderr_tail.as_deref());
+    ensure!(stderr == (Some("ab"), None), "{ended:?}");
+    ensure!(
+        ended.truncated && ended.stdout_bytes == Some(1_000),
+        "{ended:?}"
+    );
     Ok(())
 }
 

@@ -84,6 +84,7 @@ cases! {
         a_session_runs_its_own_document,
         an_execution_of_others_is_not_there,
         output_that_is_not_text_is_given_as_base64,
+        of_long_output_beginning_and_end_are_kept,
         unfinished_executions_are_limited,
         executions_are_listed_newest_first_without_their_output,
         a_session_shows_its_participants_what_ran_in_it,
