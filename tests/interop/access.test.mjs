@@ -206,6 +206,149 @@ test('a locked session takes edits from its owner and from nobody else, until it
   await owning.shows('yes base!')
 })
 
+// ---- Participants ----
+
+const accessOf = (role) => ({ type, ...frame }) => type === 'access' && frame.role === role
+const knockAt = (session, joined) => knock(`${roomsUrl(edgeUrl(), joined)}/${session.id}?token=${joined.roomToken}`)
+
+/** A private session with the guest in it, both with open sockets. */
+async function sharedRoom (role) {
+  const session = await sharedSession(owner, { isPublic: false, content: 'base' })
+  await owner.addParticipant(session.id, guest.user.username, role)
+  const owning = await (await enter(owner, session)).synced()
+  const visiting = await (await enter(guest, session)).synced()
+  assert.equal((await visiting.frame('a welcome', ({ type }) => type === 'welcome')).role, role)
+  return { session, owning, visiting }
+}
+
+/** Out, and with the old token not in again. */
+async function shutOut (session, client) {
+  await client.closedWith(4403)
+  const { code, frames } = await knockAt(session, client.joined)
+  assert.equal(code, 4403)
+  assert.deepEqual(frames.filter(carriesDocument), [])
+}
+
+const refusedWith = (code) => (error) => error instanceof ApiError && error.code === code
+
+test('a role that is changed holds at once, in sockets that are open', async () => {
+  const { session, owning, visiting } = await sharedRoom('viewer')
+  await owner.changeRole(session.id, guest.user.id, 'editor')
+  await visiting.frame('the promotion is announced', accessOf('editor'))
+  visiting.text.insert(0, 'may write: ')
+  await owning.shows('may write: base')
+
+  await owner.changeRole(session.id, guest.user.id, 'viewer')
+  await visiting.frame('the demotion is announced', accessOf('viewer'))
+  visiting.text.insert(0, 'not any more: ')
+  await visiting.decided(owning)
+  assert.equal(owning.content, 'may write: base')
+  assert.equal(await roomContent(owner, session.id), 'may write: base')
+  assert.equal(visiting.denials.length, 1, 'and is told so')
+  assert.deepEqual(visiting.closeCodes, [])
+})
+
+test('who is removed is closed out with 4403, and comes back only if added again', async () => {
+  const { session, owning, visiting } = await sharedRoom('editor')
+  await owner.removeParticipant(session.id, guest.user.id)
+  await shutOut(session, visiting)
+  await assert.rejects(guest.join(session.id), refusedWith('session_not_found'))
+
+  await owner.addParticipant(session.id, guest.user.username, 'editor')
+  const again = await (await enter(guest, session)).synced()
+  again.text.insert(4, ', again')
+  await owning.shows('base, again')
+})
+
+test('who leaves is closed out everywhere, with the other tabs', async () => {
+  const { session, owning, visiting } = await sharedRoom('editor')
+  const tab = await (await enter(guest, session)).synced()
+  await guest.leave(session.id)
+  await Promise.all([shutOut(session, visiting), shutOut(session, tab)])
+  await until('the room shows that they are gone', () => owning.sees(visiting) === undefined && owning.sees(tab) === undefined)
+  await assert.rejects(owner.leave(session.id), refusedWith('owner_stays'))
+  assert.deepEqual(owning.closeCodes, [])
+})
+
+test('a session that is handed over has its new owner at once', async () => {
+  const { session, owning, visiting } = await sharedRoom('editor')
+  await owner.updateSession(session.id, { isLocked: true })
+  await visiting.frame('the lock is announced', ({ type, locked }) => type === 'access' && locked)
+  await owner.transfer(session.id, guest.user.id)
+  await visiting.frame('the new owner is told', accessOf('owner'))
+  await owning.frame('and the old one', accessOf('admin'))
+
+  visiting.text.insert(4, ' of mine')
+  await owning.shows('base of mine')
+  owning.text.insert(0, 'not: ')
+  await owning.decided(visiting)
+  assert.equal(visiting.content, 'base of mine', 'the lock now holds for who owned it')
+  await owner.leave(session.id)
+  await owning.closedWith(4403)
+})
+
+test('who joins while others are removed stays, whatever order the news come in', async () => {
+  const session = await sharedSession(owner)
+  const others = await Promise.all(['Ann', 'Ben', 'Cid', 'Dot'].map((name) => person(name)))
+  const clients = await Promise.all(others.map(async (api) => {
+    const client = await (await enter(api, session)).synced()
+    await api.leave(session.id)
+    const back = await enter(api, session)
+    return { client, back }
+  }))
+  for (const { client, back } of clients) {
+    await client.closedWith(4403)
+    await back.synced()
+  }
+  const owning = await (await enter(owner, session)).synced()
+  clients.forEach(({ back }, i) => back.text.insert(0, `${i}`))
+  await until('everybody edits', () => owning.content.length === clients.length)
+  for (const { back } of clients) assert.deepEqual(back.closeCodes, [])
+})
+
+// ---- Writing without a socket ----
+
+const contentOf = (session) => `/sessions/${session.id}/content`
+
+test('what is written over HTTP is seen in open sockets, and moves no cursor behind it', async () => {
+  const { session, owning, visiting } = await sharedRoom('editor')
+  owning.text.insert(4, '\n// 😀 here\nlast line\n')
+  await visiting.shows(owning.content)
+  const cursor = Y.createRelativePositionFromTypeIndex(visiting.text, visiting.content.indexOf('last'))
+  const undo = new Y.UndoManager(visiting.text, { trackedOrigins: new Set(['typed here']) })
+  visiting.doc.transact(() => visiting.text.insert(visiting.text.length, 'typed'), 'typed here')
+  await owning.shows(visiting.content)
+
+  const written = owning.content.replace('😀', '😁 and more')
+  const files = [{ path: 'lib.py', content: 'x = 1' }]
+  await guest.call('PUT', contentOf(session), { content: written, files })
+  await Promise.all([owning.shows(written), visiting.shows(written)])
+  await until('the file is there', () => owning.doc.getMap('files').get('lib.py')?.toString() === 'x = 1')
+  const at = Y.createAbsolutePositionFromRelativePosition(cursor, visiting.doc)
+  assert.equal(at.index, written.indexOf('last'))
+  undo.undo()
+  await owning.shows(written.replace('typed', ''))
+
+  assert.deepEqual(await owner.call('GET', contentOf(session)), { content: owning.content, files })
+})
+
+test('who may not edit any more writes nothing over HTTP either', async () => {
+  const { session, owning } = await sharedRoom('editor')
+  const write = (content) => guest.call('PUT', contentOf(session), { content })
+  await write('while an editor')
+  await owning.shows('while an editor')
+  await owner.changeRole(session.id, guest.user.id, 'viewer')
+  await assert.rejects(write('as a viewer'), refusedWith('forbidden'))
+  await owner.changeRole(session.id, guest.user.id, 'admin')
+  await owner.updateSession(session.id, { isLocked: true })
+  await assert.rejects(write('while locked'), refusedWith('forbidden'))
+  await owner.call('PUT', contentOf(session), { content: 'by its owner' })
+  await owning.shows('by its owner')
+  await owner.removeParticipant(session.id, guest.user.id)
+  await assert.rejects(write('from outside'), refusedWith('session_not_found'))
+  assert.equal(await roomContent(owner, session.id), 'by its owner')
+})
+
 // ---- The end ----
 
 test('a deleted session closes its sockets with 4404 and cannot be joined again', async () => {
