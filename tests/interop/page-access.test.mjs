@@ -7,6 +7,7 @@ import {
 } from './page-visit.mjs'
 import { launch, noBrowser } from './support/browser.mjs'
 import { edgeUrl, nonce } from './support/edge.mjs'
+import { until } from './support/wait.mjs'
 
 const ADA = 'Ada Lovelace'
 // What people call themselves and their work is text, never markup.
@@ -135,7 +136,7 @@ describe('people on the page', { skip: noBrowser, concurrency: false }, () => {
   test('the owner hands the session over, after being asked', async () => {
     await roleOfBob().selectOption('owner')
     await confirm(ada, 'Cancel')
-    assert.equal(await roleOfBob().inputValue(), 'editor')
+    await until('the role is shown as it was', async () => await roleOfBob().inputValue() === 'editor')
     await roleOfBob().selectOption('owner')
     await confirm(ada, 'Hand over')
     await participant(bob, BOB).filter({ hasText: 'Owner' }).waitFor()

@@ -125,7 +125,7 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
     }
   })
 
-  test('a program that does not end is stopped by the other person, with the keyboard', async () => {
+  test('a program that does not end is stopped by the other person, who owns the session', async () => {
     await write(bob, 'import time\nprint("on and on", flush=True)\ntime.sleep(9)')
     await bob.keyboard.press('Control+Enter')
     await output(ada).getByText('on and on').waitFor()
@@ -135,6 +135,16 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
       await verdict(page, /^Stopped by request/)
       await runButton(page).waitFor()
     }
+  })
+
+  test('an editor does not stop what somebody else runs, and is told why', async () => {
+    await write(ada, 'print("mine", flush=True)\nimport time\ntime.sleep(9)')
+    await ada.keyboard.press('Control+Enter')
+    await output(bob).getByText('mine').waitFor()
+    await bob.locator('button.stop[aria-disabled=true]').click({ force: true })
+    await bob.locator('.status', { hasText: 'Whoever began this run can stop it' }).waitFor()
+    await stopButton(ada).click()
+    for (const page of [ada, bob]) await verdict(page, /^Stopped by request/)
   })
 
   test('ten megabytes of output leave the page small and quick to type in', async () => {
@@ -157,7 +167,7 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
     const rows = bob.locator('.run-row')
     await rows.filter({ hasText: 'Stopped' }).first().waitFor()
     assert.match(await rows.last().innerText(), new RegExp(`Finished\\s+${BOB}\\s+Python\\s+[\\d.]+ m?s\\s+\\d`))
-    await rows.filter({ hasText: 'Runtime error' }).click()
+    await rows.filter({ hasText: 'Runtime error' }).first().click()
     await verdict(bob, 'Ended with exit code 3')
     await output(bob).getByText('from the panel').waitFor()
     await bob.locator('.run-by', { hasText: `an earlier run by ${ADA}` }).waitFor()

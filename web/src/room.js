@@ -141,8 +141,8 @@ export class Room extends ObservableV2 {
   }
 
   /**
-   * Tells the others that something has changed: `session` its settings or people, `run` the
-   * execution with that id.
+   * Tells the others that something has changed: `session` its settings or people, `run` a run,
+   * whose id comes first.
    * @param {'session' | 'run'} topic
    * @param {string} value another one for another change
    */

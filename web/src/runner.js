@@ -19,11 +19,12 @@ export class Runner {
    * @param {import('./api.js').Api} options.api
    * @param {string} options.sessionId
    * @param {(log: import('./run-log.js').RunLog) => void} options.onLog
-   * @param {(id: string) => void} options.onCreated one's own request was taken
+   * @param {(words: string) => void} options.onTell what the others' runners should `follow`: a run
+   *   was asked for, or its end
    * @param {(words: string) => void} options.onRefused
    */
-  constructor ({ api, sessionId, onLog, onCreated, onRefused }) {
-    Object.assign(this, { api, sessionId, onLog, onCreated, onRefused })
+  constructor ({ api, sessionId, onLog, onTell, onRefused }) {
+    Object.assign(this, { api, sessionId, onLog, onTell, onRefused })
     this.log = NOTHING
     /** Whether a request is on its way. */
     this.asking = false
@@ -46,7 +47,7 @@ export class Runner {
       this.asking = false
       if (this.left) return
       this.own = id
-      this.onCreated(id)
+      this.onTell(id)
       // Its first frames may have come before the answer.
       if (this.log.executionId !== id) this.update(queued(id, userId))
       else this.update({ ...this.log, userId })
@@ -65,6 +66,7 @@ export class Runner {
     this.onLog(this.log)
     try {
       const execution = await this.api.cancelExecution(executionId)
+      this.onTell(`${executionId} stop`)
       this.update(settle(this.log, execution))
     } catch (error) {
       this.stopping = false
@@ -73,9 +75,11 @@ export class Runner {
     }
   }
 
-  /** Somebody has said that there is a run with that id: if it is so, it is watched. */
-  async follow (id) {
+  /** Somebody has said that there is something to see of a run: the edge knows whether it is so. */
+  async follow (words) {
+    const [id] = words.split(' ')
     const { executionId } = this.log
+    if (executionId === id && isOpen(this.log)) return this.check()
     if (!ID.test(id) || (executionId !== null && executionId >= id)) return
     const execution = await this.api.execution(id).catch(() => null)
     if (this.left || execution?.sessionId !== this.sessionId) return

@@ -49,7 +49,7 @@ export function createWorkspace ({ api, languages, room, toolbar, onReopen }) {
     api,
     sessionId,
     onLog: renderRun,
-    onCreated: (id) => room.tell('run', id),
+    onTell: (words) => room.tell('run', words),
     onRefused: say
   })
 
@@ -94,13 +94,18 @@ export function createWorkspace ({ api, languages, room, toolbar, onReopen }) {
   const title = h('h1', {}, info.session.title)
   const lockButton = h('button', { type: 'button', class: 'lock', onclick: () => update({ isLocked: !room.access.locked }) })
 
+  function whyNotRun () {
+    return mayRun(room.access.role) ? whyNotReady(languages, info.session.language) : 'Viewers watch: an admin can make you an editor.'
+  }
+
+  function whyNotStop () {
+    const { userId } = runner.log
+    const own = userId === null || userId === api.user.id
+    return own || mayAdminister(room.access.role) ? null : 'Whoever began this run can stop it, and admins can.'
+  }
+
   function renderButtons () {
-    const ended = room.state.kind === 'ended'
-    const refusal = ended
-      ? 'The session is not open any more.'
-      : !mayRun(room.access.role)
-          ? 'Viewers watch: an admin can make you an editor.'
-          : runner.busy ? null : whyNotReady(languages, info.session.language)
+    const refusal = room.state.kind === 'ended' ? 'The session is not open any more.' : runner.busy ? whyNotStop() : whyNotRun()
     runButton.render({ busy: runner.busy, stopping: runner.stopping, refusal })
   }
 

@@ -13,7 +13,7 @@ afterEach(() => runners.splice(0).forEach((runner) => runner.leave()))
 
 /** An edge that knows `executions`, by id. */
 function scene (executions = {}) {
-  const said = { created: [], refused: [], cancelled: [] }
+  const said = { told: [], refused: [], cancelled: [] }
   const api = {
     async createExecution () { return { id: ID, userId: 'me' } },
     async execution (id) {
@@ -26,7 +26,7 @@ function scene (executions = {}) {
     }
   }
   const runner = new Runner({
-    api, sessionId: 's', onLog: () => {}, onCreated: (id) => said.created.push(id), onRefused: (words) => said.refused.push(words)
+    api, sessionId: 's', onLog: () => {}, onTell: (words) => said.told.push(words), onRefused: (words) => said.refused.push(words)
   })
   runners.push(runner)
   return { api, runner, said, executions }
@@ -40,7 +40,7 @@ test('a run is open from the request to the result, and a second one has to wait
   const start = runner.start({})
   assert.ok(runner.busy)
   await Promise.all([start, runner.start({})])
-  assert.deepEqual(said.created, [ID])
+  assert.deepEqual(said.told, [ID])
   assert.equal(runner.log.phase, 'queued')
   executions[ID] = finished
   await runner.check()
@@ -58,6 +58,14 @@ test('somebody else’s run is watched from their word on, if the edge confirms 
   assert.equal(runner.log.executionId, ID)
 })
 
+test('the end of a run that never started is known as soon as somebody tells of it', async () => {
+  const { runner, executions } = scene({ [ID]: { status: 'queued' } })
+  await runner.follow(ID)
+  executions[ID] = { ...finished, verdict: 'cancelled' }
+  await runner.follow(`${ID} stop`)
+  assert.equal(runner.log.verdict, 'cancelled')
+})
+
 test('an old word does not bring an old run back', async () => {
   const { runner } = scene({ [ID]: finished })
   runner.receive({ ...frame('runStarted'), executionId: LATER })
@@ -71,6 +79,7 @@ test('everybody can stop the run that is open, once', async () => {
   await runner.follow(ID)
   await Promise.all([runner.stop(), runner.stop()])
   assert.deepEqual(said.cancelled, [ID])
+  assert.deepEqual(said.told, [`${ID} stop`])
   assert.ok(runner.stopping)
   runner.receive(frame('runFinished', { verdict: 'cancelled' }))
   assert.ok(!runner.stopping && !isOpen(runner.log))
