@@ -33,6 +33,8 @@ pub struct NativeEdge {
     pub directory: Arc<Directory>,
     /// Its clock.
     pub clock: Arc<HandClock>,
+    /// Its wake-ups.
+    pub wakes: Wakes,
     shards: Arc<NativeShards>,
 }
 
@@ -43,7 +45,7 @@ impl NativeEdge {
     /// A sentence, if SQLite does not open.
     pub fn new(config: Config) -> Result<Self, String> {
         let clock = Arc::new(HandClock::default());
-        let signals = Arc::new(NativeSignals::default());
+        let wakes = Wakes::default();
         let shards = Arc::new(NativeShards {
             rooms: Arc::new(SqliteDb::in_memory()?),
             clock: clock.clone(),
@@ -54,7 +56,7 @@ impl NativeEdge {
             db: Arc::new(SqliteDb::in_memory()?),
             clock: clock.clone(),
             rng: Arc::new(SystemRng),
-            signals,
+            signals: Arc::new(NativeSignals(wakes.clone())),
             shards: shards.clone(),
             cache: Arc::new(NoCache),
             hasher: Arc::new(InProcess),
@@ -76,6 +78,7 @@ impl NativeEdge {
             router,
             directory,
             clock,
+            wakes,
             shards,
         })
     }

@@ -1,8 +1,10 @@
 //! Ends of executions that take time, a deployment in trouble, or a look behind the API.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use codecrafter_edge::config::Config;
+use codecrafter_edge::executions::store::topic;
 use codecrafter_edge::native::NativeEdge;
 use codecrafter_edge::ports::DbError;
 use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, ExecutionStatus};
@@ -68,14 +70,27 @@ async fn to_be_told(edge: &NativeEdge) -> Vec<String> {
     verdicts.map(Result::unwrap).collect()
 }
 
-/// Waits for the end of `execution` while `end` brings it about.
-async fn waited(user: &Client, execution: &Execution, end: impl Future) -> Execution {
+/// Waits for the end of `execution`, which `end` brings about once somebody waits for it.
+async fn waited(
+    edge: &NativeEdge,
+    user: &Client,
+    execution: &Execution,
+    end: impl Future,
+) -> Execution {
     let path = format!("/api/v1/executions/{}?wait=true", execution.id);
     let waiting = async {
         let waited = user.get(&path);
-        tokio::time::timeout(std::time::Duration::from_secs(20), waited)
+        tokio::time::timeout(Duration::from_secs(20), waited)
             .await
             .expect("nobody woke who waited")
+    };
+    let end = async {
+        while edge.wakes.listeners(&topic(execution.id)) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Whoever listens looks once more before waiting; transactions take turns.
+        user.execution(execution).await.unwrap();
+        end.await
     };
     let (answer, _) = join(waiting, end).await;
     answer.unwrap().expect(200).unwrap()
@@ -100,7 +115,7 @@ async fn a_cancelled_execution_that_its_executor_does_not_end_is_ended() {
     let running = user.execution(&execution).await.unwrap();
     assert_eq!(running.status, ExecutionStatus::Running);
     edge.set_rooms_unreachable(true);
-    let ended = waited(&user, &execution, async {
+    let ended = waited(&edge, &user, &execution, async {
         edge.clock.advance_ms(6_000);
         edge.directory.tick().await.unwrap();
     });
@@ -154,7 +169,7 @@ async fn a_cancelled_lease_that_returns_is_ended_and_not_leased_again() {
     answer.expect::<Execution>(202).unwrap();
     let path = format!("/api/v1/executors/{}", link.executor_id);
     let (client, revoke) = world.operator(reqwest::Method::DELETE, &path);
-    let ended = waited(&user, &revoked, client.send(revoke)).await;
+    let ended = waited(&edge, &user, &revoked, client.send(revoke)).await;
     assert_eq!(ended.verdict, Some(Verdict::Cancelled));
     assert!(other.lease(1, 0).await.unwrap().is_empty());
 }
@@ -173,9 +188,9 @@ async fn every_kind_of_end_wakes_who_waits_and_is_told_to_the_room() {
     edge.set_rooms_unreachable(true);
     let attempt = AttemptId::random([2; 16]);
     let end = report(&leases[0].job, attempt, 0, printed("1\n"));
-    let ended = waited(&user, &execution, link.report(vec![end])).await;
+    let ended = waited(&edge, &user, &execution, link.report(vec![end])).await;
     assert_eq!(ended.verdict, Some(Verdict::Accepted));
-    let ended = waited(&user, &second, user.cancel(&second)).await;
+    let ended = waited(&edge, &user, &second, user.cancel(&second)).await;
     assert_eq!(ended.verdict, Some(Verdict::Cancelled));
     let told = ["accepted", "cancelled", "expired"];
     assert_eq!(to_be_told(&edge).await, told[..2]);
@@ -187,7 +202,7 @@ async fn every_kind_of_end_wakes_who_waits_and_is_told_to_the_room() {
     let refresh = codecrafter_shared::api::Refresh { refresh_token };
     let answer = user.post("/api/v1/auth/refresh", &refresh).await.unwrap();
     user.signed_in = Some(answer.expect(200).unwrap());
-    let ended = waited(&user, &third, async {
+    let ended = waited(&edge, &user, &third, async {
         edge.clock.advance_ms(11 * 60_000);
         edge.directory.tick().await.unwrap();
     });
@@ -235,12 +250,12 @@ async fn two_who_wait_get_a_job_each_as_soon_as_there_are_two() {
         [one.id, two.id]
     };
     let leases = join(first.lease(1, 20_000), second.lease(1, 20_000));
-    let asked = std::time::Instant::now();
+    let asked = Instant::now();
     let ((one, two), ids) = join(leases, jobs).await;
     let mut got = [one.unwrap(), two.unwrap()].map(|leases| leases[0].job.execution_id);
     got.sort_unstable();
     assert_eq!(got, ids);
-    assert!(asked.elapsed() < std::time::Duration::from_secs(4));
+    assert!(asked.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]

@@ -244,7 +244,8 @@ pub(super) async fn readable(
 }
 
 /// What is notified when an execution ends.
-fn topic(id: ExecutionId) -> String {
+#[must_use]
+pub fn topic(id: ExecutionId) -> String {
     format!("execution/{id}")
 }
 

@@ -50,6 +50,14 @@ impl Wakes {
         }
     }
 
+    /// How many listen to `topic` and were not woken yet.
+    #[must_use]
+    pub fn listeners(&self, topic: &str) -> usize {
+        let known = lock(&self.0);
+        let slots = known.get(topic).into_iter().flatten();
+        slots.filter(|slot| !lock(&slot.0).woken).count()
+    }
+
     /// Begins to listen to each of `topics`.
     #[must_use]
     pub fn listen(&self, topics: &[String]) -> Listening {
