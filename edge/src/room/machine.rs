@@ -112,7 +112,7 @@ impl Room {
         self.document = Some(document);
     }
 
-    /// The document, once it was provided: its text and files.
+    /// The document, once it was provided.
     #[must_use]
     pub fn document(&self) -> Option<&Document> {
         self.document.as_ref().map(|loaded| &loaded.document)
@@ -122,12 +122,6 @@ impl Room {
     #[must_use]
     pub fn content(&self) -> Option<String> {
         self.document().map(Document::content)
-    }
-
-    /// The further files by path, once the document was provided.
-    #[must_use]
-    pub fn files(&self) -> Option<BTreeMap<String, String>> {
-        self.document().map(Document::files)
     }
 
     /// A socket, for [`Output::Remember`].

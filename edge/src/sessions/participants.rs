@@ -184,7 +184,10 @@ pub async fn transfer(
             outbox.commit(&tx, tenant, id, message, session).await
         })
         .await?;
-    tracing::info!(session.id = %id, from = %caller.user_id, to = %call.user_id, "a session was handed over");
+    if !committed.outbox.is_empty() {
+        let (from, to) = (caller.user_id, call.user_id);
+        tracing::info!(session.id = %id, user.from = %from, user.to = %to, "a session was handed over");
+    }
     Ok(committed)
 }
 

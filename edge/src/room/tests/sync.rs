@@ -342,7 +342,7 @@ fn further_files_are_texts_in_a_map() {
         files.insert(transaction, "gone.py", TextPrelim::new("new"));
     });
     settle(&mut world, &mut [&mut ada]);
-    let files = world.room.files().unwrap();
+    let files = world.room.document().unwrap().files();
     let expected = [
         ("gone.py".to_owned(), "new".to_owned()),
         ("lib/util.py".into(), "x = 1".into()),
