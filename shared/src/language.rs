@@ -100,9 +100,9 @@ pub struct LanguageRow {
     #[serde(default = "whole")]
     pub heap_percent: u8,
     /// What the runtime writes to standard error as it ends a program for lack of memory. A run
-    /// that ended badly with it near the end of its standard error met the memory limit.
+    /// that ended badly with one of these near the end of its standard error met the memory limit.
     #[serde(default)]
-    pub out_of_memory: Option<String>,
+    pub out_of_memory: Vec<String>,
     /// Less memory than this is not given, whatever a job asks for, in bytes.
     #[serde(default)]
     pub memory_floor_bytes: u64,

@@ -68,9 +68,15 @@ impl Attempt<'_> {
             }
         };
 
-        self.container
-            .resize(run_budget(&self.job.limits, self.row))
-            .await?;
+        let budget = run_budget(&self.job.limits, self.row);
+        if !self.container.resize(budget).await? {
+            let mebibytes = budget.memory_bytes >> 20;
+            let message = format!("The files alone need more than {mebibytes} MiB of memory.");
+            return Ok(Outcome {
+                compile,
+                ..Outcome::without_run(Verdict::MemoryLimit, message)
+            });
+        }
         self.relay.stage(Stage::Run);
         if self.job.runs.len() > 1 {
             orders.push(Order::Save);
@@ -236,7 +242,7 @@ impl Attempt<'_> {
     fn gave_up_for_memory(&self, facts: &Facts, stderr: &Capture) -> bool {
         let ended_badly = matches!(facts.exit, Some(Exit::Signal(_) | Exit::Code(1..)));
         let said = |word: &String| stderr.ends_with_word(word);
-        ended_badly && facts.limit.is_none() && self.row.out_of_memory.as_ref().is_some_and(said)
+        ended_badly && facts.limit.is_none() && self.row.out_of_memory.iter().any(said)
     }
 
     /// Sends the orders and passes on what the agent reports, until it reports the end or

@@ -153,10 +153,11 @@ impl Container {
         self.next_event().now_or_never().is_none()
     }
 
-    /// Changes what everything in it may use together.
-    pub async fn resize(&mut self, budget: Budget) -> Result<(), HostFault> {
+    /// Changes what everything in it may use together. False if what is in it already, files
+    /// included, takes more memory than that.
+    pub async fn resize(&mut self, budget: Budget) -> Result<bool, HostFault> {
         if self.budget == budget {
-            return Ok(());
+            return Ok(true);
         }
         let body = ContainerUpdateBody {
             memory: Some(budget.memory()),
@@ -170,10 +171,17 @@ impl Container {
             .docker
             .update_container(&self.guard.name, body)
             .await;
-        updated
-            .map_err(|error| retryable(format!("a container's limits cannot be set: {error}")))?;
-        self.budget = budget;
-        Ok(())
+        match updated {
+            Ok(_) => {
+                self.budget = budget;
+                Ok(true)
+            }
+            // Of cgroup v1, which refuses; v2 kills instead, and the container has gone then.
+            Err(error) if error.to_string().contains("unable to set memory limit") => Ok(false),
+            Err(error) => Err(retryable(format!(
+                "a container's limits cannot be set: {error}"
+            ))),
+        }
     }
 
     /// Whether no program runs in it: the agent has said so, and has not been told to start

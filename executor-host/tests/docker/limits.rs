@@ -130,7 +130,7 @@ for place in ['/work', '/tmp', '/dev/shm']:
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
-async fn a_flood_of_output_ends_the_run_and_its_beginning_is_kept() {
+async fn a_flood_of_output_ends_the_run_and_its_head_and_tail_are_kept() {
     let world = World::new("output").await;
     for (code, floods) in [
         ("while True: print('x' * 99)", [true, false]),
@@ -141,13 +141,32 @@ async fn a_flood_of_output_ends_the_run_and_its_beginning_is_kept() {
     ] {
         let mut job = job(code);
         job.limits.output_bytes = 5000;
-        let run = only_run(world.run(&job).await);
+        let outcome = world.run(&job).await;
+        let message = "The program wrote more than 80000 bytes to one stream.";
+        assert_eq!(outcome.message.as_deref(), Some(message));
+        let run = only_run(outcome);
         assert_eq!(run.verdict, Verdict::OutputLimit);
         for (captured, floods) in [&run.stdout, &run.stderr].into_iter().zip(floods) {
             assert_eq!(captured.truncated, floods);
-            assert_eq!(captured.data.len(), if floods { 5000 } else { 0 });
-            assert_eq!(captured.total_bytes > 5000, floods);
+            assert_eq!(captured.data.len(), if floods { 2500 } else { 0 });
+            let tail = captured.tail.as_ref().map(String::len);
+            assert_eq!(tail, floods.then_some(2500));
+            assert_eq!(captured.total_bytes > 80_000, floods);
         }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn output_beyond_what_is_kept_is_no_fault_up_to_the_factor() {
+    let world = World::new("output-factor").await;
+    for (written, verdict) in [(16_384, Verdict::Accepted), (16_385, Verdict::OutputLimit)] {
+        let code = format!("import os\nfor _ in range({written}): os.write(1, b'x')");
+        let mut job = job(&code);
+        job.limits.output_bytes = 1024;
+        let run = only_run(world.run(&job).await);
+        assert_eq!(run.verdict, verdict, "{run:#?}");
+        assert_eq!(run.stdout.total_bytes, written);
     }
 }
 

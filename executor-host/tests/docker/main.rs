@@ -6,8 +6,10 @@
 
 mod faults;
 mod isolation;
+mod languages;
 mod limits;
 mod live;
 mod programs;
+mod programs_by_language;
 mod runs;
 mod world;

@@ -148,6 +148,17 @@ async fn a_compiler_that_makes_no_program_is_the_programs_fault() {
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_compiler_that_leaves_more_than_the_memory_holds_meets_the_memory_limit() {
+    let world = world_with_compiler("leaves-much").await;
+    let mut job = compiled("open('large', 'wb').write(bytes(40 << 20))", 1);
+    job.limits.memory_bytes = 16 << 20;
+    let outcome = world.run(&job).await;
+    assert_eq!(outcome.verdict, Verdict::MemoryLimit, "{outcome:#?}");
+    assert_eq!(outcome.compile.unwrap().verdict, Verdict::Accepted);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
 async fn a_warm_container_serves_a_job_within_that_jobs_limits() {
     let world = World::with("warm", |settings| settings.warm = 1).await;
     world.sandbox.languages().await.unwrap();
