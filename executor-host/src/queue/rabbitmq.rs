@@ -31,6 +31,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use codecrafter_shared::id::{AttemptId, ExecutionId};
 use codecrafter_shared::job::{Control, Job, Report};
+use futures_util::future::try_join_all;
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::protocol::AMQPSoftError;
@@ -38,7 +39,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::feed::Feed;
 use self::jobs::Jobs;
@@ -56,9 +57,11 @@ use crate::clock;
 pub use address::{Address, AddressError};
 pub use topology::{DELIVERY_LIMIT, Prefix, PrefixError};
 
-/// How often the broker is asked whether there is room, while there was none: jobs of others come
-/// to their end unnoticed.
+/// How often the broker is asked what waits, at least while there is no room: jobs come to their
+/// end unnoticed elsewhere.
 const ROOM_EVERY: Duration = Duration::from_secs(2);
+/// A result does not wait longer for live reports to be sent.
+const LIVE_MAX: Duration = Duration::from_secs(1);
 /// The longest reason that is written on a dead letter.
 const REASON_BYTES_MAX: usize = 512;
 
@@ -91,6 +94,8 @@ struct Memory {
     jobs: Known<ExecutionId>,
     results: Known<AttemptId>,
     done: Done,
+    /// The jobs that waited at the broker when it was last asked.
+    counted: Option<(u32, Instant)>,
 }
 
 impl RabbitMq {
@@ -197,6 +202,9 @@ impl RabbitMq {
 
     /// Says goodbye to the broker, which then hands out again what this process has in hand.
     pub async fn close(&self) {
+        // A connection's end may overtake what was said last on its channels.
+        self.inner.jobs.close().await;
+        self.inner.results.close().await;
         self.inner.receiving.close().await;
         self.inner.sending.close().await;
     }
@@ -266,7 +274,7 @@ impl Queue for RabbitMq {
         }
         if let Some(live) = self.outgoing.as_ref().filter(|live| !live.is_empty()) {
             // It may get lost: the result has it all.
-            let _ = self.send_live(&live.drain()).await;
+            let _ = timeout(LIVE_MAX, self.send_live(&live.drain())).await;
         }
         let kept = inner.keep(inner.prefix.results(), report).await;
         let mut memory = inner.memory();
@@ -335,18 +343,20 @@ impl Queue for RabbitMq {
         loop {
             let mut settled = std::pin::pin!(inner.job_settled.notified());
             settled.as_mut().enable();
-            let depth = self.depth().await?;
-            let known = inner.memory().jobs.len(Instant::now());
-            let known = u32::try_from(known).unwrap_or(u32::MAX);
-            // The broker knows what waits, also from before this process; we know what we sent
-            // and did not see end, wherever it runs.
-            let taken = known.max(depth.ready.saturating_add(depth.running));
-            match capacity.saturating_sub(taken) {
-                0 => tokio::select! {
-                    () = settled => {}
-                    () = tokio::time::sleep(ROOM_EVERY) => {}
-                },
-                free => return Ok(free),
+            // What was counted lately does as long as it leaves room: whoever asks may be in a
+            // hurry, and what is added is added by us.
+            let lately = inner.counted_lately();
+            let mut free = lately.map_or(0, |ready| inner.room_beside(ready, capacity));
+            if free == 0 {
+                let ready = self.depth().await?.ready;
+                free = inner.room_beside(ready, capacity);
+            }
+            if free > 0 {
+                return Ok(free);
+            }
+            tokio::select! {
+                () = settled => {}
+                () = tokio::time::sleep(ROOM_EVERY) => {}
             }
         }
     }
@@ -359,13 +369,32 @@ impl Inner {
         message.confirmed(&self.confirmed).await
     }
 
+    /// How many of the jobs that waited at the broker were there a moment ago.
+    fn counted_lately(&self) -> Option<u32> {
+        let (ready, at) = self.memory().counted?;
+        (at.elapsed() < ROOM_EVERY).then_some(ready)
+    }
+
+    /// How much of `capacity` is left beside `ready` jobs that wait at the broker. It knows what
+    /// waits, also from before this process; we know what we sent and did not see end, wherever
+    /// it runs.
+    fn room_beside(&self, ready: u32, capacity: u32) -> u32 {
+        let known = self.memory().jobs.len(Instant::now());
+        let known = u32::try_from(known).unwrap_or(u32::MAX);
+        let running = self.running.load(Ordering::Relaxed);
+        capacity.saturating_sub(known.max(ready.saturating_add(running)))
+    }
+
     async fn depth(&self) -> Result<Depth, Trouble> {
-        let mut counts = Vec::new();
-        for name in self.prefix.durable() {
-            let channel = self.counting.get().await?;
-            counts.push((name.clone(), ready(&channel, &name).await?));
-        }
+        let channel = self.counting.get().await?;
+        let asked = self.prefix.durable().into_iter().map(async |name| {
+            let count = ready(&channel, &name).await?;
+            Ok::<_, Trouble>((name, count))
+        });
+        // All at once: the broker may be far away.
+        let counts = try_join_all(asked).await?;
         let mut depth = depth(&self.prefix, &counts);
+        self.memory().counted = Some((depth.ready, Instant::now()));
         depth.running = self.running.load(Ordering::Relaxed);
         depth.results = depth.results.saturating_add(self.results.held());
         if self.is_the_link().await {

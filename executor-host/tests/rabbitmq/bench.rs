@@ -148,7 +148,15 @@ async fn remove(url: &str, prefix: &Prefix) {
 }
 
 /// Asks until there is an answer.
-pub async fn until<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T, F: Future<Output = Option<T>>>(ask: impl FnMut() -> F) -> T {
+    within(PATIENCE, ask).await
+}
+
+/// The same for what takes its time.
+pub async fn within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let asked = async {
         loop {
             if let Some(answer) = ask().await {
@@ -157,7 +165,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F)
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, asked).await.expect("it waits for ever")
+    timeout(patience, asked).await.expect("it waits for ever")
 }
 
 /// Waits for `future`, but not for ever.

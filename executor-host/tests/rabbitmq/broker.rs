@@ -4,12 +4,16 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::bench::until;
+use crate::bench::{until, within};
+
+/// A node needs some seconds to start, and many on a busy machine.
+const START_MAX: Duration = Duration::from_secs(120);
 
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
@@ -72,7 +76,7 @@ impl Broker {
     }
 
     async fn ready(&self) {
-        until(|| async {
+        within(START_MAX, || async {
             let connected = Connection::connect(&self.url, ConnectionProperties::default()).await;
             connected.ok()
         })

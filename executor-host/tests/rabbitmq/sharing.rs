@@ -107,6 +107,24 @@ async fn a_link_has_room_again_when_another_process_has_finished_a_job() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ"]
+async fn results_that_a_reporter_drops_keep_their_order() {
+    let bench = Bench::new().await;
+    let queue = bench.queue();
+    for number in 0..9 {
+        queue.store_result(&result(number)).await.unwrap();
+    }
+    let mut held = Vec::new();
+    while held.len() < 9 {
+        held.extend(soon(queue.take_results(4)).await.unwrap());
+    }
+    drop(held);
+    let again = soon(queue.take_results(9)).await.unwrap();
+    let again: Vec<_> = again.iter().map(|stored| stored.report.clone()).collect();
+    assert_eq!(again, (0..9).map(result).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
 async fn a_control_message_reaches_every_worker_once_and_in_order() {
     let bench = Bench::new().await;
     let workers: Vec<RabbitMq> = (0..3).map(|_| bench.queue()).collect();

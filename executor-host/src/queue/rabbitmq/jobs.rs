@@ -73,6 +73,11 @@ impl Jobs {
         answer.await.unwrap_or(Err(Trouble::Lost))
     }
 
+    /// Ends the consumers. What was acknowledged is known to the broker then.
+    pub(super) async fn close(&self) {
+        self.channel.close().await;
+    }
+
     /// Hands `asked` to an idle consumer; returns it if there is none.
     fn ask_idle(&self, mut asked: Asked) -> Option<Asked> {
         loop {

@@ -15,6 +15,9 @@ use super::topology::{self, Prefix};
 /// A broker that does not let us in within this time is away.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// A broker that does not say goodbye within this time is left without.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
 /// What can go wrong with a broker, in words for an operator. No text has a password in it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
@@ -96,7 +99,7 @@ impl Line {
     /// Says goodbye, so that the broker need not wait for what does not come.
     pub(super) async fn close(&self) {
         if let Some(connection) = self.connection.lock().await.take() {
-            let _ = timeout(CONNECT_MAX, connection.close(200, "done".into())).await;
+            let _ = timeout(CLOSE_MAX, connection.close(200, "done".into())).await;
         }
     }
 }
@@ -154,6 +157,13 @@ impl Kept {
         }
         *kept = Some(channel.clone());
         Ok(channel)
+    }
+
+    /// Closes the channel in good order: the broker has heard everything that was said on it.
+    pub(super) async fn close(&self) {
+        if let Some(channel) = self.channel.lock().await.take() {
+            let _ = timeout(CLOSE_MAX, channel.close(200, "done".into())).await;
+        }
     }
 
     /// Gives the channel up: something on it does not answer.

@@ -11,8 +11,8 @@ use tokio::time::timeout;
 
 use super::line::{Kept, Trouble};
 
-/// A broker that is short of memory or disk confirms nothing until it is not.
-const CONFIRM_MAX: Duration = Duration::from_secs(10);
+/// A broker that is short of memory or disk answers nothing until it is not.
+const CONFIRM_MAX: Duration = Duration::from_secs(15);
 
 /// `delivery_mode` of what survives a restart of the broker.
 const PERSISTENT: u8 = 2;
@@ -85,8 +85,8 @@ impl Outgoing {
         let kept = Arc::clone(kept);
         // Not in the caller's hands: a confirmation that nobody fetches is kept for ever.
         let sent = tokio::spawn(async move {
-            let channel = kept.get().await?;
-            let confirmed = timeout(CONFIRM_MAX, self.confirmed_on(&channel)).await;
+            let confirmed = async { self.confirmed_on(&kept.get().await?).await };
+            let confirmed = timeout(CONFIRM_MAX, confirmed).await;
             let result = confirmed.unwrap_or_else(|_| Err(Trouble::Unconfirmed("")));
             if matches!(result, Err(Trouble::Unconfirmed(_) | Trouble::NoQueue(_))) {
                 kept.reset().await;

@@ -1,9 +1,9 @@
 //! Results on their way to the link: one consumer for as long as the process is the link. What a
 //! reporter drops goes to the next reporter here, not back to the broker, and keeps its place.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -23,7 +23,9 @@ pub(super) struct Results {
     channel: Kept,
     queue: String,
     consumer: Mutex<Option<Consumer>>,
-    here: StdMutex<VecDeque<Message>>,
+    /// By the order in which they came.
+    here: StdMutex<BTreeMap<u64, Message>>,
+    came: AtomicU64,
     returned: Notify,
     lent: AtomicU32,
 }
@@ -36,6 +38,7 @@ impl Results {
             queue,
             consumer: Mutex::new(None),
             here: StdMutex::default(),
+            came: AtomicU64::new(0),
             returned: Notify::new(),
             lent: AtomicU32::new(0),
         })
@@ -71,6 +74,11 @@ impl Results {
                 return Err(trouble);
             }
         }
+    }
+
+    /// Ends the consumer. What was acknowledged is known to the broker then.
+    pub(super) async fn close(&self) {
+        self.channel.close().await;
     }
 
     /// Results that this process has from the broker and that are not settled.
@@ -109,7 +117,8 @@ impl Results {
     ) -> Result<(), Trouble> {
         match next {
             Some(Ok(delivery)) => {
-                self.here().push_back(Message::new(delivery));
+                let place = self.came.fetch_add(1, Ordering::Relaxed);
+                self.here().insert(place, Message::new(delivery));
                 Ok(())
             }
             Some(Err(error)) => Err(error.into()),
@@ -119,18 +128,21 @@ impl Results {
 
     fn lend(self: &Arc<Self>, max: usize) -> Vec<Lent> {
         let mut here = self.here();
-        let count = here.len().min(max);
-        let lend = |message| {
+        let mut lent = Vec::new();
+        while lent.len() < max
+            && let Some((place, message)) = here.pop_first()
+        {
             self.lent.fetch_add(1, Ordering::Relaxed);
-            Lent {
+            lent.push(Lent {
+                place,
                 message: Some(message),
                 results: Arc::clone(self),
-            }
-        };
-        here.drain(..count).map(lend).collect()
+            });
+        }
+        lent
     }
 
-    fn here(&self) -> MutexGuard<'_, VecDeque<Message>> {
+    fn here(&self) -> MutexGuard<'_, BTreeMap<u64, Message>> {
         // Nothing panics while it is held.
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,6 +150,7 @@ impl Results {
 
 /// A message in the hands of one reporter. Dropping it lets the next one have it.
 pub(super) struct Lent {
+    place: u64,
     message: Option<Message>,
     results: Arc<Results>,
 }
@@ -168,7 +181,7 @@ impl Drop for Lent {
         };
         self.results.lent.fetch_sub(1, Ordering::Relaxed);
         if message.is_ours() {
-            self.results.here().push_front(message);
+            self.results.here().insert(self.place, message);
             self.results.returned.notify_waiters();
         }
     }
