@@ -57,7 +57,6 @@ impl World {
     }
 
     /// A request with the operator token.
-    #[must_use]
     pub fn operator(&self, method: Method, path: &str) -> (Client, RequestBuilder) {
         let client = self.stranger();
         let token = keys::operator_token(self.secret.as_bytes());
