@@ -43,6 +43,8 @@ pub enum Command {
     Join(Join),
     /// Print the join token of the deployment whose secret is in CODECRAFTER_SECRET.
     JoinToken,
+    /// Print the token with which operators of the same deployment list and revoke hosts.
+    OperatorToken,
     /// Print how much waits in the queue; also while it is in use.
     Queue(Show),
     /// Print the languages that this host can run, with versions.

@@ -3,13 +3,15 @@
 //!
 //! ```text
 //! take ─▶ refuse? ─▶ Started ─▶ sandbox ─▶ Finished kept ─▶ acknowledged
+//!            │                    │ cancelled by its owner: a result like every other
 //!            │                    │ fault: given back with a delay, at most DELIVERIES_MAX times
 //!            │                    │ shutdown: given back
-//!            └──── expired, unknown language, …: Finished kept ─▶ acknowledged
+//!            └──── cancelled, expired, unknown language, …: Finished kept ─▶ acknowledged
 //! ```
 //!
 //! A fault of the host never becomes a verdict about the program.
 
+mod cancel;
 mod decide;
 mod forward;
 
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codecrafter_shared::id::AttemptId;
-use codecrafter_shared::job::{Event, Job, Outcome, Report, Verdict};
+use codecrafter_shared::job::{Control, ControlAction, Event, Job, Outcome, Report};
 use codecrafter_shared::language::AnnouncedLanguage;
 use futures_util::FutureExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -28,9 +30,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clock;
-use crate::queue::{DELIVERIES_MAX, Delivery, LiveReports, Queue};
+use crate::queue::{ControlFeed, Delivery, LiveReports, Queue, QueueError};
 use crate::retry::Retry;
 use crate::sandbox::{HostFault, Sandbox};
+
+use self::cancel::{Begun, Cancels};
+use self::decide::Next;
 
 /// Messages between a sandbox and the forwarder of its progress.
 const PROGRESS_MESSAGES: usize = 64;
@@ -61,6 +66,8 @@ pub struct Host {
     settings: HostSettings,
     offer: watch::Sender<Offer>,
     faulted: Notify,
+    cancels: Cancels,
+    listening: watch::Sender<bool>,
 }
 
 impl Host {
@@ -72,14 +79,15 @@ impl Host {
         live: LiveReports,
         settings: HostSettings,
     ) -> Self {
-        let (offer, faulted) = (watch::Sender::new(None), Notify::new());
         Self {
             queue,
             sandbox,
             live,
             settings,
-            offer,
-            faulted,
+            offer: watch::Sender::new(None),
+            faulted: Notify::new(),
+            cancels: Cancels::default(),
+            listening: watch::Sender::new(false),
         }
     }
 
@@ -89,13 +97,23 @@ impl Host {
         self.offer.subscribe()
     }
 
+    /// Whether it hears control messages. Until it does, whoever passes them on had better wait:
+    /// the queue keeps none for later.
+    #[must_use]
+    pub fn listening(&self) -> watch::Receiver<bool> {
+        self.listening.subscribe()
+    }
+
     /// Works until `stop` fires and what runs by then has ended, was given back, or
-    /// has used up the grace.
+    /// has used up the grace. Hears control messages to the end.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let end_now = CancellationToken::new();
         let mut attempts = JoinSet::new();
+        let mut helpers = JoinSet::new();
         let host = Arc::clone(&self);
-        let watch_sandbox = tokio::spawn(async move { host.watch_sandbox().await });
+        helpers.spawn(async move { host.hear_controls().await });
+        let host = Arc::clone(&self);
+        let watch_sandbox = helpers.spawn(async move { host.watch_sandbox().await });
         stop.run_until_cancelled(self.take_jobs(&mut attempts, &end_now))
             .await;
         watch_sandbox.abort();
@@ -109,8 +127,9 @@ impl Host {
         end_now: &CancellationToken,
     ) -> std::convert::Infallible {
         let slots = Arc::new(Semaphore::new(self.settings.slots as usize));
-        let mut offer = self.offer.subscribe();
+        let (mut offer, mut listening) = (self.offer.subscribe(), self.listening());
         let mut retry = Retry::new("take jobs from the queue");
+        let _ = listening.wait_for(|listening| *listening).await;
         loop {
             // The slot first: a job that is taken is not left waiting for one.
             let slot = Arc::clone(&slots).acquire_owned().await;
@@ -131,6 +150,36 @@ impl Host {
                 drop(slot);
             });
             while attempts.try_join_next().is_some() {}
+        }
+    }
+
+    /// Does as control messages say, for ever.
+    async fn hear_controls(&self) {
+        let mut retry = Retry::new("hear control messages");
+        loop {
+            let heard = async {
+                let mut feed = self.queue.controls().await?;
+                retry.succeeded();
+                self.listening.send_replace(true);
+                self.obey(&mut *feed).await
+            };
+            let lost: Result<std::convert::Infallible, QueueError> = heard.await;
+            let Err(error) = lost;
+            tokio::time::sleep(retry.failed(&describe(&error))).await;
+        }
+    }
+
+    async fn obey<T>(&self, feed: &mut dyn ControlFeed) -> Result<T, QueueError> {
+        loop {
+            let Control {
+                execution_id,
+                action,
+                ..
+            } = feed.next().await?;
+            match action {
+                ControlAction::Cancel => self.cancels.cancel(execution_id),
+                ControlAction::Unknown => {}
+            }
         }
     }
 
@@ -213,24 +262,19 @@ impl Host {
             attempt_id,
             seq: 0,
         };
+        let run = end_now.child_token();
+        let begun = self.cancels.begin(delivery.job.execution_id, run.clone());
         let offer = self.offer.borrow().clone();
-        let outcome = match decide::refuse(&delivery, offer.as_deref(), clock::now()) {
+        let cancelled = begun.is_cancelled();
+        let outcome = match decide::refuse(&delivery, offer.as_deref(), clock::now(), cancelled) {
             Some(outcome) => outcome,
-            None => match self.run_job(&delivery.job, &mut reporter, &end_now).await {
-                Ok(outcome) if outcome.verdict == Verdict::Cancelled && end_now.is_cancelled() => {
-                    return give_back(delivery, Duration::ZERO).await;
+            None => {
+                let ended = self.run_job(&delivery.job, &mut reporter, run).await;
+                match self.decide(ended, &delivery, &begun, &end_now) {
+                    Next::Keep(outcome) => outcome,
+                    Next::GiveBack(delay) => return give_back(delivery, delay).await,
                 }
-                Ok(outcome) => outcome,
-                Err(fault) if fault.retry && delivery.count < DELIVERIES_MAX => {
-                    tracing::warn!(fault = %fault, "the host failed; the job is tried again");
-                    let delay = self.settings.retry_delay * 2_u32.pow(delivery.count - 1);
-                    return give_back(delivery, delay).await;
-                }
-                Err(fault) => {
-                    tracing::error!(fault = %fault, "the host failed; the job is given up");
-                    decide::host_failed(delivery.count)
-                }
-            },
+            }
         };
         let outcome = decide::fit(outcome, decide::OUTCOME_BYTES_MAX);
         tracing::info!(verdict = outcome.verdict.as_str(), "finished");
@@ -238,17 +282,45 @@ impl Host {
         self.keep_result(delivery, finished, &end_now).await;
     }
 
+    /// What follows from how a run has ended; tells the operator if it was the host that failed.
+    fn decide(
+        &self,
+        ended: Result<Outcome, HostFault>,
+        delivery: &Delivery,
+        begun: &Begun<'_>,
+        end_now: &CancellationToken,
+    ) -> Next {
+        let fault = ended.as_ref().err().map(ToString::to_string);
+        let facts = decide::Facts {
+            cancelled: begun.is_cancelled(),
+            host_ends: end_now.is_cancelled(),
+            count: delivery.count,
+            retry_delay: self.settings.retry_delay,
+        };
+        let next = decide::after_run(ended, &facts);
+        match (&fault, &next) {
+            (Some(fault), Next::GiveBack(_)) => {
+                tracing::warn!(fault, "the host failed; the job is tried again");
+            }
+            (Some(fault), Next::Keep(_)) => {
+                tracing::error!(fault, "the host failed; the job is given up");
+            }
+            (None, _) => {}
+        }
+        next
+    }
+
     /// Runs the job and reports what happens while it runs.
     async fn run_job(
         &self,
         job: &Job,
         reporter: &mut Reporter<'_>,
-        end_now: &CancellationToken,
+        cancel: CancellationToken,
     ) -> Result<Outcome, HostFault> {
         tracing::info!(language = job.language, "started");
         reporter.tell(Event::Started);
         let (progress, told) = mpsc::channel(PROGRESS_MESSAGES);
-        let run = AssertUnwindSafe(self.sandbox.run(job, progress, end_now.child_token()));
+        let run = AssertUnwindSafe(self.sandbox.run(job, progress, cancel));
         let run = run.catch_unwind();
         let ended = forward::until_ended(run, told, |event| reporter.tell(event)).await;
         let outcome = ended.unwrap_or_else(|_| {

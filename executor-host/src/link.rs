@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! lease.rs    edge ─ leases ─▶ queue, confirmed ─▶ acknowledged
+//!             edge ─ control messages ─▶ queue, passed on ─▶ named in the next request
 //! report.rs   live reports, then stored results ─▶ edge ─▶ confirmed in the queue
 //! ```
 //!

@@ -42,6 +42,10 @@ fn run(cli: Cli) -> Fallible {
             println!("{}", keys::join_token(&config::secret()?));
             Ok(())
         }
+        Command::OperatorToken => {
+            println!("{}", keys::operator_token(&config::secret()?));
+            Ok(())
+        }
         Command::Queue(settings) => asynchronously(show_queue(settings)),
         Command::Languages(settings) => asynchronously(show_languages(settings)),
     }

@@ -27,7 +27,8 @@ pub use shared::{Place, Worker, serve_shared, take_place};
 /// Time to deliver the last reports in, once everything else has ended.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
 
-/// Three times within [`codecrafter_shared::limits::EXECUTOR_LIVE_MS`].
+/// An edge that holds no request open hears of this host three times within
+/// [`codecrafter_shared::limits::EXECUTOR_LIVE_MS`].
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
 
 /// The embedded queue's file in the state folder.
@@ -76,13 +77,19 @@ pub async fn serve(
     sandbox: Arc<dyn Sandbox>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
+    let client = client_for(credentials)?;
     let live = LiveReports::default();
     tracing::info!(slots = settings.slots, "working");
     let slots = watch::Sender::new(settings.slots).subscribe();
     let shared = Arc::clone(&queue);
     let host = Arc::new(Host::new(shared, sandbox, live.clone(), settings));
-    let link = start_link(credentials, queue, live, (host.offer(), slots), &stop)?;
-    let worked = spawn(host.run(stop.clone()), &stop).await;
+    let (offer, mut listening) = (host.offer(), host.listening());
+    let working = spawn(host.run(stop.clone()), &stop);
+    // A control message that is passed on before the worker listens is lost.
+    let listens = listening.wait_for(|listening| *listening);
+    let _ = stop.run_until_cancelled(listens).await;
+    let link = start_link(client, queue, live, (offer, slots), &stop);
+    let worked = working.await;
     let linked = link.wind_up().await;
     worked.map_err(|error| ServeError::Ended("the worker", error))?;
     linked?;
@@ -94,22 +101,27 @@ pub async fn serve(
 struct Link {
     leasing: JoinHandle<()>,
     reporting: JoinHandle<()>,
-    /// Fires once nothing new comes.
+    /// Fires once no job goes on any more.
     ended: CancellationToken,
+}
+
+/// The client of the edge that these credentials are for.
+fn client_for(credentials: Credentials) -> Result<Arc<Client>, ServeError> {
+    let (edge, executor) = (credentials.edge.clone(), credentials.executor_id);
+    let client = Client::new(credentials)?;
+    tracing::info!(edge = %edge, executor.id = %executor, "serving");
+    Ok(Arc::new(client))
 }
 
 /// Starts a link that offers what `from` says: languages, and slots.
 fn start_link(
-    credentials: Credentials,
+    client: Arc<Client>,
     queue: Arc<dyn Queue>,
     live: LiveReports,
     from: (watch::Receiver<Offer>, watch::Receiver<u32>),
     stop: &CancellationToken,
-) -> Result<Link, ServeError> {
-    let (edge, executor) = (credentials.edge.clone(), credentials.executor_id);
-    let client = Arc::new(Client::new(credentials)?);
+) -> Link {
     let (offer, slots) = from;
-    tracing::info!(edge = %edge, executor.id = %executor, "serving");
     let leasing = Leasing {
         client: Arc::clone(&client),
         queue: Arc::clone(&queue),
@@ -124,19 +136,19 @@ fn start_link(
     };
     let ended = CancellationToken::new();
     // Should one of them panic, everything is wound up.
-    Ok(Link {
-        leasing: spawn(leasing.run(stop.clone()), stop),
+    Link {
+        leasing: spawn(leasing.run(stop.clone(), ended.clone()), stop),
         reporting: spawn(reporting.run(ended.clone()), stop),
         ended,
-    })
+    }
 }
 
 impl Link {
-    /// Waits until nothing is leased any more, and then until what is known is reported, if that
-    /// takes no longer than [`LAST_REPORTS`].
+    /// Ends what comes in, and waits until what is known is reported, if that takes no longer
+    /// than [`LAST_REPORTS`].
     async fn wind_up(self) -> Result<(), ServeError> {
-        let leased = self.leasing.await;
         self.ended.cancel();
+        let leased = self.leasing.await;
         let reported = timeout(LAST_REPORTS, self.reporting).await;
         let reported = reported.unwrap_or_else(|_| {
             tracing::warn!("the edge has not taken every report; the next start goes on");

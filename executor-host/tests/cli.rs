@@ -53,6 +53,17 @@ async fn join_token_is_the_one_that_the_edge_derives_from_the_same_secret() {
 }
 
 #[tokio::test]
+async fn operator_token_is_the_one_that_the_edge_derives_and_no_join_token() {
+    let secret = [("CODECRAFTER_SECRET", SECRET)];
+    let output = run(&["operator-token"], &secret).await;
+    let expected = codecrafter_shared::keys::operator_token(SECRET.as_bytes());
+    assert_eq!(stdout(&output), format!("{expected}\n"));
+    assert_ne!(output.stdout, run(&["join-token"], &secret).await.stdout);
+    let output = run(&["operator-token"], &[("CODECRAFTER_SECRET", "too short")]).await;
+    assert!(!refusal(&output).contains("too short"), "{output:?}");
+}
+
+#[tokio::test]
 async fn join_enrols_once_and_may_be_repeated() {
     let (edge, url) = Edge::start().await;
     let folder = TempDir::new().unwrap();

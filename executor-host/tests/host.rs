@@ -11,7 +11,7 @@ use codecrafter_shared::job::{Event, Job, Outcome, Report, Stage, Stream, Verdic
 use codecrafter_shared::time::Timestamp;
 use common::{Faulty, Flaky, PATIENCE};
 use executor_host::host::{Host, HostSettings};
-use executor_host::queue::contract::{execution, job};
+use executor_host::queue::contract::{cancel, execution, job};
 use executor_host::queue::{DELIVERIES_MAX, Embedded, LiveReports, Queue};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -390,4 +390,84 @@ async fn an_engine_that_goes_away_costs_jobs_time_and_nothing_else() {
         assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
     }
     running.stop().await;
+}
+
+// ---- Cancelled by the owner ----
+
+/// Waits until so many executions have started, since the last look.
+async fn started(world: &World, count: usize) {
+    let mut started = 0;
+    world
+        .live_until(|report| {
+            started += usize::from(report.event == Event::Started);
+            started == count
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_ends_as_cancelled_and_its_neighbour_goes_on() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "begun\nwait").await;
+    world.publish(2, "wait").await;
+    started(&world, 2).await;
+    world.queue.send_control(&cancel(1)).await.unwrap();
+    let last = world.result().await;
+    assert_eq!(last.execution_id, execution(1));
+    assert_eq!(outcome(&last).verdict, Verdict::Cancelled);
+    assert_eq!(outcome(&last).runs[0].stdout.data, "begun\n");
+    let depth = world.queue.depth().await.unwrap();
+    assert_eq!((depth.running, depth.ready, depth.results), (1, 0, 0));
+    world.queue.send_control(&cancel(2)).await.unwrap();
+    assert_eq!(world.result().await.execution_id, execution(2));
+    running.stop().await;
+    assert_eq!(world.queue.depth().await.unwrap(), Default::default());
+}
+
+#[tokio::test]
+async fn a_job_that_was_cancelled_before_it_came_is_never_started() {
+    let world = World::new();
+    let running = world.start();
+    // That one is heard shows that the host listens.
+    world.publish(1, "wait").await;
+    started(&world, 1).await;
+    world.queue.send_control(&cancel(2)).await.unwrap();
+    world.queue.send_control(&cancel(1)).await.unwrap();
+    world.result().await;
+    world.publish(2, "hello").await;
+    let last = world.result().await;
+    assert_eq!(last.execution_id, execution(2));
+    assert_eq!((outcome(&last).verdict, last.seq), (Verdict::Cancelled, 0));
+    assert_eq!(world.sandbox.echo.starts(execution(2)), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn who_cancels_while_the_host_stops_is_obeyed_and_the_job_does_not_come_back() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "wait").await;
+    started(&world, 1).await;
+    running.stop.cancel();
+    world.queue.send_control(&cancel(1)).await.unwrap();
+    assert_eq!(outcome(&world.result().await).verdict, Verdict::Cancelled);
+    running.stop().await;
+    assert_eq!(world.queue.depth().await.unwrap(), Default::default());
+}
+
+#[tokio::test]
+async fn to_cancel_what_has_ended_changes_nothing() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "hello").await;
+    assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
+    world.publish(2, "wait").await;
+    started(&world, 2).await;
+    world.queue.send_control(&cancel(1)).await.unwrap();
+    world.queue.send_control(&cancel(2)).await.unwrap();
+    let last = world.result().await;
+    assert_eq!(last.execution_id, execution(2));
+    running.stop().await;
+    assert_eq!(world.queue.depth().await.unwrap(), Default::default());
 }

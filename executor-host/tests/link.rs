@@ -1,24 +1,19 @@
-//! The link against an edge that checks every signature.
+//! Joining an edge and reporting to it, against one that checks every signature.
 
 mod common;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::http::StatusCode;
-use codecrafter_shared::id::ExecutionId;
 use codecrafter_shared::job::{Event, Report, Stream};
-use codecrafter_shared::language::AnnouncedLanguage;
 use codecrafter_shared::limits;
-use common::{Edge, Faulty, JOIN_TOKEN, PATIENCE};
+use common::{Edge, JOIN_TOKEN, PATIENCE};
 use executor_host::link::enrol::{self, Join, JoinError, Joined};
-use executor_host::link::{Client, Credentials, Leasing, Reporting};
-use executor_host::queue::contract::{execution, job, result};
+use executor_host::link::{Credentials, Reporting};
+use executor_host::queue::contract::{execution, result};
 use executor_host::queue::{Embedded, LiveReports, Queue};
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -100,196 +95,6 @@ async fn a_wrong_join_token_leaves_no_credentials() {
         .unwrap_err();
     assert!(refused.to_string().contains("token_invalid"), "{refused}");
     assert!(Credentials::load(folder.path()).unwrap().is_none());
-}
-
-// ---- Leasing ----
-
-struct Lessee {
-    edge: Arc<Edge>,
-    url: String,
-    queue: Arc<Faulty>,
-    offer: watch::Sender<executor_host::host::Offer>,
-    stop: CancellationToken,
-    folder: TempDir,
-}
-
-impl Lessee {
-    async fn new() -> Self {
-        let (edge, url) = Edge::start().await;
-        let folder = TempDir::new().unwrap();
-        let queue = Embedded::open(&folder.path().join("queue.db")).unwrap();
-        let python = AnnouncedLanguage {
-            id: "python".into(),
-            version: "3".into(),
-        };
-        Self {
-            edge,
-            url,
-            queue: Faulty::new(Arc::new(queue)),
-            offer: watch::Sender::new(Some(vec![python].into())),
-            stop: CancellationToken::new(),
-            folder,
-        }
-    }
-
-    async fn start(&self, slots: u32) {
-        self.start_with(Edge::client(&self.url).await, slots);
-    }
-
-    fn start_with(&self, client: Arc<Client>, slots: u32) {
-        let leasing = Leasing {
-            client,
-            queue: Arc::clone(&self.queue) as Arc<dyn Queue>,
-            slots: watch::Sender::new(slots).subscribe(),
-            offer: self.offer.subscribe(),
-            announce_every: Duration::from_millis(100),
-        };
-        tokio::spawn(leasing.run(self.stop.clone()));
-    }
-
-    async fn taken(&self) -> ExecutionId {
-        let delivery = timeout(PATIENCE, self.queue.take()).await.unwrap().unwrap();
-        let execution = delivery.job.execution_id;
-        delivery.ack().await.unwrap();
-        execution
-    }
-}
-
-impl Drop for Lessee {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-#[tokio::test]
-async fn a_lease_is_acknowledged_only_after_its_job_is_in_the_queue() {
-    let lessee = Lessee::new().await;
-    let path = lessee.folder.path().join("queue.db");
-    let look = move || Embedded::inspect(&path).unwrap();
-    lessee.edge.state().at_acknowledge = Some(Box::new(look));
-    lessee.edge.offer(job(1));
-    lessee.start(2).await;
-    lessee
-        .edge
-        .until(|edge| (edge.acknowledged.len() == 1).then_some(()))
-        .await;
-    assert_eq!(lessee.edge.state().depths_at_acknowledge[0].ready, 1);
-    lessee.edge.offer(job(2));
-    lessee
-        .edge
-        .until(|edge| (edge.acknowledged.len() == 2).then_some(()))
-        .await;
-    assert_eq!(lessee.edge.state().depths_at_acknowledge[1].ready, 2);
-    assert_eq!(
-        (lessee.taken().await, lessee.taken().await),
-        (execution(1), execution(2))
-    );
-}
-
-#[tokio::test]
-async fn a_job_that_the_queue_does_not_keep_is_not_acknowledged() {
-    let lessee = Lessee::new().await;
-    lessee.queue.publish_fails.store(true, Ordering::SeqCst);
-    lessee.edge.offer(job(1));
-    lessee.start(2).await;
-    timeout(PATIENCE, lessee.queue.failed.notified())
-        .await
-        .unwrap();
-    lessee.queue.publish_fails.store(false, Ordering::SeqCst);
-    // As after its lease has run out.
-    lessee.edge.offer(job(1));
-    assert_eq!(lessee.taken().await, execution(1));
-    lessee
-        .edge
-        .until(|edge| (!edge.acknowledged.is_empty()).then_some(()))
-        .await;
-    let edge = lessee.edge.state();
-    assert_eq!((edge.leased.len(), edge.acknowledged.len()), (2, 1));
-}
-
-#[tokio::test]
-async fn a_host_leases_what_it_has_room_for_and_announces_itself_when_it_has_none() {
-    let lessee = Lessee::new().await;
-    for number in 0..5 {
-        lessee.edge.offer(job(number));
-    }
-    lessee.start(3).await;
-    // The queue is full: nothing is leased, and the host is heard of all the same.
-    let announced = |requests: &[codecrafter_shared::job::LeaseRequest]| {
-        requests
-            .iter()
-            .filter(|request| request.slots == 0 && request.wait_ms == 0)
-            .count()
-    };
-    lessee
-        .edge
-        .until(|edge| (announced(&edge.lease_requests) == 2).then_some(()))
-        .await;
-    assert_eq!(lessee.queue.depth().await.unwrap().ready, 3);
-    assert_eq!(lessee.edge.state().waiting.len(), 2);
-    assert_eq!(lessee.edge.state().lease_requests[0].slots, 3);
-    assert_eq!(
-        lessee.edge.state().lease_requests[0].languages[0].id,
-        "python"
-    );
-    // A job that is done makes room for one more.
-    lessee.taken().await;
-    lessee
-        .edge
-        .until(|edge| (edge.waiting.len() == 1).then_some(()))
-        .await;
-    let asked: Vec<_> = lessee
-        .edge
-        .state()
-        .lease_requests
-        .iter()
-        .map(|r| r.slots)
-        .collect();
-    assert!(asked.contains(&1), "{asked:?}");
-}
-
-#[tokio::test]
-async fn a_host_whose_sandbox_does_not_answer_leases_nothing() {
-    let lessee = Lessee::new().await;
-    lessee.offer.send_replace(None);
-    lessee.edge.offer(job(1));
-    lessee.start(3).await;
-    lessee
-        .edge
-        .until(|edge| (edge.lease_requests.len() == 2).then_some(()))
-        .await;
-    for request in &lessee.edge.state().lease_requests {
-        assert_eq!((request.slots, request.languages.len()), (0, 0));
-    }
-    let python = AnnouncedLanguage {
-        id: "python".into(),
-        version: "3".into(),
-    };
-    lessee.offer.send_replace(Some(vec![python].into()));
-    assert_eq!(lessee.taken().await, execution(1));
-}
-
-#[tokio::test]
-async fn leasing_goes_on_by_itself_after_the_edge_was_away() {
-    let lessee = Lessee::new().await;
-    let mut host = Edge::enrol(&lessee.url, lessee.folder.path()).await;
-    // Nobody listens there yet.
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
-    host.edge = format!("http://{address}").parse().unwrap();
-    lessee.edge.state().broken = Some(StatusCode::BAD_GATEWAY);
-    lessee.edge.offer(job(1));
-    lessee.start_with(Arc::new(Client::new(host).unwrap()), 2);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    // Then something listens that is not the edge, and at last the edge.
-    lessee.edge.listen(address).await;
-    lessee
-        .edge
-        .until(|edge| (edge.broken_answers == 2).then_some(()))
-        .await;
-    lessee.edge.state().broken = None;
-    assert_eq!(lessee.taken().await, execution(1));
 }
 
 // ---- Reporting ----

@@ -15,7 +15,7 @@ use common::{Edge, PATIENCE};
 use executor_host::host::HostSettings;
 use executor_host::link::Credentials;
 use executor_host::queue::Embedded;
-use executor_host::queue::contract::{execution, job};
+use executor_host::queue::contract::{cancel, execution, job};
 use executor_host::sandbox::echo::Echo;
 use executor_host::serve::{QUEUE_FILE, open_queue, serve};
 use executor_host::shutdown;
@@ -42,22 +42,11 @@ fn code(number: u64, code: &str) -> Job {
 async fn every_job_that_the_edge_has_is_run_and_reported_once() {
     let (edge, url) = Edge::start().await;
     let folder = TempDir::new().unwrap();
-    let credentials = Edge::enrol(&url, folder.path()).await;
     const JOBS: u64 = 30;
     for number in 0..JOBS {
         edge.offer(code(number, &format!("hello {number}")));
     }
-    let stop = CancellationToken::new();
-    let service = tokio::spawn({
-        let queue = Arc::new(open_queue(folder.path()).unwrap());
-        serve(
-            queue,
-            credentials,
-            settings(),
-            Arc::new(Echo::default()),
-            stop.clone(),
-        )
-    });
+    let (stop, service) = served(&url, &folder).await;
     edge.until_finished((0..JOBS).map(execution)).await;
     stop.cancel();
     timeout(PATIENCE, service)
@@ -83,6 +72,70 @@ async fn every_job_that_the_edge_has_is_run_and_reported_once() {
     for seqs in attempts.values() {
         assert!(seqs.iter().copied().eq(0..seqs.len() as u32), "{seqs:?}");
     }
+}
+
+/// A service in this process, with the stop that ends it.
+async fn served(
+    url: &str,
+    folder: &TempDir,
+) -> (
+    CancellationToken,
+    tokio::task::JoinHandle<Result<(), executor_host::serve::ServeError>>,
+) {
+    let credentials = Edge::enrol(url, folder.path()).await;
+    let stop = CancellationToken::new();
+    let queue = Arc::new(open_queue(folder.path()).unwrap());
+    let sandbox = Arc::new(Echo::default());
+    let service = serve(queue, credentials, settings(), sandbox, stop.clone());
+    (stop, tokio::spawn(service))
+}
+
+#[tokio::test]
+async fn a_program_is_ended_when_the_edge_says_so_also_on_a_full_host() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    let (stop, service) = served(&url, &folder).await;
+    for number in 1..=3 {
+        edge.offer(code(number, "wait"));
+    }
+    attempts_started(&edge, 2).await;
+    edge.control(cancel(1));
+    edge.until_finished([execution(1)]).await;
+    // The slot that it leaves is the third job's.
+    attempts_started(&edge, 3).await;
+    for number in 2..=3 {
+        edge.control(cancel(number));
+    }
+    edge.until_finished([execution(2), execution(3)]).await;
+    let verdicts: Vec<_> = edge.state().reports().into_iter().collect();
+    let verdicts = verdicts.iter().filter_map(|report| match &report.event {
+        Event::Finished { outcome } => Some(outcome.verdict),
+        _ => None,
+    });
+    assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Cancelled; 3]);
+    edge.until(|edge| edge.controls.is_empty().then_some(()))
+        .await;
+    stop.cancel();
+    let ended = timeout(PATIENCE, service).await.expect("it does not stop");
+    ended.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_was_revoked_keeps_what_it_has_and_still_stops_when_told_to() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    let (stop, service) = served(&url, &folder).await;
+    edge.offer(code(1, "sleep 300\nhello"));
+    attempts_started(&edge, 1).await;
+    edge.state().hosts.clear();
+    edge.until(|edge| (edge.unknown_hosts >= 2).then_some(()))
+        .await;
+    assert!(!service.is_finished());
+    stop.cancel();
+    let ended = timeout(PATIENCE, service).await.expect("it does not stop");
+    ended.unwrap().unwrap();
+    let depth = Embedded::inspect(&folder.path().join(QUEUE_FILE)).unwrap();
+    assert_eq!((depth.running, depth.results), (0, 1), "its result waits");
 }
 
 // ---- As a process ----

@@ -1,5 +1,7 @@
 //! The host's decisions about a job, without running anything: pure.
 
+use std::time::Duration;
+
 use codecrafter_shared::job::Encoding;
 use codecrafter_shared::job::{Captured, Outcome, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Verdict};
 use codecrafter_shared::language::AnnouncedLanguage;
@@ -7,18 +9,24 @@ use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
 use crate::queue::{DELIVERIES_MAX, Delivery};
+use crate::sandbox::HostFault;
 
 /// The largest outcome that still fits into a request with everything around it.
 pub(super) const OUTCOME_BYTES_MAX: usize = limits::LINK_BODY_BYTES_MAX - 64 * 1024;
 
-/// The outcome of a delivery that must not be run, if it must not.
+/// The outcome of a delivery that must not be run, if it must not. `cancelled`: its owner has
+/// ended it before it began.
 pub(super) fn refuse(
     delivery: &Delivery,
     offer: Option<&[AnnouncedLanguage]>,
     now: Timestamp,
+    cancelled: bool,
 ) -> Option<Outcome> {
     let job = &delivery.job;
     let ours = |message: String| Some(Outcome::without_run(Verdict::InternalError, message));
+    if cancelled {
+        return Some(cancelled_without_run());
+    }
     if delivery.count > DELIVERIES_MAX {
         return Some(host_failed(DELIVERIES_MAX));
     }
@@ -40,6 +48,50 @@ pub(super) fn refuse(
         ));
     }
     None
+}
+
+/// What follows from the end of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// This is the job's final result.
+    Keep(Outcome),
+    /// It has none, and the job is handed out again after this time.
+    GiveBack(Duration),
+}
+
+/// What else is known when a run has ended.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// The execution's owner has ended it.
+    pub cancelled: bool,
+    /// The host ends what runs on it, because it stops.
+    pub host_ends: bool,
+    /// How often the job was handed out; at least 1.
+    pub count: u32,
+    /// How long a job waits after its first host fault; doubled after the second.
+    pub retry_delay: Duration,
+}
+
+/// A run that was cut off ends the job only if its owner wanted that; a host that stops has no
+/// say in it. A program that came to its own end first keeps it, whoever asked for what.
+pub(super) fn after_run(ended: Result<Outcome, HostFault>, facts: &Facts) -> Next {
+    match ended {
+        Ok(outcome) if outcome.verdict != Verdict::Cancelled || facts.cancelled => {
+            Next::Keep(outcome)
+        }
+        Ok(_) if facts.host_ends => Next::GiveBack(Duration::ZERO),
+        Ok(outcome) => Next::Keep(outcome),
+        Err(_) if facts.cancelled => Next::Keep(cancelled_without_run()),
+        Err(fault) if fault.retry && facts.count < DELIVERIES_MAX => {
+            let doubled = 2_u32.pow(facts.count.saturating_sub(1));
+            Next::GiveBack(facts.retry_delay * doubled)
+        }
+        Err(_) => Next::Keep(host_failed(facts.count)),
+    }
+}
+
+fn cancelled_without_run() -> Outcome {
+    Outcome::without_run(Verdict::Cancelled, "The execution was cancelled.")
 }
 
 /// The outcome of a job that the host failed to run.
@@ -120,6 +172,68 @@ mod tests {
             compile: None,
             runs,
         }
+    }
+
+    const DELAY: Duration = Duration::from_secs(2);
+
+    fn next(ended: Result<Verdict, bool>, cancelled: bool, host_ends: bool, count: u32) -> Next {
+        let facts = Facts {
+            cancelled,
+            host_ends,
+            count,
+            retry_delay: DELAY,
+        };
+        let ended = match ended {
+            Ok(verdict) => Ok(Outcome::without_run(verdict, "its own words")),
+            Err(retry) => Err(HostFault {
+                what: "the engine is away".into(),
+                retry,
+            }),
+        };
+        after_run(ended, &facts)
+    }
+
+    fn kept(next: Next) -> (Verdict, String) {
+        match next {
+            Next::Keep(outcome) => (outcome.verdict, outcome.message.unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_is_a_result_only_if_its_owner_wanted_it() {
+        let own = (Verdict::Cancelled, "its own words".to_owned());
+        assert_eq!(kept(next(Ok(Verdict::Cancelled), true, false, 1)), own);
+        assert_eq!(kept(next(Ok(Verdict::Cancelled), true, true, 1)), own);
+        let stopped = next(Ok(Verdict::Cancelled), false, true, 1);
+        assert_eq!(stopped, Next::GiveBack(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_program_that_came_to_its_own_end_first_keeps_it() {
+        for (cancelled, host_ends) in [(true, false), (false, true), (true, true)] {
+            let (verdict, _) = kept(next(Ok(Verdict::Accepted), cancelled, host_ends, 1));
+            assert_eq!(verdict, Verdict::Accepted);
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_host_is_tried_again_later_and_later_until_it_is_given_up() {
+        assert_eq!(next(Err(true), false, false, 1), Next::GiveBack(DELAY));
+        assert_eq!(next(Err(true), false, false, 2), Next::GiveBack(DELAY * 2));
+        for given_up in [
+            next(Err(true), false, false, DELIVERIES_MAX),
+            next(Err(false), false, false, 1),
+        ] {
+            let (verdict, message) = kept(given_up);
+            assert_eq!(verdict, Verdict::InternalError);
+            assert!(!message.contains("engine"), "the cause is for the log");
+        }
+    }
+
+    #[test]
+    fn a_job_whose_end_was_asked_for_is_not_tried_again() {
+        assert_eq!(kept(next(Err(true), true, false, 1)).0, Verdict::Cancelled);
     }
 
     #[test]

@@ -235,8 +235,8 @@ impl fmt::Display for Refusal {
         }
         match problem.code {
             ErrorCode::ExecutorUnknown => f.write_str(
-                " This host was revoked, or its credentials are of another deployment: \
-                 run `executor-host join` with `--again`.",
+                " This host was revoked, or its credentials are of another deployment. It keeps \
+                 what it has; to go on, run `executor-host join` with `--again` and start it anew.",
             ),
             ErrorCode::TokenExpired | ErrorCode::TokenInvalid => {
                 f.write_str(" Is this host's clock right?")?;
@@ -295,7 +295,9 @@ mod tests {
     #[test]
     fn a_refusal_says_what_to_do() {
         let unknown = refused(ErrorCode::ExecutorUnknown, 0).to_string();
-        assert!(unknown.contains("executor-host join"), "{unknown}");
+        for word in ["executor-host join", "--again", "start it anew"] {
+            assert!(unknown.contains(word), "{unknown}");
+        }
         let expired = refused(ErrorCode::TokenExpired, -300_000).to_string();
         assert!(expired.contains("5 min behind the edge's"), "{expired}");
         let invalid = refused(ErrorCode::TokenInvalid, 1_000).to_string();

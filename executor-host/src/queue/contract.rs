@@ -5,15 +5,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use codecrafter_shared::id::{AttemptId, ExecutionId};
+use codecrafter_shared::id::{AttemptId, ControlId, ExecutionId};
 use codecrafter_shared::job::{
-    Event, Job, Outcome, PROTOCOL_VERSION, Report, RunLimits, RunSpec, Verdict,
+    Control, ControlAction, Event, Job, Outcome, PROTOCOL_VERSION, Report, RunLimits, RunSpec,
+    Verdict,
 };
 use codecrafter_shared::time::Timestamp;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
-use super::{Published, Queue};
+use super::{ControlFeed, Published, Queue};
 
 /// A wait that is longer than this is taken for one without end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -55,6 +56,9 @@ macro_rules! queue_contract {
             room_is_what_is_left_of_the_capacity,
             room_comes_when_a_job_is_done,
             depth_counts_what_is_there,
+            every_feed_gets_every_control_sent_after_it_was_made_once_and_in_order,
+            a_control_that_nobody_hears_is_no_error_and_is_not_kept,
+            a_wait_for_a_control_that_is_given_up_loses_nothing,
         }
     };
 }
@@ -100,6 +104,18 @@ pub fn result(number: u64) -> Report {
         event: Event::Finished {
             outcome: Outcome::without_run(Verdict::Accepted, format!("\u{1f980} {number}")),
         },
+    }
+}
+
+/// A message that ends the execution of [`job`] `number`; like no other with another `number`.
+#[must_use]
+pub fn cancel(number: u64) -> Control {
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&number.to_be_bytes());
+    Control {
+        id: ControlId::at(Timestamp::from_millis(1_700_000_000_000), random),
+        execution_id: execution(number),
+        action: ControlAction::Cancel,
     }
 }
 
@@ -344,4 +360,52 @@ pub async fn depth_counts_what_is_there(queue: Shared) {
     );
     running.ack().await.unwrap();
     assert_eq!(queue.depth().await.unwrap().running, 0);
+}
+
+/// The next control messages, so many of them.
+async fn hear(feed: &mut dyn ControlFeed, count: usize) -> Vec<Control> {
+    let mut heard = Vec::new();
+    while heard.len() < count {
+        heard.push(soon(feed.next()).await.unwrap());
+    }
+    heard
+}
+
+pub async fn every_feed_gets_every_control_sent_after_it_was_made_once_and_in_order(queue: Shared) {
+    let mut first = queue.controls().await.unwrap();
+    queue.send_control(&cancel(1)).await.unwrap();
+    let mut second = queue.controls().await.unwrap();
+    for number in [3, 2] {
+        queue.send_control(&cancel(number)).await.unwrap();
+    }
+    // One that was sent twice comes twice: the messages of a feed are those that were sent.
+    queue.send_control(&cancel(3)).await.unwrap();
+    assert_eq!(hear(&mut *first, 4).await, [1, 3, 2, 3].map(cancel));
+    assert_eq!(hear(&mut *second, 3).await, [3, 2, 3].map(cancel));
+    for feed in [&mut first, &mut second] {
+        let more = timeout(Duration::from_millis(100), feed.next()).await;
+        assert!(more.is_err(), "{more:?}");
+    }
+}
+
+pub async fn a_control_that_nobody_hears_is_no_error_and_is_not_kept(queue: Shared) {
+    queue.send_control(&cancel(1)).await.unwrap();
+    drop(queue.controls().await.unwrap());
+    queue.send_control(&cancel(2)).await.unwrap();
+    let mut feed = queue.controls().await.unwrap();
+    queue.send_control(&cancel(3)).await.unwrap();
+    assert_eq!(hear(&mut *feed, 1).await, [cancel(3)]);
+}
+
+pub async fn a_wait_for_a_control_that_is_given_up_loses_nothing(queue: Shared) {
+    let mut feed = queue.controls().await.unwrap();
+    for number in 0..20 {
+        let _ = feed.next().now_or_never();
+        queue.send_control(&cancel(number)).await.unwrap();
+        if let Ok(heard) = timeout(Duration::from_micros(number * 20), feed.next()).await {
+            assert_eq!(heard.unwrap(), cancel(number));
+        } else {
+            assert_eq!(hear(&mut *feed, 1).await, [cancel(number)]);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{LAST_REPORTS, ServeError, start_link};
+use super::{LAST_REPORTS, ServeError, client_for, start_link};
 use crate::clock;
 use crate::crew;
 use crate::host::{Host, HostSettings, describe};
@@ -83,7 +83,8 @@ pub async fn serve_shared(
             let (offer, slots) = (watch::Sender::new(None), watch::Sender::new(0));
             let shared = Arc::clone(&queue) as Arc<dyn Queue>;
             let from = (offer.subscribe(), slots.subscribe());
-            let link = start_link(credentials, shared, live.clone(), from, &stop)?;
+            let client = client_for(credentials)?;
+            let link = start_link(client, shared, live.clone(), from, &stop);
             let shared = Arc::clone(&queue);
             background.spawn(async move { crew::follow(&shared, &offer, &slots).await });
             background.spawn(receive_live(Arc::clone(&queue), live.clone()));
@@ -100,8 +101,15 @@ pub async fn serve_shared(
         let host = Host::new(shared, worker.sandbox, live.clone(), worker.settings);
         let host = Arc::new(host);
         let announcing = {
-            let (queue, offer, stop) = (Arc::clone(&queue), host.offer(), stop.clone());
-            async move { crew::announce(&queue, &worker.name, slots, offer, stop).await }
+            let (queue, stop) = (Arc::clone(&queue), stop.clone());
+            let (offer, mut listening) = (host.offer(), host.listening());
+            async move {
+                // A link that knows of the worker may at once have a control message for it.
+                let listens = listening.wait_for(|listening| *listening);
+                if stop.run_until_cancelled(listens).await.is_some() {
+                    crew::announce(&queue, &worker.name, slots, offer, stop).await;
+                }
+            }
         };
         let announcing = tokio::spawn(announcing);
         if !is_link {
@@ -112,6 +120,8 @@ pub async fn serve_shared(
         if !is_link {
             let _ = timeout(LAST_REPORTS, queue.send_live(&live.drain())).await;
         }
+    } else {
+        stop.cancelled().await;
     }
     let linked = match link {
         Some(link) => link.wind_up().await,

@@ -56,6 +56,14 @@ pub struct EdgeState {
     pub waiting: VecDeque<Job>,
     pub leased: HashMap<LeaseId, ExecutionId>,
     pub lease_requests: Vec<LeaseRequest>,
+    /// What was handed out and not acknowledged; it comes again, as at a real edge.
+    unacknowledged: Vec<Lease>,
+    /// Control messages until somebody says that they are passed on.
+    pub controls: Vec<Control>,
+    /// Answers at once, also with nothing.
+    pub holds_nothing: bool,
+    /// The newest lease request; it ends the older ones.
+    newest_poll: usize,
     /// Leases in the order of their acknowledgements.
     pub acknowledged: Vec<LeaseId>,
     /// What to note at an acknowledgement, such as what the queue holds at that moment.
@@ -67,6 +75,8 @@ pub struct EdgeState {
     /// Answers every request with this status and a body that is no problem document.
     pub broken: Option<StatusCode>,
     pub broken_answers: u32,
+    /// Requests of hosts that were revoked, or never were here.
+    pub unknown_hosts: u32,
     /// Answers a batch with this execution in it with 422.
     pub poison: Option<ExecutionId>,
     /// Counts this execution's reports as refused.
@@ -120,6 +130,12 @@ impl Edge {
     /// Hands out another job.
     pub fn offer(&self, job: Job) {
         self.state().waiting.push_back(job);
+        self.changed.notify_waiters();
+    }
+
+    /// Has something to say to whoever asks for jobs.
+    pub fn control(&self, control: Control) {
+        self.state().controls.push(control);
         self.changed.notify_waiters();
     }
 
@@ -183,6 +199,8 @@ fn admit(
     let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
     let issuer = payload["iss"].as_str().unwrap().to_owned();
     let Some((_, key)) = state.hosts.get(&issuer) else {
+        state.unknown_hosts += 1;
+        edge.changed.notify_waiters();
         return Err(Box::new(refuse(ErrorCode::ExecutorUnknown)));
     };
     let options = VerificationOptions {
@@ -245,34 +263,55 @@ async fn lease(
         return *refused;
     }
     let request: LeaseRequest = serde_json::from_slice(&body).unwrap();
-    edge.state().lease_requests.push(request.clone());
+    let poll = {
+        let mut state = edge.state();
+        state.lease_requests.push(request.clone());
+        state.newest_poll += 1;
+        let taken = &request.controls_taken;
+        state
+            .controls
+            .retain(|control| !taken.contains(&control.id));
+        state.newest_poll
+    };
     edge.changed.notify_waiters();
-    let wait = Duration::from_millis(request.wait_ms.try_into().unwrap());
+    let mut wait = Duration::from_millis(request.wait_ms.try_into().unwrap());
+    if edge.state().holds_nothing {
+        wait = Duration::ZERO;
+    }
     let some = async {
         loop {
             let changed = edge.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let leases = edge.state().lease(request.slots as usize);
-            if !leases.is_empty() {
-                return leases;
+            if let Some(found) = edge.state().found(poll, request.slots as usize) {
+                return found;
             }
             changed.await;
         }
     };
-    let leases = timeout(wait, some).await.unwrap_or_default();
+    let (leases, controls) = timeout(wait, some).await.unwrap_or_default();
     edge.changed.notify_waiters();
     Json(Leases {
         protocol: PROTOCOL_VERSION,
         leases,
-        controls: Vec::new(),
+        controls,
     })
     .into_response()
 }
 
 impl EdgeState {
+    /// What a lease request is answered with; none as long as it waits.
+    fn found(&mut self, poll: usize, slots: usize) -> Option<(Vec<Lease>, Vec<Control>)> {
+        if poll < self.newest_poll {
+            return Some(Default::default());
+        }
+        let leases = self.lease(slots);
+        let some = !leases.is_empty() || !self.controls.is_empty();
+        some.then(|| (leases, self.controls.clone()))
+    }
+
     fn lease(&mut self, slots: usize) -> Vec<Lease> {
-        let mut leases = Vec::new();
+        let mut leases = self.unacknowledged.clone();
         while leases.len() < slots
             && let Some(job) = self.waiting.pop_front()
         {
@@ -286,6 +325,7 @@ impl EdgeState {
                 job,
             });
         }
+        self.unacknowledged.clone_from(&leases);
         leases
     }
 }
@@ -304,6 +344,8 @@ async fn acknowledge(
     let depth = state.at_acknowledge.as_ref().map(|look| look());
     state.depths_at_acknowledge.extend(depth);
     state.acknowledged.extend(&request.leases);
+    let held = |lease: &Lease| !request.leases.contains(&lease.id);
+    state.unacknowledged.retain(held);
     edge.changed.notify_waiters();
     Json(Acknowledged {
         leases: request.leases,
@@ -354,6 +396,7 @@ pub struct Faulty {
     pub inner: Arc<dyn Queue>,
     pub publish_fails: AtomicBool,
     pub store_result_fails: AtomicBool,
+    pub send_control_fails: AtomicBool,
     pub failed: Notify,
 }
 
@@ -363,6 +406,7 @@ impl Faulty {
             inner,
             publish_fails: AtomicBool::new(false),
             store_result_fails: AtomicBool::new(false),
+            send_control_fails: AtomicBool::new(false),
             failed: Notify::new(),
         })
     }
@@ -397,6 +441,7 @@ impl Queue for Faulty {
     }
 
     async fn send_control(&self, control: &Control) -> Result<(), QueueError> {
+        self.check(&self.send_control_fails)?;
         self.inner.send_control(control).await
     }
 
