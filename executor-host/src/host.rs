@@ -278,7 +278,9 @@ impl Host {
         };
         let outcome = decide::fit(outcome, decide::OUTCOME_BYTES_MAX);
         tracing::info!(verdict = outcome.verdict.as_str(), "finished");
-        let finished = reporter.report(Event::Finished { outcome });
+        let finished = reporter.report(Event::Finished {
+            outcome: Box::new(outcome),
+        });
         self.keep_result(delivery, finished, &end_now).await;
     }
 

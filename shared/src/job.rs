@@ -292,7 +292,7 @@ pub enum Event {
     #[serde(rename_all = "camelCase")]
     Finished {
         /// How.
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
 }
 

@@ -229,5 +229,7 @@ pub fn printed(stdout: &str) -> Event {
         compile: None,
         runs: vec![run],
     };
-    Event::Finished { outcome }
+    Event::Finished {
+        outcome: Box::new(outcome),
+    }
 }

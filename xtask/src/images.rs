@@ -95,10 +95,8 @@ fn build_all(languages: &[Language], repo: &Repo, work: &Work) -> Result<Report>
     };
     thread::scope(|scope| -> Result<()> {
         let builders: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(build)).collect();
-        let ended = builders.into_iter().map(|builder| builder.join());
-        ended
-            .map(|ended| ended.unwrap_or_else(|_| bail!("a builder panicked")))
-            .collect()
+        let mut ended = builders.into_iter().map(|builder| builder.join());
+        ended.try_for_each(|ended| ended.unwrap_or_else(|_| bail!("a builder panicked")))
     })?;
     let built = built.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut report = Report::default();

@@ -163,7 +163,9 @@ impl Ending {
             // After all that the attempt has reported: what it still reports comes too late.
             seq: u32::MAX,
             at: now,
-            event: Event::Finished { outcome },
+            event: Event::Finished {
+                outcome: Box::new(outcome),
+            },
         };
         let message = RoomMessage::Finished {
             report: Box::new(report),

@@ -52,6 +52,10 @@ pub(super) fn refuse(
 
 /// What follows from the end of a run.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, looked at where it was made"
+)]
 pub(super) enum Next {
     /// This is the job's final result.
     Keep(Outcome),

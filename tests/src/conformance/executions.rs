@@ -409,7 +409,7 @@ pub async fn what_an_executor_has_is_cancelled_by_it(world: World) -> Result<()>
     let taken = link.ask(&asked).await?;
     ensure!(taken.controls.is_empty(), "{taken:?}");
 
-    let outcome = Outcome::without_run(Verdict::Cancelled, "ended on request");
+    let outcome = Box::new(Outcome::without_run(Verdict::Cancelled, "ended on request"));
     let path = format!("/api/v1/executions/{}/cancel?wait=true", execution.id);
     let wait = user.send(user.request(Method::POST, &path));
     let end = link.report(vec![report(job, attempt, 1, Event::Finished { outcome })]);

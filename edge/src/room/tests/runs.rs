@@ -49,12 +49,12 @@ fn finished(verdict: Verdict) -> Event {
         run(Verdict::Accepted, 0),
     ];
     Event::Finished {
-        outcome: Outcome {
+        outcome: Box::new(Outcome {
             verdict,
             message: None,
             compile: None,
             runs,
-        },
+        }),
     }
 }
 

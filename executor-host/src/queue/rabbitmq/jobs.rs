@@ -36,6 +36,10 @@ type Asked = oneshot::Sender<Result<Message, Trouble>>;
 type Next = Option<lapin::Result<lapin::message::Delivery>>;
 
 /// Why a consumer that served somebody stopped to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, looked at where it was made"
+)]
 enum Served {
     Arrived(Next),
     Spare(Message),
@@ -43,6 +47,10 @@ enum Served {
 }
 
 /// What became of a consumer that served nobody.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, looked at where it was made"
+)]
 enum Idled {
     Adopted(Asked),
     Arrived(Next, Option<Asked>),

@@ -87,7 +87,7 @@ impl Outgoing {
         let sent = tokio::spawn(async move {
             let confirmed = async { self.confirmed_on(&kept.get().await?).await };
             let confirmed = timeout(CONFIRM_MAX, confirmed).await;
-            let result = confirmed.unwrap_or_else(|_| Err(Trouble::Unconfirmed("")));
+            let result = confirmed.unwrap_or(Err(Trouble::Unconfirmed("")));
             if matches!(result, Err(Trouble::Unconfirmed(_) | Trouble::NoQueue(_))) {
                 kept.reset().await;
             }
