@@ -5,7 +5,7 @@ use axum::routing::{delete, get, post, put};
 use codecrafter_shared::error::ErrorCode;
 
 use crate::error::Refusal;
-use crate::front::{Edge, finish, page, rooms, service};
+use crate::front::{Edge, finish, openapi, page, rooms, service};
 use crate::{accounts, executions, executors, sessions};
 
 /// Every route.
@@ -83,5 +83,6 @@ fn api() -> Router<Edge> {
         .route("/languages", get(service::languages))
         .route("/health", get(service::health))
         .route("/ready", get(service::ready))
+        .route("/openapi.json", get(openapi::document))
         .fallback(|| async { Refusal::new(ErrorCode::RouteNotFound) })
 }

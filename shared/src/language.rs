@@ -13,17 +13,14 @@ pub struct KnownLanguage {
     pub name: &'static str,
 }
 
-/// Every id that a session or an execution may name, sorted. Which of them run at the
-/// moment is a question to the live executors.
+/// Every id that a session or an execution may name, sorted: those that have an image, so
+/// that none is promised which nobody can offer. Which of them run at the moment is a question to
+/// the live executors.
 pub const KNOWN: &[KnownLanguage] = &[
     KnownLanguage { id: "c", name: "C" },
     KnownLanguage {
         id: "cpp",
         name: "C++",
-    },
-    KnownLanguage {
-        id: "csharp",
-        name: "C#",
     },
     KnownLanguage {
         id: "go",
@@ -38,24 +35,12 @@ pub const KNOWN: &[KnownLanguage] = &[
         name: "JavaScript",
     },
     KnownLanguage {
-        id: "php",
-        name: "PHP",
-    },
-    KnownLanguage {
         id: "python",
         name: "Python",
     },
     KnownLanguage {
-        id: "ruby",
-        name: "Ruby",
-    },
-    KnownLanguage {
         id: "rust",
         name: "Rust",
-    },
-    KnownLanguage {
-        id: "typescript",
-        name: "TypeScript",
     },
 ];
 

@@ -8,4 +8,5 @@ pub mod client;
 pub mod conformance;
 pub mod link;
 pub mod load;
+pub mod openapi;
 pub mod world;

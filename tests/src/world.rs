@@ -48,7 +48,7 @@ impl World {
     pub async fn public_session(&self, owner: &Client, join_role: Role) -> Result<Session> {
         let request = CreateSession {
             title: "Public".into(),
-            language: "ruby".into(),
+            language: "go".into(),
             is_public: Some(true),
             join_role: Some(join_role),
             ..Default::default()

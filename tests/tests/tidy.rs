@@ -146,3 +146,17 @@ fn every_error_code_is_explained() {
         );
     }
 }
+
+#[test]
+fn every_known_language_has_an_image_and_every_image_a_known_language() {
+    let folders = fs::read_dir(root().join("executor-host/images")).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path());
+    let mut images: Vec<_> = folders
+        .filter(|path| path.is_dir())
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    images.sort();
+    let known = codecrafter_shared::language::KNOWN.iter();
+    let known: Vec<_> = known.map(|language| language.id).collect();
+    assert_eq!(images, known);
+}

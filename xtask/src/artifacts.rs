@@ -231,6 +231,7 @@ fn edge_inputs(repo: &Repo) -> Result<Inputs> {
     for path in [
         "edge",
         "shared",
+        "docs/openapi.json",
         "Cargo.toml",
         "Cargo.lock",
         "rust-toolchain.toml",

@@ -3,10 +3,11 @@
 //!
 //! A request passes [`finish::answer`] first, which strips what only we may say, and last, which
 //! writes refusals as problem documents. [`extract`] takes it apart, [`validate`] collects what
-//! is wrong with it. [`page`], [`rooms`] and [`service`] are routes of no other domain.
+//! is wrong with it. [`page`], [`rooms`], [`service`] and [`openapi`] are routes of no other domain.
 
 pub mod extract;
 pub mod finish;
+pub mod openapi;
 pub mod page;
 pub mod rooms;
 pub mod service;

@@ -5,6 +5,7 @@ use codecrafter_shared::api::{
     CreateSession, Session, SessionContent, UpdateSession, WriteContent,
 };
 use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::SourceFile;
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
@@ -12,6 +13,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 
 use crate::client::{Answer, Client};
+use crate::link::{Link, printed, report};
 use crate::world::World;
 
 fn path(session: &Session) -> String {
@@ -327,5 +329,15 @@ pub async fn what_was_written_is_what_runs(world: World) -> Result<()> {
     };
     let execution = owner.execute(&request).await?;
     ensure!(execution.session_id == Some(session.id), "{execution:?}");
+    let link = Link::enrol(&world, "python").await?;
+    let leases = link.lease(1, 20_000).await?;
+    let job = &leases.first().context("no lease")?.job;
+    ensure!(
+        job.execution_id == execution.id && job.code == "print(2)",
+        "{job:?}"
+    );
+    let attempt = AttemptId::random([41; 16]);
+    link.report(vec![report(job, attempt, 0, printed("2\n"))])
+        .await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Executions as their owners see them; the executor is played by hand.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use codecrafter_shared::api::{
     CreateExecution, CreateSession, Execution, ExecutionStatus, ExecutionSummary, Page,
     RequestedLimits,
@@ -29,14 +29,14 @@ pub async fn an_execution_waits_for_an_executor_and_ends_when_one_joins(
     world: World,
 ) -> Result<()> {
     let user = world.user().await?;
-    let mut wanted = request("csharp", "code");
+    let mut wanted = request("python", "code");
     wanted.stdin = Some("in".into());
     wanted.args = vec!["a".into()];
     let execution = user.execute(&wanted).await?;
     ensure!(execution.status == ExecutionStatus::Queued && execution.attempts == 0);
     ensure!(user.execution(&execution).await? == execution);
 
-    let link = Link::enrol(&world, "csharp").await?;
+    let link = Link::enrol(&world, "python").await?;
     let leases = link.lease(1, 20_000).await?;
     ensure!(leases.len() == 1, "{leases:?}");
     let job = &leases[0].job;
@@ -74,7 +74,7 @@ pub async fn an_execution_waits_for_an_executor_and_ends_when_one_joins(
 
 pub async fn waiting_for_an_execution_ends_with_its_result(world: World) -> Result<()> {
     let user = world.user().await?;
-    let link = Link::enrol(&world, "php").await?;
+    let link = Link::enrol(&world, "javascript").await?;
     let serve = async {
         let leases = link.lease(1, 20_000).await?;
         link.acknowledge(&leases).await?;
@@ -86,7 +86,7 @@ pub async fn waiting_for_an_execution_ends_with_its_result(world: World) -> Resu
         ];
         link.report(reports).await
     };
-    let wanted = request("php", "code");
+    let wanted = request("javascript", "code");
     let ask = user.post("/api/v1/executions?wait=true", &wanted);
     let (answer, served) = futures_util::future::join(ask, serve).await;
     served?;
@@ -103,7 +103,7 @@ pub async fn a_session_runs_its_own_document(world: World) -> Result<()> {
     let owner = world.user().await?;
     let wanted = CreateSession {
         title: "Document".into(),
-        language: "typescript".into(),
+        language: "javascript".into(),
         content: Some("the document\n".into()),
         ..Default::default()
     };
@@ -113,13 +113,17 @@ pub async fn a_session_runs_its_own_document(world: World) -> Result<()> {
         ..Default::default()
     };
     let execution = owner.execute(&wanted).await?;
-    ensure!(execution.language == "typescript", "{execution:?}");
-    let link = Link::enrol(&world, "typescript").await?;
+    ensure!(execution.language == "javascript", "{execution:?}");
+    let link = Link::enrol(&world, "javascript").await?;
     let leases = link.lease(1, 20_000).await?;
-    let job = leases.first().map(|lease| &lease.job);
-    let is_document =
-        job.is_some_and(|job| job.code == "the document\n" && job.session_id == Some(session.id));
-    ensure!(is_document, "{job:?}");
+    let job = &leases.first().context("no lease")?.job;
+    ensure!(
+        job.code == "the document\n" && job.session_id == Some(session.id),
+        "{job:?}"
+    );
+    let attempt = AttemptId::random([3; 16]);
+    link.report(vec![report(job, attempt, 0, printed("ran"))])
+        .await?;
     Ok(())
 }
 
@@ -218,8 +222,8 @@ type Summaries = Page<ExecutionSummary>;
 
 pub async fn executions_are_listed_newest_first_without_their_output(world: World) -> Result<()> {
     let (user, other) = (world.user().await?, world.user().await?);
-    let link = Link::enrol(&world, "php").await?;
-    let ended = user.execute(&request("php", "code")).await?;
+    let link = Link::enrol(&world, "javascript").await?;
+    let ended = user.execute(&request("javascript", "code")).await?;
     let leases = link.lease(1, 20_000).await?;
     let attempt = AttemptId::random([20; 16]);
     link.report(vec![
@@ -232,7 +236,7 @@ pub async fn executions_are_listed_newest_first_without_their_output(world: Worl
         ),
     ])
     .await?;
-    let waiting = user.execute(&request("csharp", "code")).await?;
+    let waiting = user.execute(&request("python", "code")).await?;
     other.execute(&request("rust", "code")).await?;
 
     let answer = user.get("/api/v1/executions").await?;
@@ -265,8 +269,8 @@ pub async fn executions_are_listed_newest_first_without_their_output(world: Worl
         ("limit=1&page=2", Some(ended.id)),
         ("status=finished", Some(ended.id)),
         ("verdict=accepted", Some(ended.id)),
-        ("language=csharp", Some(waiting.id)),
-        ("status=queued&language=csharp", Some(waiting.id)),
+        ("language=python", Some(waiting.id)),
+        ("status=queued&language=python", Some(waiting.id)),
         ("verdict=cancelled", None),
         ("page=3", None),
     ] {
@@ -371,8 +375,8 @@ pub async fn what_waits_is_cancelled_at_once(world: World) -> Result<()> {
 
 pub async fn what_an_executor_has_is_cancelled_by_it(world: World) -> Result<()> {
     let user = world.user().await?;
-    let execution = user.execute(&request("csharp", "code")).await?;
-    let link = Link::enrol(&world, "csharp").await?;
+    let execution = user.execute(&request("python", "code")).await?;
+    let link = Link::enrol(&world, "python").await?;
     let leases = link.lease(1, 20_000).await?;
     link.acknowledge(&leases).await?;
     let job = &leases[0].job;

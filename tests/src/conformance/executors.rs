@@ -131,7 +131,7 @@ pub async fn reports_need_the_token_of_their_execution(world: World) -> Result<(
 }
 
 pub async fn a_link_must_sign_what_it_sends(world: World) -> Result<()> {
-    let link = Link::enrol(&world, "ruby").await?;
+    let link = Link::enrol(&world, "go").await?;
     let request = link.lease_request(1, 0);
     for forgery in [Forgery::Key, Forgery::Path, Forgery::Body] {
         let answer = link.call("/internal/leases", &request, forgery).await?;
@@ -154,7 +154,7 @@ pub async fn a_link_must_sign_what_it_sends(world: World) -> Result<()> {
 }
 
 pub async fn a_link_of_another_age_is_told_so(world: World) -> Result<()> {
-    let link = Link::enrol(&world, "ruby").await?;
+    let link = Link::enrol(&world, "go").await?;
     let mut request = link.lease_request(1, 0);
     (request.protocol, request.protocol_min) = (900, 899);
     let answer = link
@@ -246,14 +246,14 @@ async fn end(link: &Link, user: &Client, job: &Job, execution: ExecutionId) -> R
 
 pub async fn a_newer_request_for_leases_ends_the_older(world: World) -> Result<()> {
     let user = world.user().await?;
-    let link = Link::enrol(&world, "php").await?;
+    let link = Link::enrol(&world, "javascript").await?;
     let older = link.lease(1, 20_000);
     let newer = async {
         let before = link.seen(&world, None).await?;
         let newest = link.lease(1, 20_000);
         let create = async {
             link.seen(&world, Some(before)).await?;
-            user.execute(&request("php", "code")).await
+            user.execute(&request("javascript", "code")).await
         };
         let (newest, execution) = futures_util::future::join(newest, create).await;
         Ok::<_, anyhow::Error>((newest?, execution?))
@@ -305,16 +305,16 @@ pub async fn jobs_go_where_their_language_runs_the_oldest_first(world: World) ->
 
 pub async fn operators_see_executors_and_send_them_away(world: World) -> Result<()> {
     let user = world.user().await?;
-    let link = Link::enrol(&world, "csharp").await?;
-    let other = Link::enrol(&world, "csharp").await?;
-    let held = user.execute(&request("csharp", "held")).await?;
+    let link = Link::enrol(&world, "python").await?;
+    let other = Link::enrol(&world, "python").await?;
+    let held = user.execute(&request("python", "held")).await?;
     let leases = link.lease(1, 20_000).await?;
     link.acknowledge(&leases).await?;
     let job = &leases[0].job;
     let attempt = AttemptId::random([31; 16]);
     link.report(vec![report(job, attempt, 0, Event::Started)])
         .await?;
-    let leased = user.execute(&request("csharp", "leased")).await?;
+    let leased = user.execute(&request("python", "leased")).await?;
     link.lease(1, 20_000).await?;
 
     let known = world.executors().await?.items;
@@ -324,7 +324,7 @@ pub async fn operators_see_executors_and_send_them_away(world: World) -> Result<
     let own = own.context("an enrolled executor is not listed")?;
     ensure!(own.name == "played by hand" && own.version == "1.2.3" && own.live);
     ensure!(own.capacity == 1 && own.held == 1, "{own:?}");
-    ensure!(own.languages.len() == 1 && own.languages[0].id == "csharp");
+    ensure!(own.languages.len() == 1 && own.languages[0].id == "python");
     ensure!(own.last_seen_at.is_some() && own.revoked_at.is_none());
 
     let path = format!("/api/v1/executors/{}", link.executor_id);
@@ -369,7 +369,7 @@ pub async fn operators_see_executors_and_send_them_away(world: World) -> Result<
 }
 
 pub async fn executors_are_the_operators_business_alone(world: World) -> Result<()> {
-    let link = Link::enrol(&world, "ruby").await?;
+    let link = Link::enrol(&world, "go").await?;
     let user = world.user().await?;
     let join_token = codecrafter_shared::keys::join_token(world.secret.as_bytes());
     let one = format!("/api/v1/executors/{}", link.executor_id);

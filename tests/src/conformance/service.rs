@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use codecrafter_shared::api::{Health, Languages, Ready};
+use codecrafter_shared::language::KNOWN;
 
 use crate::link::Link;
 use crate::world::World;
@@ -20,27 +21,24 @@ pub async fn the_service_says_that_it_lives_and_is_ready(world: World) -> Result
 pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<()> {
     let link = Link::enrol(&world, "perl").await?;
     link.lease(0, 0).await?;
-    let link = Link::enrol(&world, "ruby").await?;
+    let link = Link::enrol(&world, "go").await?;
     link.lease(0, 0).await?;
     let languages: Languages = world
         .stranger()
         .get("/api/v1/languages")
         .await?
         .expect(200)?;
-    ensure!(languages.items.len() == 11, "{languages:?}");
+    ensure!(languages.items.len() == KNOWN.len(), "{languages:?}");
     ensure!(
         languages.items.is_sorted_by(|a, b| a.id < b.id),
         "not sorted: {languages:?}"
     );
-    let ruby = languages
-        .items
-        .iter()
-        .find(|language| language.id == "ruby");
-    let offered = ruby.is_some_and(|ruby| ruby.available && ruby.versions == ["1.2.3"]);
-    ensure!(offered, "{ruby:?}");
+    let go = languages.items.iter().find(|language| language.id == "go");
+    let offered = go.is_some_and(|go| go.available && go.versions == ["1.2.3"]);
+    ensure!(offered, "{go:?}");
     // Another host with other versions: the newest is first, by its numbers.
     for version in ["1.13.0", "1.9.4"] {
-        let other = Link::enrol(&world, "ruby").await?;
+        let other = Link::enrol(&world, "go").await?;
         let mut asked = other.lease_request(0, 0);
         asked.languages[0].version = version.into();
         other.ask(&asked).await?;
@@ -50,8 +48,8 @@ pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<(
         .get("/api/v1/languages")
         .await?
         .expect(200)?;
-    let ruby = languages.items.iter().find(|one| one.id == "ruby");
-    let versions = ruby.map(|ruby| ruby.versions.clone());
+    let go = languages.items.iter().find(|one| one.id == "go");
+    let versions = go.map(|go| go.versions.clone());
     let sorted = versions.as_deref() == Some(&["1.13.0", "1.9.4", "1.2.3"].map(String::from));
     ensure!(sorted, "{versions:?}");
     Ok(())

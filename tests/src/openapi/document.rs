@@ -1,0 +1,196 @@
+//! The OpenAPI 3.1 document.
+
+use codecrafter_shared::error::ErrorCode;
+use serde_json::{Map, Value, json};
+
+use super::schemas::Schemas;
+use super::{Answer, Operation, Who, table};
+
+/// What this file is, for people who look at it first.
+const ABOUT: &str = "People write code together in the browser and run it safely. Guide with \
+    examples: docs/api.md of the repository. Rooms: docs/realtime.md. `/api` is an older name of \
+    `/api/v1`. Requests refuse fields that they do not know; answers may gain fields. A path that \
+    is not here gives 404 `route_not_found`, a method that is not here 405 `method_not_allowed`.";
+
+/// The whole document.
+#[must_use]
+pub fn document() -> Value {
+    let mut schemas = Schemas::new();
+    let mut paths: Map<String, Value> = Map::new();
+    for operation in public() {
+        let described = describe(&operation, &mut schemas);
+        paths
+            .entry(operation.path)
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+            .map(|methods| methods.insert(operation.method.to_owned(), described));
+    }
+    let tags: Vec<Value> = table::TAGS
+        .iter()
+        .map(|(name, description)| json!({ "name": name, "description": description }))
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "CodeCrafter API",
+            "version": "1.0.0",
+            "description": ABOUT,
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/", "description": "The deployment that serves this document." }],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "accessToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Of `POST /api/v1/auth/login`; 15 minutes.",
+                },
+                "operatorToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "What `executor-host operator-token` prints.",
+                },
+                "roomToken": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "token",
+                    "description": "Of `POST /api/v1/sessions/{id}/join`; 12 hours.",
+                },
+            },
+            "schemas": schemas.into_components(),
+        },
+    })
+}
+
+/// The operations that clients may use.
+pub fn public() -> impl Iterator<Item = Operation> {
+    let is_public = |operation: &Operation| operation.who != Who::Executor;
+    table::operations().into_iter().filter(is_public)
+}
+
+/// The file's text.
+#[must_use]
+pub fn text() -> String {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    let written = serde::Serialize::serialize(&document(), &mut serializer);
+    debug_assert!(written.is_ok(), "a document of strings can be written");
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    text.push('\n');
+    text
+}
+
+fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
+    let mut described = json!({
+        "operationId": operation.id,
+        "tags": [table::tag(operation.path)],
+        "summary": operation.summary,
+    });
+    let who = match operation.who {
+        Who::SignedIn(who) if !who.is_empty() => format!("For: {who}."),
+        _ => String::new(),
+    };
+    let description = format!("{} {who}", operation.description);
+    if !description.trim().is_empty() {
+        described["description"] = json!(description.trim());
+    }
+    let security = match operation.who {
+        Who::SignedIn(_) => Some("accessToken"),
+        Who::RoomToken => Some("roomToken"),
+        Who::Operator => Some("operatorToken"),
+        Who::Anybody | Who::Executor => None,
+    };
+    if let Some(scheme) = security {
+        described["security"] = json!([{ scheme: [] }]);
+    }
+    let parameters = parameters(operation);
+    if !parameters.is_empty() {
+        described["parameters"] = Value::Array(parameters);
+    }
+    if let Some(body) = operation.request {
+        let schema = schemas.request(body);
+        described["requestBody"] = json!({
+            "required": true,
+            "content": { "application/json": { "schema": schema } },
+        });
+    }
+    described["responses"] = responses(operation, schemas);
+    described
+}
+
+/// Of the path, then of query and header.
+fn parameters(operation: &Operation) -> Vec<Value> {
+    let names = operation.path.split('{').skip(1);
+    let names = names.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+    let of_path = names.map(|name| {
+        json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "schema": { "type": "string", "format": "uuid" },
+        })
+    });
+    let others = operation.parameters.iter().map(|parameter| {
+        json!({
+            "name": parameter.name,
+            "in": parameter.place,
+            "schema": parameter.schema,
+            "description": parameter.description,
+        })
+    });
+    of_path.chain(others).collect()
+}
+
+fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
+    let mut responses = Map::new();
+    for answer in &operation.answers {
+        responses.insert(answer.status.to_string(), response(answer, schemas));
+    }
+    for (status, codes) in by_status(&operation.refusals()) {
+        let codes: Vec<_> = codes
+            .iter()
+            .map(|code| format!("`{}`: {}", code.as_str(), code.title()))
+            .collect();
+        let refusal = json!({
+            "description": codes.join("\n"),
+            "content": {
+                "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
+            },
+        });
+        responses.insert(status.to_string(), refusal);
+    }
+    Value::Object(responses)
+}
+
+fn response(answer: &Answer, schemas: &mut Schemas) -> Value {
+    let mut response = json!({ "description": answer.description });
+    if let Some(body) = answer.body {
+        let schema = schemas.answer(body);
+        response["content"] = json!({ "application/json": { "schema": schema } });
+    }
+    for (name, description) in &answer.headers {
+        let header = json!({ "description": description, "schema": { "type": "string" } });
+        response["headers"][*name] = header;
+    }
+    response
+}
+
+/// Refusals by status, in order.
+fn by_status(codes: &[ErrorCode]) -> Vec<(u16, Vec<ErrorCode>)> {
+    let mut statuses: Vec<(u16, Vec<ErrorCode>)> = Vec::new();
+    for code in codes {
+        match statuses
+            .iter_mut()
+            .find(|(status, _)| *status == code.status())
+        {
+            Some((_, codes)) => codes.push(*code),
+            None => statuses.push((code.status(), vec![*code])),
+        }
+    }
+    statuses.sort_by_key(|(status, _)| *status);
+    statuses
+}
