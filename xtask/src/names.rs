@@ -52,3 +52,5 @@ pub const COMPOSE: &str = "docker compose";
 pub const BROKER: &str = "rabbitmq server";
 /// Chromium, for the page's suite.
 pub const CHROMIUM: &str = "chromium";
+/// What examples of HTTP in the documents are written in.
+pub const CURL: &str = "curl";

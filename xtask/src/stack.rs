@@ -150,6 +150,11 @@ impl<'a> Stack<'a> {
         })
     }
 
+    /// Where its secret, its state and its services' logs are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What carries the jobs.
     pub fn carrier(&self) -> &Carrier {
         &self.setting.carrier

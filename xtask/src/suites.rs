@@ -4,6 +4,7 @@ mod cargo;
 mod compose;
 mod conformance;
 mod deploy;
+mod documents;
 mod faults;
 mod node;
 mod programs;
@@ -23,7 +24,7 @@ use crate::up;
 use crate::work::{Work, on_path};
 
 /// The suites, in the order in which they run: what fails fast comes first.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "unit",
     "check",
     "web",
@@ -34,6 +35,7 @@ pub const NAMES: [&str; 13] = [
     "interop",
     "page",
     "demo",
+    "documents",
     "faults",
     "deploy",
     "compose",
@@ -81,6 +83,13 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     plan.push(step("page", page, &[&EDGE, &RUNS, &[names::CHROMIUM]]));
     let demo = |work: &_| node::demo(repo, work);
     plan.push(step("demo", demo, &[&EDGE, &RUNS, &[names::BROKER]]));
+    plan.extend(documents::install_step());
+    let documents = |work: &_| documents::documents(repo, work);
+    plan.push(step(
+        "documents",
+        documents,
+        &[&EDGE, &RUNS, &[names::CURL]],
+    ));
     let faults = |work: &_| faults::faults(repo, work);
     plan.push(step("faults", faults, &[&EDGE, &RUNS, &[names::BROKER]]));
     let deploy = |work: &_| deploy::deploy(repo, work);
