@@ -105,7 +105,7 @@ fn whole() -> u8 {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AnnouncedLanguage {
-    /// One of [`KNOWN`].
+    /// A language id of the table.
     pub id: String,
     /// As the runtime itself prints it, probed at start.
     pub version: String,

@@ -1,7 +1,7 @@
 //! A typed client of the public API.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use codecrafter_shared::api::{
@@ -12,6 +12,8 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::openapi::check::{Document, Exchange};
 
 /// The password of every account that tests make.
 pub const PASSWORD: &str = "plain long words";
@@ -40,6 +42,8 @@ fn note_refusal(body: &[u8]) {
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    /// What every answer is held against.
+    document: Option<Arc<Document>>,
     /// What signing in gave.
     pub signed_in: Option<SignedIn>,
 }
@@ -122,8 +126,16 @@ impl Client {
         Self {
             http: reqwest::Client::new(),
             url: url.to_owned(),
+            document: None,
             signed_in: None,
         }
+    }
+
+    /// The same, with every exchange held against the API's document.
+    #[must_use]
+    pub fn held_against(mut self, document: Arc<Document>) -> Self {
+        self.document = Some(document);
+        self
     }
 
     /// The access token, or nothing.
@@ -144,16 +156,31 @@ impl Client {
         }
     }
 
-    /// Sends a request, whatever the answer.
+    /// Sends a request, whatever the answer, as long as the API's document describes it.
     ///
     /// # Errors
-    /// If there is no answer.
+    /// If there is no answer, or one that the document does not describe.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
-        let response = request.send().await?;
+        let request = request.build()?;
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let sent = request.body().and_then(|body| body.as_bytes());
+        let sent = sent.map(<[u8]>::to_vec);
+        let response = self.http.execute(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await?.to_vec();
         if !status.is_success() {
             note_refusal(&body);
+        }
+        if let Some(document) = &self.document {
+            let media_type = headers.get(CONTENT_TYPE);
+            document.describes(&Exchange {
+                method: method.as_str(),
+                path: &path,
+                sent: sent.as_deref(),
+                status: status.as_u16(),
+                media_type: media_type.and_then(|value| value.to_str().ok()),
+                body: &body,
+            })?;
         }
         Ok(Answer {
             status,

@@ -1,5 +1,6 @@
 //! Where a promise is tried: a deployment, and what its operator knows.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,8 @@ use codecrafter_shared::time::Timestamp;
 use reqwest::{Method, RequestBuilder};
 
 use crate::client::Client;
+use crate::openapi::check::Document;
+use crate::openapi::document;
 
 /// A deployment under test.
 #[derive(Clone)]
@@ -20,15 +23,29 @@ pub struct World {
     pub url: String,
     /// Its `CODECRAFTER_SECRET`.
     pub secret: String,
+    /// What clients hold every answer against.
+    document: Arc<Document>,
 }
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl World {
+    /// A deployment, whose answers are held against the API's document.
+    ///
+    /// # Errors
+    /// If the document is none.
+    pub fn new(url: impl Into<String>, secret: impl Into<String>) -> Result<Self> {
+        Ok(Self {
+            url: url.into(),
+            secret: secret.into(),
+            document: Arc::new(Document::new(document::document())?),
+        })
+    }
+
     /// Somebody who is not signed in.
     #[must_use]
     pub fn stranger(&self) -> Client {
-        Client::new(&self.url)
+        Client::new(&self.url).held_against(self.document.clone())
     }
 
     /// A new account, signed in.

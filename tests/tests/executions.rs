@@ -31,8 +31,7 @@ async fn deployment() -> (Arc<NativeEdge>, World) {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = edge.router.clone();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let secret = SECRET.into();
-    (edge, World { url, secret })
+    (edge, World::new(url, SECRET).unwrap())
 }
 
 fn request() -> CreateExecution {

@@ -50,7 +50,7 @@ fn the_reference_for_people_is_what_the_types_and_the_table_say() {
 #[test]
 fn every_example_fits_its_type_and_every_body_has_one() {
     let document = document::document();
-    let checked = Document::new(document.clone());
+    let checked = Document::new(document.clone()).unwrap();
     let mut names = BTreeSet::new();
     for (name, example) in examples::examples() {
         checked.component(name, &example).unwrap();

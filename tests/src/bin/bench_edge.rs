@@ -59,11 +59,7 @@ enum What {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let url = arguments.url.trim_end_matches('/').to_owned();
-    let world = World {
-        url,
-        secret: arguments.secret,
-    };
+    let world = World::new(arguments.url.trim_end_matches('/'), arguments.secret)?;
     match arguments.what {
         What::Load {
             server_pid,

@@ -27,10 +27,13 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let url = arguments.url.trim_end_matches('/').to_owned();
-    let world = World {
-        url,
-        secret: arguments.secret,
+    let url = arguments.url.trim_end_matches('/');
+    let world = match World::new(url, arguments.secret) {
+        Ok(world) => world,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::FAILURE;
+        }
     };
     let mut broken = 0;
     for case in CASES

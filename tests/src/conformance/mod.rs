@@ -39,6 +39,7 @@ cases! {
         languages_are_listed_with_what_is_offered,
         public_keys_are_published_and_private_ones_are_not,
         every_answer_carries_security_headers_and_an_id,
+        the_api_describes_itself,
         the_short_prefix_is_the_same_api,;
     accounts:
         registering_signs_in,

@@ -1,10 +1,14 @@
 //! The service itself.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use codecrafter_shared::api::{Health, Languages, Ready};
 use codecrafter_shared::language::KNOWN;
+use reqwest::Method;
+use reqwest::header::{ETAG, IF_NONE_MATCH};
+use serde_json::Value;
 
 use crate::link::Link;
+use crate::openapi::{Who, document, table};
 use crate::world::World;
 
 pub async fn the_service_says_that_it_lives_and_is_ready(world: World) -> Result<()> {
@@ -56,7 +60,7 @@ pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<(
 }
 
 pub async fn public_keys_are_published_and_private_ones_are_not(world: World) -> Result<()> {
-    let jwks: serde_json::Value = world
+    let jwks: Value = world
         .stranger()
         .get("/.well-known/jwks.json")
         .await?
@@ -91,10 +95,35 @@ pub async fn every_answer_carries_security_headers_and_an_id(world: World) -> Re
     Ok(())
 }
 
+pub async fn the_api_describes_itself(world: World) -> Result<()> {
+    const PATH: &str = "/api/v1/openapi.json";
+    let stranger = world.stranger();
+    let answer = stranger.get(PATH).await?;
+    let tag = answer.headers.get(ETAG).cloned().context("no ETag")?;
+    let served: Value = answer.expect(200)?;
+    let version = served["openapi"].as_str().unwrap_or_default();
+    ensure!(version.starts_with("3.1."), "{}", served["openapi"]);
+    ensure!(served["info"]["version"].is_string(), "{}", served["info"]);
+    for operation in table::operations() {
+        let (path, method) = (operation.path, operation.method);
+        let described = served["paths"][path][method].is_object();
+        let is_public = operation.who != Who::Executor;
+        ensure!(described == is_public, "{method} {path}: {described}");
+    }
+    ensure!(
+        served == document::document(),
+        "another document than docs/openapi.json is deployed"
+    );
+    let again = stranger.request(Method::GET, PATH);
+    let again = stranger.send(again.header(IF_NONE_MATCH, tag)).await?;
+    ensure!(again.status == 304 && again.body.is_empty(), "{again:?}");
+    Ok(())
+}
+
 pub async fn the_short_prefix_is_the_same_api(world: World) -> Result<()> {
     let user = world.user().await?;
-    let long: serde_json::Value = user.get("/api/v1/auth/me").await?.expect(200)?;
-    let short: serde_json::Value = user.get("/api/auth/me").await?.expect(200)?;
+    let long: Value = user.get("/api/v1/auth/me").await?.expect(200)?;
+    let short: Value = user.get("/api/auth/me").await?.expect(200)?;
     ensure!(long == short, "{long} differs from {short}");
     Ok(())
 }

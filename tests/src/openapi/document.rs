@@ -6,11 +6,15 @@ use serde_json::{Map, Value, json};
 use super::schemas::Schemas;
 use super::{Answer, Operation, Who, table};
 
+/// The media type of refusals (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
+
 /// What this file is, for people who look at it first.
 const ABOUT: &str = "People write code together in the browser and run it safely. Guide with \
     examples: docs/api.md of the repository. Rooms: docs/realtime.md. `/api` is an older name of \
     `/api/v1`. Requests refuse fields that they do not know; answers may gain fields. A path that \
-    is not here gives 404 `route_not_found`, a method that is not here 405 `method_not_allowed`.";
+    is not here gives 404 `route_not_found`, a method that is not here 405 `method_not_allowed`. Every answer has the \
+    header `X-Request-Id`, which names the request in the deployment's log.";
 
 /// The whole document.
 #[must_use]
@@ -33,7 +37,7 @@ pub fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "CodeCrafter API",
-            "version": "1.0.0",
+            "version": env!("CARGO_PKG_VERSION"),
             "description": ABOUT,
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
@@ -151,19 +155,49 @@ fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
         responses.insert(answer.status.to_string(), response(answer, schemas));
     }
     for (status, codes) in by_status(&operation.refusals()) {
-        let codes: Vec<_> = codes
-            .iter()
-            .map(|code| format!("`{}`: {}", code.as_str(), code.title()))
-            .collect();
-        let refusal = json!({
-            "description": codes.join("\n"),
-            "content": {
-                "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
-            },
-        });
-        responses.insert(status.to_string(), refusal);
+        let refusal = refusal(status, &codes);
+        match responses.get_mut(&status.to_string()) {
+            // One status, two kinds of body.
+            Some(response) => {
+                let (media_type, body) = (PROBLEM, &refusal["content"][PROBLEM]);
+                response["content"][media_type] = body.clone();
+                let description = [&response["description"], &refusal["description"]];
+                let description = description.map(|text| text.as_str().unwrap_or_default());
+                response["description"] = json!(description.join("\n"));
+            }
+            None => {
+                responses.insert(status.to_string(), refusal);
+            }
+        }
     }
     Value::Object(responses)
+}
+
+/// A problem document with one of these codes.
+fn refusal(status: u16, codes: &[ErrorCode]) -> Value {
+    let names: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    let meanings: Vec<_> = codes
+        .iter()
+        .map(|code| format!("`{}`: {}", code.as_str(), code.title()))
+        .collect();
+    let mut refusal = json!({
+        "description": meanings.join("\n"),
+        "content": {
+            PROBLEM: {
+                "schema": {
+                    "$ref": "#/components/schemas/Problem",
+                    "properties": { "code": { "enum": names } },
+                },
+            },
+        },
+    });
+    if matches!(status, 429 | 503) {
+        refusal["headers"]["Retry-After"] = json!({
+            "description": "Seconds until it makes sense to try again.",
+            "schema": { "type": "integer" },
+        });
+    }
+    refusal
 }
 
 fn response(answer: &Answer, schemas: &mut Schemas) -> Value {

@@ -228,7 +228,7 @@ fn participants() -> Vec<Operation> {
         .description("The owner hands it over first, or deletes it.")
         .by(SignedIn("participants, except the owner"))
         .gives_nothing(204, "The caller is not a participant any more.")
-        .refuses(&[SessionNotFound, OwnerStays]),
+        .refuses(&[SessionNotFound, ParticipantNotFound, OwnerStays]),
         post(
             "/api/v1/sessions/{id}/participants",
             "addParticipant",
@@ -321,7 +321,7 @@ fn executions() -> Vec<Operation> {
             "Lists a session's executions.",
         ))
         .by(SignedIn("participants"))
-        .refuses(&[SessionNotFound]),
+        .refuses(&[SessionNotFound, Forbidden]),
         waits(get(
             "/api/v1/executions/{id}",
             "getExecution",
@@ -332,11 +332,11 @@ fn executions() -> Vec<Operation> {
         ))
         .gives::<Execution>(200, "The execution as it stands.")
         .refuses(&[ExecutionNotFound]),
-        post(
+        waits(post(
             "/api/v1/executions/{id}/cancel",
             "cancelExecution",
             "Ends an execution.",
-        )
+        ))
         .description("One that has not started ends at once, one that runs within 30 s.")
         .by(SignedIn(
             "whoever asked for it; owner and admin of its session",
@@ -396,7 +396,14 @@ fn service() -> Vec<Operation> {
         )
         .gives::<Value>(200, "A JSON Web Key Set (RFC 7517)."),
         get("/api/v1/openapi.json", "openapi", "This document.")
-            .gives::<Value>(200, "OpenAPI 3.1."),
+            .header(
+                "If-None-Match",
+                "An `ETag`: 304 if the document is still that.",
+            )
+            .gives::<Value>(200, "OpenAPI 3.1.")
+            .with("ETag", "The document's version, for `If-None-Match`.")
+            .gives_nothing(304, "It is still what `If-None-Match` names.")
+            .with("ETag", "The document's version, for `If-None-Match`."),
     ]
 }
 
