@@ -102,7 +102,7 @@ fn describe(schema: &mut Value) {
 
 /// A doc comment without line breaks, links of Rust and ids of requirements.
 pub fn prose(text: &str) -> String {
-    let mut rest = text.replace('\n', " ");
+    let mut rest = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut prose = String::new();
     while let Some((before, after)) = rest.split_once("[`") {
         prose.push_str(before);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn descriptions_are_written_for_clients() {
-        let text = "Raised by every\nchange (E7). As [`RunLimits::cpu_ms`] (of a run).";
+        let text = "Raised by every\n\nchange (E7). As [`RunLimits::cpu_ms`] (of a run).";
         assert_eq!(
             prose(text),
             "Raised by every change. As `RunLimits.cpuMs` (of a run)."
