@@ -4,6 +4,10 @@
 use std::path::Path;
 use std::{env, fs, io};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo says by the environment where to write"
+)]
 fn main() -> io::Result<()> {
     let file = Path::new("../docs/openapi.json");
     println!("cargo::rerun-if-changed=build.rs");
