@@ -15,8 +15,8 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::{ExecutorId, LoginSessionId, SessionId, UserId};
-use codecrafter_shared::job::{LINK_AUDIENCE, LinkClaims};
+use codecrafter_shared::id::{ExecutionId, ExecutorId, LoginSessionId, SessionId, UserId};
+use codecrafter_shared::job::{LINK_AUDIENCE, LinkClaims, Report};
 use codecrafter_shared::keys::{self, Purpose};
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
@@ -292,28 +292,27 @@ impl Keys {
         })
     }
 
-    /// The report token of an execution that was leased to `executor` (X3).
+    /// The report token of an execution of `session` that was leased to `executor` (X3).
     #[must_use]
     pub fn report_token(
         &self,
-        execution: codecrafter_shared::id::ExecutionId,
+        execution: ExecutionId,
+        session: Option<SessionId>,
         executor: ExecutorId,
     ) -> String {
-        keys::report_token(&self.current.secret, execution, executor)
+        keys::report_token(&self.current.secret, execution, session, executor)
     }
 
-    /// Whether `token` lets `executor` report on `execution`.
+    /// Whether `report` has the token that lets `executor` say it: of this execution, to the room
+    /// of this session.
     #[must_use]
-    pub fn is_report_token(
-        &self,
-        token: &str,
-        execution: codecrafter_shared::id::ExecutionId,
-        executor: ExecutorId,
-    ) -> bool {
+    pub fn is_allowed_report(&self, report: &Report, executor: ExecutorId) -> bool {
         use subtle::ConstantTimeEq as _;
         self.generations().any(|generation| {
-            let wanted = keys::report_token(&generation.secret, execution, executor);
-            wanted.as_bytes().ct_eq(token.as_bytes()).into()
+            let (execution, session) = (report.execution_id, report.session_id);
+            let wanted = keys::report_token(&generation.secret, execution, session, executor);
+            let given = report.report_token.as_bytes();
+            wanted.as_bytes().ct_eq(given).into()
         })
     }
 }

@@ -7,7 +7,7 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::id::{ExecutionId, ExecutorId};
+use crate::id::{ExecutionId, ExecutorId, SessionId};
 
 /// What a key is for. The label is part of the key: changing it changes every value made with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +72,17 @@ pub fn operator_token(secret: &[u8]) -> String {
     )
 }
 
-/// The token that lets `executor` report on `execution`, and on nothing else (X3).
+/// The token that lets `executor` report on `execution`, to the room of its `session` if it has
+/// one, and on nothing else (X3).
 #[must_use]
-pub fn report_token(secret: &[u8], execution: ExecutionId, executor: ExecutorId) -> String {
-    let text = format!("{execution}:{executor}");
+pub fn report_token(
+    secret: &[u8],
+    execution: ExecutionId,
+    session: Option<SessionId>,
+    executor: ExecutorId,
+) -> String {
+    let session = session.map_or_else(String::new, |session| session.to_string());
+    let text = format!("{execution}:{session}:{executor}");
     URL_SAFE_NO_PAD.encode(authenticate(
         &derive(secret, Purpose::ReportToken),
         text.as_bytes(),
@@ -128,13 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn a_report_token_fits_one_execution_of_one_executor() {
+    fn a_report_token_fits_one_execution_of_one_session_and_one_executor() {
         let now = Timestamp::from_millis(1);
         let (a, b) = (ExecutionId::at(now, [1; 10]), ExecutionId::at(now, [2; 10]));
         let (x, y) = (ExecutorId::at(now, [1; 10]), ExecutorId::at(now, [2; 10]));
-        let secret = [9; 32];
-        assert_ne!(report_token(&secret, a, x), report_token(&secret, b, x));
-        assert_ne!(report_token(&secret, a, x), report_token(&secret, a, y));
-        assert_eq!(report_token(&secret, a, x), report_token(&secret, a, x));
+        let session = |n| Some(SessionId::at(now, [n; 10]));
+        let token =
+            |execution, session, executor| report_token(&[9; 32], execution, session, executor);
+        assert_ne!(token(a, None, x), token(b, None, x));
+        assert_ne!(token(a, None, x), token(a, None, y));
+        assert_ne!(token(a, session(1), x), token(a, session(2), x));
+        assert_ne!(token(a, session(1), x), token(a, None, x));
+        assert_eq!(token(a, session(1), x), token(a, session(1), x));
     }
 }

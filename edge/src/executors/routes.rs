@@ -24,13 +24,14 @@ use crate::room::calls as room;
 use crate::shard::call;
 use crate::token::claimed_executor;
 
-/// A link's request: its body, and the signature that has to fit it.
-pub struct Signed<T> {
+/// A link's request: its body of at most `BYTES_MAX`, and the signature that has to fit it. The
+/// Directory checks that, so whatever a stranger sends gets as far: it had better be small.
+pub struct Signed<T, const BYTES_MAX: usize = { limits::BODY_BYTES_MAX }> {
     signature: Signature,
     request: T,
 }
 
-impl<T: DeserializeOwned> FromRequest<Edge> for Signed<T> {
+impl<T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<Edge> for Signed<T, BYTES_MAX> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &Edge) -> Result<Self, Refusal> {
@@ -41,7 +42,7 @@ impl<T: DeserializeOwned> FromRequest<Edge> for Signed<T> {
             .get::<axum::extract::OriginalUri>()
             .map_or_else(|| parts.uri.path().to_owned(), |uri| uri.path().to_owned());
         let request = Request::from_parts(parts, body);
-        let body = extract::bytes(request, limits::LINK_BODY_BYTES_MAX).await?;
+        let body = extract::bytes(request, BYTES_MAX).await?;
         let signature = Signature {
             token,
             path,
@@ -92,7 +93,12 @@ pub async fn acknowledge(
 }
 
 /// `POST /internal/reports`: starts and ends go to the Directory, everything to the rooms.
-pub async fn reports(State(edge): State<Edge>, signed: Signed<Reports>) -> Ok200<ReportsTaken> {
+///
+/// Of a stranger's, none has a token that fits, so none gets to the Directory.
+pub async fn reports(
+    State(edge): State<Edge>,
+    signed: Signed<Reports, { limits::LINK_BODY_BYTES_MAX }>,
+) -> Ok200<ReportsTaken> {
     let Signed { signature, request } = signed;
     let too_many = request.reports.len() > limits::REPORTS_MAX;
     if too_many {
@@ -102,10 +108,7 @@ pub async fn reports(State(edge): State<Edge>, signed: Signed<Reports>) -> Ok200
     let unknown = || Refusal::new(ErrorCode::ExecutorUnknown);
     let executor = claimed_executor(&signature.token).ok_or_else(unknown)?;
     let all = request.reports.len();
-    let fits = |report: &Report| {
-        let (token, execution) = (&report.report_token, report.execution_id);
-        edge.config.keys.is_report_token(token, execution, executor)
-    };
+    let fits = |report: &Report| edge.config.keys.is_allowed_report(report, executor);
     let reports: Vec<Report> = request.reports.into_iter().filter(fits).collect();
     let refused = all.saturating_sub(reports.len());
 
