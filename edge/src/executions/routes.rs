@@ -1,7 +1,7 @@
 //! `/executions`: create and get, with and without `wait`; lists; cancel.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use codecrafter_shared::api::{
     CreateExecution, Execution, ExecutionStatus, ExecutionSummary, Page,
@@ -16,7 +16,7 @@ use super::calls::{Cancel, Create, Filter, Get, List, ListOfSession, Prepare};
 use super::validate;
 use crate::error::Refusal;
 use crate::front::Edge;
-use crate::front::extract::{CodeBody, Ok200};
+use crate::front::extract::{CodeBody, Ok200, Path};
 use crate::front::validate::Fields;
 use crate::ports::Shard;
 use crate::room::calls::ReadContent;
@@ -57,19 +57,11 @@ pub async fn create(
         Some(session_id) => Some(edge.directory(&Prepare { caller, session_id }).await?),
         None => None,
     };
-    let mut files = request.files;
-    let code = match (request.code, request.session_id) {
-        (Some(code), _) => code,
+    let (code, files) = match (request.code, request.session_id) {
+        (Some(code), _) => (code, request.files),
         (None, Some(session)) => {
             let live = call(&*edge.shards, &Shard::Room { session }, &ReadContent {}).await?;
-            let named = |path: &str| files.iter().any(|file| file.path == path);
-            let missing: Vec<_> = live
-                .files
-                .into_iter()
-                .filter(|file| !named(&file.path))
-                .collect();
-            files.extend(missing);
-            live.content
+            validate::with_live(live, request.files)?
         }
         (None, None) => return Err(Refusal::new(ErrorCode::ValidationFailed)),
     };

@@ -1,11 +1,12 @@
 //! What may be asked to run, and to be listed. Pure.
 
-use codecrafter_shared::api::{CreateExecution, ExecutionStatus, RequestedLimits};
-use codecrafter_shared::job::{RunLimits, Verdict};
+use codecrafter_shared::api::{CreateExecution, ExecutionStatus, RequestedLimits, SessionContent};
+use codecrafter_shared::job::{RunLimits, SourceFile, Verdict};
 use codecrafter_shared::limits;
 
 use super::calls::Filter;
 use super::routes::ListQuery;
+use crate::error::Refusal;
 use crate::front::validate::Fields;
 
 /// Checks a request, field by field, and gives the limits that hold.
@@ -45,7 +46,7 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
     if args.len() > limits::ARGS_MAX {
         fields.wrong("args", format!("is at most {} arguments", limits::ARGS_MAX));
     }
-    for (index, arg) in args.iter().enumerate() {
+    for (index, arg) in args.iter().enumerate().take(limits::ARGS_MAX) {
         if arg.len() > limits::ARG_BYTES_MAX || arg.contains('\0') {
             let max = limits::ARG_BYTES_MAX;
             fields.wrong(
@@ -55,6 +56,30 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
         }
     }
     run_limits(fields, wanted.as_ref())
+}
+
+/// The main file and the further files of a run of what is in a room, of which the files of the
+/// request take the place. Whoever edits there writes what they like, so it is checked like a
+/// request.
+///
+/// # Errors
+/// [`ErrorCode::ValidationFailed`](codecrafter_shared::error::ErrorCode::ValidationFailed).
+pub fn with_live(
+    live: SessionContent,
+    mut files: Vec<SourceFile>,
+) -> Result<(String, Vec<SourceFile>), Refusal> {
+    let mut missing = live.files;
+    missing.retain(|file| files.iter().all(|named| named.path != file.path));
+    files.extend(missing);
+    let mut fields = Fields::default();
+    fields.source("content", &live.content);
+    fields.files("files", live.content.len(), &files);
+    fields.check().map_err(|mut refusal| {
+        let detail = "what the session holds, with the files of the request, cannot be run";
+        refusal.detail = Some(detail.into());
+        refusal
+    })?;
+    Ok((live.content, files))
 }
 
 fn run_limits(fields: &mut Fields, wanted: Option<&RequestedLimits>) -> RunLimits {
@@ -135,8 +160,6 @@ fn number(fields: &mut Fields, name: &str, given: Option<&str>, default: u32, ma
 
 #[cfg(test)]
 mod tests {
-    use codecrafter_shared::job::SourceFile;
-
     use super::*;
 
     fn wrong(request: CreateExecution) -> Vec<String> {
@@ -201,6 +224,64 @@ mod tests {
             })
             .is_empty()
         );
+    }
+
+    #[test]
+    fn what_is_in_a_room_has_the_limits_of_a_request() {
+        let file = |path: &str, bytes: usize| SourceFile {
+            path: path.into(),
+            content: "x".repeat(bytes),
+        };
+        let run = |content: usize, live: Vec<SourceFile>, files: Vec<SourceFile>| {
+            let content = "x".repeat(content);
+            let live = SessionContent {
+                content,
+                files: live,
+            };
+            with_live(live, files)
+        };
+        let (main, files) = run(1, vec![file("a", 1), file("b", 1)], vec![file("b", 2)]).unwrap();
+        let paths = files.iter().map(|file| (&*file.path, file.content.len()));
+        let paths: Vec<_> = paths.collect();
+        assert_eq!((main.len(), paths), (1, vec![("b", 2), ("a", 1)]));
+
+        let wrong = |content, live, files| -> Vec<String> {
+            let refusal = run(content, live, files).unwrap_err();
+            refusal
+                .errors
+                .into_iter()
+                .map(|error| error.field)
+                .collect()
+        };
+        let max = limits::SOURCE_FILE_BYTES_MAX;
+        assert_eq!(wrong(max + 1, vec![], vec![]), ["content"]);
+        assert_eq!(wrong(0, vec![file("../a", 1)], vec![]), ["files[0].path"]);
+        assert_eq!(
+            wrong(0, vec![file("a", max + 1)], vec![file("b", 1)]),
+            ["files[1].content"]
+        );
+        let many = (0..32).map(|n| file(&n.to_string(), 1)).collect();
+        assert_eq!(wrong(0, many, vec![]), ["files"]);
+        let large: Vec<_> = (0..4).map(|n| file(&n.to_string(), max)).collect();
+        assert_eq!(wrong(1, large, vec![]), ["files"]);
+    }
+
+    #[test]
+    fn of_too_much_it_is_said_once_that_it_is_too_much() {
+        let file = SourceFile {
+            path: "..".into(),
+            content: String::new(),
+        };
+        let found = wrong(CreateExecution {
+            files: vec![file; 50_000],
+            ..python("")
+        });
+        assert_eq!(found, ["files"]);
+        let found = wrong(CreateExecution {
+            args: vec!["\0".into(); 50_000],
+            ..python("")
+        });
+        assert_eq!(found.len(), 1 + limits::ARGS_MAX);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `/executors`: what operators call, with the deployment's operator token.
 
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use codecrafter_shared::api::Executors;
 use codecrafter_shared::error::ErrorCode;
 use http::StatusCode;
@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::calls::{List, Revoke};
 use crate::error::Refusal;
 use crate::front::Edge;
-use crate::front::extract::{self, Ok200};
+use crate::front::extract::{self, Ok200, Path};
 
 /// Proof that the request carries the operator token.
 pub struct Operator(());

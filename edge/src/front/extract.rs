@@ -12,6 +12,20 @@ use super::Edge;
 use crate::error::Refusal;
 use crate::token::Caller;
 
+/// What is variable in the path. Where that is no text, there is no such route.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Edge> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Refusal> {
+        let path = axum::extract::Path::from_request_parts(parts, edge).await;
+        let axum::extract::Path(variable) =
+            path.map_err(|_| Refusal::new(ErrorCode::RouteNotFound))?;
+        Ok(Self(variable))
+    }
+}
+
 /// What a handler gives that answers 200 with JSON.
 pub type Ok200<T> = Result<axum::Json<T>, Refusal>;
 

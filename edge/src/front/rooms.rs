@@ -4,7 +4,7 @@
 //! token is told over the socket: a browser cannot see the status of a failed upgrade, and the
 //! stock provider would try for ever (close codes: [`codecrafter_shared::relay::CloseCode`]).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::SessionId;
@@ -13,6 +13,7 @@ use http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http::request::Parts;
 
 use super::Edge;
+use super::extract::Path;
 use super::finish::is_allowed_origin;
 use crate::error::Refusal;
 

@@ -1,6 +1,6 @@
 //! `/sessions/{id}/content`: the document without a socket, read and written through its room.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use codecrafter_shared::api::{SessionContent, WriteContent};
 use http::header::{CACHE_CONTROL, ETAG};
@@ -11,7 +11,7 @@ use super::routes::session_id;
 use super::{etag, validate};
 use crate::error::Refusal;
 use crate::front::Edge;
-use crate::front::extract::CodeBody;
+use crate::front::extract::{CodeBody, Path};
 use crate::front::validate::Fields;
 use crate::ports::Shard;
 use crate::room::calls::{ReadContent, WriteText};

@@ -1,6 +1,6 @@
 //! `/sessions`: create, get, list, update, delete; join, leave, participants, transfer.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use codecrafter_shared::api::{
     AddParticipant, ChangeRole, CreateSession, Joined, Page, Participant, Session, SessionSummary,
@@ -16,7 +16,7 @@ use super::calls::{self, Create, Delete, Get, Join, List, RemoveParticipant, Sco
 use super::validate;
 use crate::error::Refusal;
 use crate::front::Edge;
-use crate::front::extract::{Body, CodeBody, Ok200};
+use crate::front::extract::{Body, CodeBody, Ok200, Path};
 use crate::front::rooms::ROOMS_PATH;
 use crate::front::validate::Fields;
 use crate::token::Caller;
