@@ -40,3 +40,6 @@ mod spin;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod hostile;

@@ -9,6 +9,7 @@ use codecrafter_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Directory;
+use super::parts::{self, Kind};
 use crate::error::Refusal;
 use crate::ports::{Row, Shard, Shards, Tx};
 use crate::room::AccessNotice;
@@ -127,7 +128,13 @@ impl Draft {
         message: RoomMessage,
         value: T,
     ) -> Result<Committed<T>, Refusal> {
-        let text = serde_json::to_string(&message).map_err(Refusal::internal)?;
+        let mut text = serde_json::to_string(&message).map_err(Refusal::internal)?;
+        // A session's first content is of its owner's choice, and JSON may make six bytes of one.
+        if text.len() > parts::PART_BYTES {
+            let name = self.id.to_string();
+            parts::write(tx, tenant, Kind::Message, &name, text.as_bytes()).await?;
+            text.clear();
+        }
         let sql = "INSERT INTO outbox (tenant, id, session_id, message, tries, due_at) \
                    VALUES (?, ?, ?, ?, 0, ?)";
         let values = [
@@ -201,8 +208,13 @@ pub async fn delivered(directory: &Directory, call: Delivered) -> Result<(), Ref
         .db
         .transaction(|tx| async move {
             for id in ids {
-                let sql = "DELETE FROM outbox WHERE tenant = ? AND id = ?";
-                tx.execute(sql, [tenant.into(), (*id).into()]).await?;
+                let sql = "DELETE FROM outbox WHERE tenant = ? AND id = ? \
+                           RETURNING message = '' AS in_parts";
+                if let Some(row) = tx.first(sql, [tenant.into(), (*id).into()]).await?
+                    && row.get("in_parts")?
+                {
+                    parts::delete(&tx, tenant, Kind::Message, &id.to_string()).await?;
+                }
             }
             Ok(())
         })
@@ -224,15 +236,26 @@ pub async fn retry(directory: &Directory) -> Result<(), Refusal> {
                 .await?;
             let mut due = Vec::new();
             for row in rows {
+                let id: OutboxId = row.get("id")?;
                 let tries: u32 = row.get("tries")?;
-                let message = read(&row)?;
                 let pause = FRONT_MS.saturating_mul(1_i64.checked_shl(tries.min(20)).unwrap_or(1));
                 let sql = "UPDATE outbox SET tries = tries + 1, due_at = ? \
                            WHERE tenant = ? AND id = ?";
                 let later = now.plus_millis(pause.min(PAUSE_MS_MAX));
-                tx.execute(sql, [later.into(), tenant.into(), message.id.into()])
+                tx.execute(sql, [later.into(), tenant.into(), id.into()])
                     .await?;
-                due.push(message);
+                let session_id = row.get("session_id")?;
+                match serde_json::from_slice(&text(&tx, tenant, &row, id).await?) {
+                    Ok(message) => due.push(OutboxMessage {
+                        id,
+                        session_id,
+                        message,
+                    }),
+                    // As another version wrote it, perhaps. It stays, and holds up no other.
+                    Err(error) => {
+                        tracing::error!(outbox.id = %id, cause = %error, "a message is not readable");
+                    }
+                }
             }
             Ok::<_, Refusal>(due)
         })
@@ -253,11 +276,12 @@ pub async fn retry(directory: &Directory) -> Result<(), Refusal> {
     }
 }
 
-fn read(row: &Row) -> Result<OutboxMessage, Refusal> {
-    let message: String = row.get("message")?;
-    Ok(OutboxMessage {
-        id: row.get("id")?,
-        session_id: row.get("session_id")?,
-        message: serde_json::from_str(&message).map_err(Refusal::internal)?,
-    })
+/// A message's JSON, from its row or from its parts.
+async fn text(tx: &Tx, tenant: &str, row: &Row, id: OutboxId) -> Result<Vec<u8>, Refusal> {
+    let text: String = row.get("message")?;
+    if text.is_empty() {
+        parts::read(tx, tenant, Kind::Message, &id.to_string()).await
+    } else {
+        Ok(text.into_bytes())
+    }
 }

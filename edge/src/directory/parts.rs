@@ -1,4 +1,4 @@
-//! Bytes that may be longer than a row: jobs and results, cut into parts.
+//! Bytes that may be longer than a row: jobs, results and long messages, cut into parts.
 
 use crate::error::Refusal;
 use crate::ports::{Tx, Value};
@@ -15,6 +15,8 @@ pub enum Kind {
     Job,
     /// The outcome of an execution.
     Result,
+    /// A message of the outbox that is too long for its row.
+    Message,
 }
 
 impl Kind {
@@ -22,12 +24,13 @@ impl Kind {
         match self {
             Self::Job => "job",
             Self::Result => "result",
+            Self::Message => "message",
         }
     }
 }
 
 /// Half of what a row may hold.
-const PART_BYTES: usize = 500_000;
+pub const PART_BYTES: usize = 500_000;
 
 /// Writes `bytes` under a name that has none yet.
 ///

@@ -178,23 +178,26 @@ impl Ending {
 /// How many executions one transaction ends at most.
 const REAPED_MAX: u32 = 100;
 
-/// Ends what is past its deadline: `cancelled` where somebody had asked for that, else `expired`.
+/// Ends what is past its deadline: `cancelled` where somebody had asked for that, `internal_error`
+/// where nobody could have run it, else `expired`.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn reap(directory: &Directory) -> Result<(), Refusal> {
     let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
-    let due: Vec<(ExecutionId, bool)> = directory
+    let due: Vec<(ExecutionId, Outcome)> = directory
         .db
         .transaction(|tx| async move {
-            let sql = "SELECT execution_id, cancelled FROM job \
+            let sql = "SELECT execution_id, cancelled, state = 'over' AS is_over FROM job \
                        WHERE tenant = ? AND deadline <= ? ORDER BY execution_id LIMIT ?";
             let rows = tx
                 .execute(sql, [tenant.into(), now.into(), REAPED_MAX.into()])
                 .await?;
-            rows.into_iter()
-                .map(|row| Ok::<_, Refusal>((row.get("execution_id")?, row.get("cancelled")?)))
-                .collect()
+            let past = |row: Row| {
+                let outcome = past_deadline(row.get("cancelled")?, row.get("is_over")?);
+                Ok::<_, Refusal>((row.get("execution_id")?, outcome))
+            };
+            rows.into_iter().map(past).collect()
         })
         .await?;
     if due.is_empty() {
@@ -206,10 +209,8 @@ pub async fn reap(directory: &Directory) -> Result<(), Refusal> {
     directory
         .db
         .transaction(|tx| async move {
-            for ((id, cancelled), ending) in ends.iter().zip(endings) {
-                ending
-                    .write(&tx, tenant, *id, past_deadline(*cancelled), now)
-                    .await?;
+            for ((id, outcome), ending) in ends.iter().zip(endings) {
+                ending.write(&tx, tenant, *id, outcome.clone(), now).await?;
             }
             Ok::<_, Refusal>(())
         })
@@ -220,9 +221,11 @@ pub async fn reap(directory: &Directory) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn past_deadline(cancelled: bool) -> Outcome {
+fn past_deadline(cancelled: bool, over: bool) -> Outcome {
     if cancelled {
         Outcome::without_run(Verdict::Cancelled, "cancelled; its executor did not say so")
+    } else if over {
+        Outcome::without_run(Verdict::InternalError, "what was to be run is not readable")
     } else {
         Outcome::without_run(Verdict::Expired, "no executor answered within an hour")
     }

@@ -13,7 +13,7 @@ use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
 
 use super::calls::{Create, Get, Prepare};
-use super::view;
+use super::{end, view};
 use crate::accounts::store::authorize;
 use crate::directory::Directory;
 use crate::directory::parts::{self, Kind};
@@ -196,13 +196,26 @@ pub async fn get(directory: &Directory, call: Get) -> Result<Execution, Refusal>
     loop {
         // Listen, then look, then wait: an end between looking and waiting is not missed.
         let listener = directory.signals.listen(&[topic(call.execution_id)]);
-        let execution = get_now(directory, &call).await?;
+        let mut execution = get_now(directory, &call).await?;
+        if is_overdue(&execution, directory.clock.now()) {
+            // Where nothing rings by itself and no link asks, nobody else ends it.
+            end::reap(directory).await?;
+            execution = get_now(directory, &call).await?;
+        }
         let left = until.since(directory.clock.now());
         if execution.status == ExecutionStatus::Finished || left <= 0 {
             return Ok(execution);
         }
         listener.wait(u32::try_from(left).unwrap_or(0)).await;
     }
+}
+
+/// Whether it should have ended by now.
+fn is_overdue(execution: &Execution, now: Timestamp) -> bool {
+    let cancelled = execution.cancel_requested_at;
+    let asked_to = cancelled.is_some_and(|at| now.since(at) >= limits::CANCEL_MS_MAX);
+    let is_old = now.since(execution.created_at) >= limits::EXECUTION_MS_MAX;
+    execution.status != ExecutionStatus::Finished && (asked_to || is_old)
 }
 
 async fn get_now(directory: &Directory, call: &Get) -> Result<Execution, Refusal> {

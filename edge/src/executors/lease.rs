@@ -3,7 +3,8 @@
 //! A job is `waiting` until it is `leased` to a link, and `held` once the link has said that its
 //! queue has it. A lease that is not acknowledged returns. A held job is the link's until its
 //! result comes, its deadline passes, or the executor is revoked. A job that returns although
-//! somebody has asked for its end is `over`: nobody gets it any more, and it is ended.
+//! somebody has asked for its end, or that cannot be read, is `over`: nobody gets it any more, and
+//! it is ended.
 //!
 //! An executor has one request waiting at a time. Its row names the newest, so that an older one,
 //! whose caller may be gone, gets nothing, also where requests share no memory.
@@ -36,7 +37,7 @@ pub fn executor_topic(id: ExecutorId) -> String {
 const LOOK_MS: i64 = 5_000;
 /// Bytes of jobs after which no other is added to an answer.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// Characters of a program's version that are kept.
+/// Characters of a version, of the program or of a language, that are kept.
 const VERSION_CHARS_MAX: usize = 100;
 
 /// One request of a link, waiting.
@@ -113,9 +114,14 @@ async fn announce(directory: &Directory, call: &LeaseJobs) -> Result<Poll, Refus
     let request = &call.request;
     let offered = |id| request.languages.iter().find(|offered| offered.id == id);
     let known = KNOWN.iter().filter_map(|known| offered(known.id));
-    let languages: Vec<AnnouncedLanguage> = known.cloned().collect();
+    let clipped = |version: &str| version.chars().take(VERSION_CHARS_MAX).collect();
+    let languages = known.map(|offered| AnnouncedLanguage {
+        id: offered.id.clone(),
+        version: clipped(&offered.version),
+    });
+    let languages: Vec<AnnouncedLanguage> = languages.collect();
     let announced = &serde_json::to_string(&languages).map_err(Refusal::internal)?;
-    let version: &String = &request.version.chars().take(VERSION_CHARS_MAX).collect();
+    let version: &String = &clipped(&request.version);
     let id = RequestId::at(now, directory.rng.bytes());
     let executor = directory
         .db
@@ -190,9 +196,12 @@ async fn look(directory: &Directory, poll: &Poll) -> Result<Found, Refusal> {
                     let given_back = GiveBack::one(&tx, tenant, id, now).await?;
                     found.given_back.extend(given_back);
                 } else if answer.has_room() {
-                    answer
-                        .hand_out(row.get("execution_id")?, row.get("lease_id")?, keys)
-                        .await?;
+                    let id = row.get("execution_id")?;
+                    if !answer.hand_out(id, row.get("lease_id")?, keys).await? {
+                        found
+                            .given_back
+                            .extend(GiveBack::of_no_use(&tx, tenant, id, now).await?);
+                    }
                 }
             }
             let handed_again = answer.leases.len();
@@ -204,7 +213,11 @@ async fn look(directory: &Directory, poll: &Poll) -> Result<Found, Refusal> {
                 if !answer.has_room() {
                     break;
                 }
-                answer.hand_out(row.get("execution_id")?, *id, keys).await?;
+                let execution = row.get("execution_id")?;
+                if !answer.hand_out(execution, *id, keys).await? {
+                    let of_no_use = GiveBack::of_no_use(&tx, tenant, execution, now);
+                    found.given_back.extend(of_no_use.await?);
+                }
             }
             found.leases = answer.leases;
             found.controls = controls(&tx, tenant, poll.executor).await?;
@@ -289,13 +302,26 @@ impl Answer<'_> {
         self.bytes < ANSWER_BYTES
     }
 
-    /// Leases a job that nobody else has, or the same job again, under `id`.
+    /// Leases a job that nobody else has, or the same job again, under `id`; unless it is not
+    /// readable, as another version wrote it.
     async fn hand_out(
         &mut self,
         execution_id: ExecutionId,
         id: LeaseId,
         keys: &crate::token::Keys,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
+        let name = execution_id.to_string();
+        let job = parts::read(self.tx, self.tenant, Kind::Job, &name).await?;
+        let mut job: Job = match serde_json::from_slice(&job) {
+            Ok(read) => {
+                self.bytes = self.bytes.saturating_add(job.len());
+                read
+            }
+            Err(error) => {
+                tracing::error!(execution.id = %name, cause = %error, "a job is not readable");
+                return Ok(false);
+            }
+        };
         let sql = "UPDATE job SET state = 'leased', executor_id = ?, lease_id = ?, \
                    lease_expires_at = ? WHERE tenant = ? AND execution_id = ?";
         let values = [
@@ -306,17 +332,13 @@ impl Answer<'_> {
             execution_id.into(),
         ];
         self.tx.execute(sql, values).await?;
-        let name = execution_id.to_string();
-        let job = parts::read(self.tx, self.tenant, Kind::Job, &name).await?;
-        self.bytes = self.bytes.saturating_add(job.len());
-        let mut job: Job = serde_json::from_slice(&job).map_err(Refusal::internal)?;
-        job.report_token = keys.report_token(execution_id, self.executor);
+        job.report_token = keys.report_token(execution_id, job.session_id, self.executor);
         self.leases.push(Lease {
             id,
             expires_at: self.expires_at,
             job,
         });
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -380,6 +402,24 @@ impl GiveBack {
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         Self::take(tx, tenant, now, "execution_id = ?3", execution.into()).await
+    }
+
+    /// Takes out of the way what nobody can run.
+    async fn of_no_use(
+        tx: &Tx,
+        tenant: &str,
+        execution: ExecutionId,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let sql = "UPDATE job SET state = 'over', deadline = min(deadline, ?), \
+                   executor_id = NULL, lease_id = NULL, lease_expires_at = NULL \
+                   WHERE tenant = ? AND execution_id = ?";
+        tx.execute(sql, [now.into(), tenant.into(), execution.into()])
+            .await?;
+        Ok(Self {
+            over: 1,
+            ..Self::default()
+        })
     }
 
     async fn expired(tx: &Tx, tenant: &str, now: Timestamp) -> Result<Self, Refusal> {
