@@ -117,6 +117,32 @@ fn what_is_promised_on_one_platform_only_is_listed() {
     }
 }
 
+#[test]
+fn every_setting_is_documented() {
+    let settings = read("docs/settings.md");
+    let between = |text: &str, begin: &str| -> BTreeSet<String> {
+        let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+        text.split(begin)
+            .skip(1)
+            .map(|rest| rest.chars().take_while(|c| is_name(*c)).collect())
+            .collect()
+    };
+    for (path, begin) in [
+        ("executor-host/src/config.rs", "env = \""),
+        ("edge/src/config.rs", "get(\""),
+        ("deploy/compose.yaml", "${"),
+    ] {
+        let names = between(&read(path), begin);
+        assert!(names.len() > 3, "{path} names no settings any more");
+        for name in names {
+            assert!(
+                settings.contains(&format!("`{name}`")),
+                "docs/settings.md does not tell of {name}, which {path} reads"
+            );
+        }
+    }
+}
+
 /// Every document, with its path from the root.
 fn documents() -> Vec<(String, String)> {
     let mut all = files("docs", ".md");
@@ -228,25 +254,31 @@ fn every_document_is_in_the_index() {
     }
 }
 
-/// The promises that docs/coverage.md names exist: `conformance::name`, or several in braces.
+/// `conformance::name` in docs/coverage.md, or several in braces, are promises; what has a `/` is a
+/// file, and what follows its `::` a test in it.
 #[test]
-fn the_promises_that_coverage_names_are_there() {
-    let modules = names("tests/src/conformance", ".rs");
-    let known = |name: &str| {
-        CASES.iter().any(|case| case.name == name) || modules.contains(&format!("{name}.rs"))
-    };
+fn every_test_that_coverage_names_is_there() {
     for (number, line) in (1..).zip(read("docs/coverage.md").lines()) {
-        for rest in line.split("conformance::").skip(1) {
-            let named = match rest.strip_prefix('{') {
-                Some(list) => list.split('}').next().unwrap(),
-                None => rest.split('`').next().unwrap(),
-            };
-            for name in named
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-            {
-                assert!(known(name), "docs/coverage.md:{number}: no promise {name}");
+        let place = format!("docs/coverage.md:{number}");
+        for code in line.split('`').skip(1).step_by(2) {
+            let (file, name) = code.split_once("::").unwrap_or((code, ""));
+            if file == "conformance" {
+                let names = name.trim_start_matches('{').trim_end_matches('}');
+                for name in names
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty())
+                {
+                    let known = CASES.iter().any(|case| case.name == name);
+                    assert!(known, "{place}: there is no promise {name}");
+                }
+            } else if file.contains('/') && file.contains('.') {
+                let text = read(file);
+                let test = format!("fn {name}(");
+                assert!(
+                    name.is_empty() || text.contains(&test),
+                    "{place}: {file} has no {name}"
+                );
             }
         }
     }
