@@ -517,6 +517,37 @@ second
     }
 
     #[test]
+    fn a_block_that_fails_is_named_with_its_line_and_ends_its_document() -> Result<()> {
+        let folder = std::env::temp_dir().join(format!("xtask-documents-{}", std::process::id()));
+        let desk = Desk {
+            repo: Repo::find()?,
+            folder: folder.clone(),
+            url: "http://127.0.0.1:1".to_owned(),
+        };
+        fs::create_dir_all(desk.clone_folder())?;
+        let text =
+            "```sh\nTOLD=first\n```\n```sh\necho $TOLD && false | cat\n```\n```sh\ntouch no\n```\n";
+        let document = Document {
+            path: "docs/some.md".to_owned(),
+            blocks: shell_blocks(text)?,
+        };
+        let blocks: Vec<&Block> = document.blocks.iter().collect();
+        let mut report = Report::default();
+        let work = Work::begin(&folder, "documents")?;
+        desk.run(&work, &document, &blocks, &mut BTreeMap::new(), &mut report)?;
+        assert_eq!((report.passed, report.failed, report.skipped), (1, 1, 1));
+        assert!(
+            report.note.contains("docs/some.md:5: failed"),
+            "{}",
+            report.note
+        );
+        assert!(report.note.contains("first"), "{}", report.note);
+        assert!(!desk.clone_folder().join("no").exists());
+        fs::remove_dir_all(folder)?;
+        Ok(())
+    }
+
+    #[test]
     fn variables_of_a_document_are_told_from_those_before_it() {
         let set = set_by("A=1\0TOKEN=x=y\0PWD=/\0", |name| name == "A");
         assert_eq!(set, BTreeMap::from([("TOKEN".into(), "x=y".into())]));
