@@ -1,5 +1,7 @@
 //! What liars and strangers send, through every layer on the native ports.
 
+use std::sync::{Arc, Mutex};
+
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,8 +20,9 @@ use tower_service::Service as _;
 
 use crate::accounts::calls::OpenAccount;
 use crate::config::Config;
-use crate::native::NativeEdge;
-use crate::ports::{Clock as _, DbError, Shard};
+use crate::front::Edge;
+use crate::native::{NativeEdge, NoAssets};
+use crate::ports::{Clock as _, DbError, Shard, ShardResponse, ShardUnreachable, Shards};
 use crate::room::AccessNotice;
 use crate::room::calls::{ReadContent, WriteText};
 use crate::shard::call;
@@ -30,6 +33,41 @@ const SECRET: &str = "a secret of the tests, and of nobody else";
 struct World {
     edge: NativeEdge,
     token: String,
+}
+
+/// The shards, with one call that never gets an answer, and what was posted to rooms.
+struct Watched {
+    shards: Arc<dyn Shards>,
+    lost: &'static str,
+    posts: Mutex<Vec<(String, Value)>>,
+}
+
+impl Watched {
+    /// What was posted to rooms on this path since the last time.
+    fn take(&self, path: &str) -> Vec<Value> {
+        let posts = std::mem::take(&mut *self.posts.lock().unwrap());
+        let posts = posts.into_iter().filter(|(posted, _)| posted == path);
+        posts.map(|(_, body)| body).collect()
+    }
+}
+
+#[async_trait::async_trait]
+impl Shards for Watched {
+    async fn post(
+        &self,
+        shard: &Shard,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<ShardResponse, ShardUnreachable> {
+        if path == self.lost {
+            return Err(ShardUnreachable("lost by hand".into()));
+        }
+        if matches!(shard, Shard::Room { .. }) {
+            let posted = (path.to_owned(), serde_json::from_slice(&body).unwrap());
+            self.posts.lock().unwrap().push(posted);
+        }
+        self.shards.post(shard, path, body).await
+    }
 }
 
 /// A link, and the executor whose it is.
@@ -55,6 +93,26 @@ impl World {
         let keys = &edge.directory.config.keys;
         let (token, _) = keys.access_token(caller, edge.clock.now()).unwrap();
         Self { edge, token }
+    }
+
+    /// From now on the front reaches its shards through this; `lost` is a path or nothing.
+    fn watch(&mut self, lost: &'static str) -> Arc<Watched> {
+        let directory = &self.edge.directory;
+        let watched = Arc::new(Watched {
+            shards: directory.shards.clone(),
+            lost,
+            posts: Mutex::default(),
+        });
+        self.edge.router = crate::router::router(Edge {
+            clock: directory.clock.clone(),
+            rng: directory.rng.clone(),
+            shards: watched.clone(),
+            hasher: directory.hasher.clone(),
+            assets: Arc::new(NoAssets),
+            rooms: None,
+            config: directory.config.clone(),
+        });
+        watched
     }
 
     /// The status, the media type and the body of an answer.
@@ -237,6 +295,70 @@ async fn an_executor_reports_to_no_other_room_than_its_jobs() {
     assert_eq!(taken["refused"], 0, "{taken}");
     let seen = world.seen(&execution).await;
     assert_eq!(seen.verdict, Some(Verdict::Accepted));
+}
+
+#[tokio::test]
+async fn the_attempt_that_a_room_shows_ends_and_no_late_one_begins() {
+    let mut world = World::new().await;
+    let watched = world.watch("");
+    let session = world.session("1").await;
+    let link = world.link().await;
+    let execution = world.execution(&json!({ "sessionId": session.id })).await;
+    let job = world.lease(&link, 1).await.leases.remove(0).job;
+    let report = async |attempt: u8, seq, event| {
+        let report = Report {
+            execution_id: execution.id,
+            session_id: job.session_id,
+            report_token: job.report_token.clone(),
+            attempt_id: AttemptId::random([attempt; 16]),
+            seq,
+            at: world.edge.clock.now(),
+            event,
+        };
+        let reports = json!({ "reports": [report] });
+        let (status, taken) = world.signed(&link, "/internal/reports", &reports).await;
+        assert_eq!(status, 200, "{taken}");
+        let told = watched.take("/reports");
+        let told = told.iter().map(|told| told["reports"][0].clone());
+        told.map(|told| (told["attemptId"].clone(), told["event"]["type"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let end = || Event::Finished {
+        outcome: Box::new(Outcome::without_run(Verdict::Accepted, "done")),
+    };
+    let attempt = |n: u8| json!(AttemptId::random([n; 16]));
+    let began = |n| vec![(attempt(n), json!("started"))];
+    assert_eq!(report(1, 0, Event::Started).await, began(1));
+    assert_eq!(report(2, 0, Event::Started).await, began(2));
+    // The room shows the second; the first has ended.
+    let ended = vec![(attempt(2), json!("finished"))];
+    assert_eq!(report(1, 1, end()).await, ended);
+    assert_eq!(report(2, 1, end()).await, vec![]);
+    assert_eq!(report(3, 0, Event::Started).await, vec![]);
+    assert_eq!(
+        report(1, 0, Event::Started).await,
+        began(1),
+        "it comes again"
+    );
+    let seen = world.seen(&execution).await;
+    assert_eq!(json!(seen.attempt_id), attempt(1));
+}
+
+#[tokio::test]
+async fn an_execution_that_was_taken_in_is_given_even_if_the_wait_for_it_breaks_off() {
+    let mut world = World::new().await;
+    world.watch("/executions/get");
+    let wanted = json!({ "language": "python", "code": "1" });
+    let path = "/api/v1/executions?wait=true";
+    let (status, _, execution) = world.ask("POST", path, &wanted).await;
+    assert_eq!(status, 202);
+    let execution: Execution = serde_json::from_slice(&execution).unwrap();
+    let link = world.link().await;
+    let leases = world.lease(&link, 1).await.leases;
+    assert_eq!(leases[0].job.execution_id, execution.id);
+    let path = format!("/api/v1/executions/{}/cancel?wait=true", execution.id);
+    let (status, _, _) = world.ask("POST", &path, &Value::Null).await;
+    assert_eq!(status, 202);
 }
 
 #[tokio::test]

@@ -19,8 +19,17 @@ use crate::ports::{INTEGER_MAX, Row, Tx, Value};
 pub enum Taken {
     /// It is now in the execution's row.
     Yes,
+    /// It is the end of the execution. Its room shows this attempt, which need not be the one that
+    /// has ended first.
+    End {
+        /// The last that has started.
+        shown: AttemptId,
+    },
     /// The execution had ended before: the first final result stays (X6).
-    Duplicate,
+    Duplicate {
+        /// Whether by the same attempt: then the report is one that comes again.
+        own: bool,
+    },
     /// There is no such execution.
     Unknown,
 }
@@ -39,11 +48,11 @@ pub async fn start(
     let Some(row) = find_row(tx, tenant, id).await? else {
         return Ok(Taken::Unknown);
     };
+    let own = row.get::<Option<AttemptId>>("attempt_id")? == Some(attempt);
     if has_ended(&row)? {
-        return Ok(Taken::Duplicate);
+        return Ok(Taken::Duplicate { own });
     }
-    let repeated = row.get::<Option<AttemptId>>("attempt_id")? == Some(attempt);
-    if !repeated {
+    if !own {
         let sql = "UPDATE execution SET status = 'running', attempt_id = ?, \
                    attempts = attempts + 1, started_at = ? WHERE tenant = ? AND id = ?";
         tx.execute(sql, [attempt.into(), at.into(), tenant.into(), id.into()])
@@ -67,13 +76,16 @@ pub async fn finish(
     let Some(row) = find_row(tx, tenant, id).await? else {
         return Ok(Taken::Unknown);
     };
+    let last = row.get::<Option<AttemptId>>("attempt_id")?;
     if has_ended(&row)? {
         let sql = "UPDATE execution SET duplicates = duplicates + 1 WHERE tenant = ? AND id = ?";
         tx.execute(sql, [tenant.into(), id.into()]).await?;
-        return Ok(Taken::Duplicate);
+        let own = last == Some(attempt);
+        return Ok(Taken::Duplicate { own });
     }
     write_end(tx, tenant, id, Some(attempt), outcome, now).await?;
-    Ok(Taken::Yes)
+    let shown = last.unwrap_or(attempt);
+    Ok(Taken::End { shown })
 }
 
 fn has_ended(row: &Row) -> Result<bool, Refusal> {

@@ -77,16 +77,7 @@ pub async fn create(
             limits,
         })
         .await?;
-    let execution = if wait_ms > 0 {
-        edge.directory(&Get {
-            caller,
-            execution_id: execution.id,
-            wait_ms,
-        })
-        .await?
-    } else {
-        execution
-    };
+    let execution = ended(&edge, caller, execution, wait_ms).await?;
     let status = status(&execution);
     let location = format!("/api/v1/executions/{}", execution.id);
     Ok((
@@ -95,6 +86,28 @@ pub async fn create(
         axum::Json(execution),
     )
         .into_response())
+}
+
+/// The execution when it has ended, or as it stands then. If the wait breaks off, it is still taken
+/// in: to say that something failed would make people ask for it twice.
+async fn ended(
+    edge: &Edge,
+    caller: Caller,
+    execution: Execution,
+    wait_ms: i64,
+) -> Result<Execution, Refusal> {
+    if wait_ms <= 0 || execution.status == ExecutionStatus::Finished {
+        return Ok(execution);
+    }
+    let get = Get {
+        caller,
+        execution_id: execution.id,
+        wait_ms,
+    };
+    match edge.directory(&get).await {
+        Err(refusal) if refusal.code.status() >= 500 => Ok(execution),
+        ended => ended,
+    }
 }
 
 /// 200 for what has ended, 202 for what will.
@@ -141,15 +154,8 @@ pub async fn cancel(
             execution_id,
         })
         .await?;
-    let mut execution: Execution = edge.deliver(committed).await;
-    if wait_ms > 0 && execution.status != ExecutionStatus::Finished {
-        let ended = Get {
-            caller,
-            execution_id,
-            wait_ms,
-        };
-        execution = edge.directory(&ended).await?;
-    }
+    let execution = edge.deliver(committed).await;
+    let execution = ended(&edge, caller, execution, wait_ms).await?;
     Ok((status(&execution), axum::Json(execution)).into_response())
 }
 

@@ -1,7 +1,7 @@
 //! What the internal routes ask the Directory about executors.
 
 use codecrafter_shared::api::{Executors, Languages, Ready};
-use codecrafter_shared::id::ExecutorId;
+use codecrafter_shared::id::{AttemptId, ExecutorId};
 use codecrafter_shared::job::{Acknowledge, Acknowledged, Enrol, LeaseRequest, Leases, Report};
 use serde::{Deserialize, Serialize};
 
@@ -70,11 +70,14 @@ pub struct Signature {
 }
 
 /// What became of the reports.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Taken {
     /// Final results that were not the first.
     pub duplicates: u32,
     /// Reports on executions that do not exist.
     pub unknown: u32,
+    /// Attempts that came to an execution after its end, which was another's: nobody is to see
+    /// them begin, as nobody would see them end.
+    pub late: Vec<AttemptId>,
 }

@@ -122,7 +122,9 @@ pub async fn reports(
             reports: results,
         })
         .await?;
-    show(&edge, reports).await;
+    let late = &committed.value.late;
+    let on_time = |report: &Report| !late.contains(&report.attempt_id);
+    show(&edge, reports.into_iter().filter(on_time)).await;
     let taken = edge.deliver(committed).await;
     let refused = u32::try_from(refused)
         .unwrap_or(u32::MAX)
@@ -135,7 +137,7 @@ pub async fn reports(
 
 /// Live events for the rooms. Ends come from the outbox, after them; what a room misses here, its
 /// clients read from the result.
-async fn show(edge: &Edge, reports: Vec<Report>) {
+async fn show(edge: &Edge, reports: impl Iterator<Item = Report>) {
     let mut rooms: BTreeMap<SessionId, Vec<Report>> = BTreeMap::new();
     for report in reports {
         if matches!(report.event, Event::Finished { .. }) {

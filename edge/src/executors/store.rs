@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::api::{Languages, OfferedLanguage, Ready};
 use codecrafter_shared::error::{ErrorCode, FieldError};
-use codecrafter_shared::id::ExecutorId;
+use codecrafter_shared::id::{AttemptId, ExecutorId};
 use codecrafter_shared::job::{Event, Report};
 use codecrafter_shared::language::{AnnouncedLanguage, KNOWN};
 use codecrafter_shared::limits;
@@ -117,24 +117,30 @@ pub async fn take_reports(
             authenticate(&tx, tenant, &call.signature, now).await?;
             let mut committed = Committed::nothing_to_send(Taken::default());
             for (report, draft) in call.reports.iter().zip(drafts) {
+                let value = &mut committed.value;
                 match take(&tx, tenant, report, now).await? {
                     end::Taken::Unknown => {
-                        committed.value.unknown = committed.value.unknown.saturating_add(1);
+                        value.unknown = value.unknown.saturating_add(1);
+                        value.late.push(report.attempt_id);
                     }
-                    end::Taken::Duplicate if is_end(report) => {
-                        committed.value.duplicates = committed.value.duplicates.saturating_add(1);
+                    end::Taken::Duplicate { own } => {
+                        let again = u32::from(is_end(report));
+                        value.duplicates = value.duplicates.saturating_add(again);
+                        if !own {
+                            value.late.push(report.attempt_id);
+                        }
                     }
-                    end::Taken::Yes if is_end(report) => {
+                    end::Taken::End { shown } => {
                         let Some(session) = report.session_id else {
                             continue;
                         };
                         let message = RoomMessage::Finished {
-                            report: Box::new(without_output(report)),
+                            report: Box::new(end_of(shown, report)),
                         };
                         let sent = draft.commit(&tx, tenant, session, message, ()).await?;
                         committed.outbox.extend(sent.outbox);
                     }
-                    end::Taken::Yes | end::Taken::Duplicate => {}
+                    end::Taken::Yes => {}
                 }
             }
             Ok::<_, Refusal>(committed)
@@ -164,9 +170,15 @@ fn is_end(report: &Report) -> bool {
     matches!(report.event, Event::Finished { .. })
 }
 
-/// The room has shown the output already, and a row of the outbox is small.
-fn without_output(report: &Report) -> Report {
+/// An end as the room is told. It has shown the output already, and a row of the outbox is small.
+/// If it shows a later attempt than the one that has ended, that one is over as well, and what it
+/// still reports comes too late.
+fn end_of(shown: AttemptId, report: &Report) -> Report {
     let mut report = report.clone();
+    if report.attempt_id != shown {
+        report.attempt_id = shown;
+        report.seq = u32::MAX;
+    }
     if let Event::Finished { outcome } = &mut report.event {
         for run in outcome.runs.iter_mut().chain(&mut outcome.compile) {
             for stream in [&mut run.stdout, &mut run.stderr] {
