@@ -32,7 +32,7 @@ pub struct Announcement {
     pub worker: String,
     /// Jobs that it runs at a time.
     pub slots: u32,
-    /// What it can run; `None` while it can run nothing, and once it leaves.
+    /// What it can run; `None` or nothing while it can run nothing, and `None` once it leaves.
     pub languages: Option<Vec<AnnouncedLanguage>>,
 }
 
@@ -55,7 +55,8 @@ impl Crew {
     /// A worker has said what it can do, at `now`.
     pub fn hear(&mut self, announcement: Announcement, now: Instant) {
         let name = announcement.worker.clone();
-        if announcement.languages.is_none() {
+        // One that can run nothing takes nothing, and must not keep the others from it.
+        if announcement.languages.as_ref().is_none_or(Vec::is_empty) {
             self.heard.remove(&name);
         } else if self.heard.len() < WORKERS_MAX || self.heard.contains_key(&name) {
             self.heard.insert(name, (announcement, now));
@@ -210,6 +211,16 @@ mod tests {
         let expected: &[String] = &["c".into(), "python".into()];
         assert_eq!(offered(&strength).as_deref(), Some(expected));
         assert_eq!(strength.slots, 5);
+    }
+
+    #[test]
+    fn a_worker_without_any_language_keeps_nobody_from_working() {
+        let (mut crew, now) = (Crew::default(), Instant::now());
+        crew.hear(worker("a", 2, &["c"]), now);
+        crew.hear(worker("b", 3, &[]), now);
+        let strength = crew.strength(now);
+        assert_eq!(offered(&strength), Some(vec!["c".to_owned()]));
+        assert_eq!(strength.slots, 2);
     }
 
     #[test]

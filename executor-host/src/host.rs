@@ -58,6 +58,14 @@ pub struct HostSettings {
 /// What the host can run at the moment; `None` while its sandbox does not answer.
 pub type Offer = Option<Arc<[AnnouncedLanguage]>>;
 
+/// Whether there is a language that can be run. A host without one takes no jobs: it would refuse
+/// each at once, and so draw those to itself that other workers could run.
+fn offers_any(offer: &Offer) -> bool {
+    offer
+        .as_deref()
+        .is_some_and(|languages| !languages.is_empty())
+}
+
 /// The worker: moves jobs from the queue through the sandbox and results into the queue.
 pub struct Host {
     queue: Arc<dyn Queue>,
@@ -128,13 +136,22 @@ impl Host {
     ) -> std::convert::Infallible {
         let slots = Arc::new(Semaphore::new(self.settings.slots as usize));
         let (mut offer, mut listening) = (self.offer.subscribe(), self.listening());
+        let (mut withdrawn, mut deafened) = (self.offer.subscribe(), self.listening());
         let mut retry = Retry::new("take jobs from the queue");
-        let _ = listening.wait_for(|listening| *listening).await;
         loop {
             // The slot first: a job that is taken is not left waiting for one.
             let slot = Arc::clone(&slots).acquire_owned().await;
-            let _ = offer.wait_for(Option::is_some).await;
-            let delivery = match self.queue.take().await {
+            let _ = listening.wait_for(|listening| *listening).await;
+            let _ = offer.wait_for(offers_any).await;
+            let taken = tokio::select! {
+                biased;
+                // What comes while the sandbox does not answer, or while nobody could end it, is
+                // better left to others.
+                _ = withdrawn.wait_for(|offer| !offers_any(offer)) => continue,
+                _ = deafened.wait_for(|listening| !*listening) => continue,
+                taken = self.queue.take() => taken,
+            };
+            let delivery = match taken {
                 Ok(delivery) => delivery,
                 Err(error) => {
                     tokio::time::sleep(retry.failed(&describe(&error))).await;
@@ -142,8 +159,6 @@ impl Host {
                 }
             };
             retry.succeeded();
-            // The sandbox may have failed while the queue was empty.
-            let _ = offer.wait_for(Option::is_some).await;
             let (host, end_now) = (Arc::clone(self), end_now.clone());
             attempts.spawn(async move {
                 host.attempt(delivery, end_now).await;
@@ -165,6 +180,7 @@ impl Host {
             };
             let lost: Result<std::convert::Infallible, QueueError> = heard.await;
             let Err(error) = lost;
+            self.listening.send_replace(false);
             tokio::time::sleep(retry.failed(&describe(&error))).await;
         }
     }
@@ -266,8 +282,19 @@ impl Host {
         let begun = self.cancels.begin(delivery.job.execution_id, run.clone());
         let offer = self.offer.borrow().clone();
         let cancelled = begun.is_cancelled();
-        let outcome = match decide::refuse(&delivery, offer.as_deref(), clock::now(), cancelled) {
-            Some(outcome) => outcome,
+        let now = clock::now();
+        let retry_delay = self.settings.retry_delay;
+        let refused = decide::refuse(&delivery, offer.as_deref(), now, cancelled, retry_delay);
+        let outcome = match refused {
+            Some(Next::Keep(outcome)) => outcome,
+            Some(Next::GiveBack(delay)) => {
+                let language = &delivery.job.language;
+                tracing::warn!(
+                    language,
+                    "the job is not for this host; another may have it"
+                );
+                return give_back(delivery, delay).await;
+            }
             None => {
                 let ended = self.run_job(&delivery.job, &mut reporter, run).await;
                 match self.decide(ended, &delivery, &begun, &end_now) {

@@ -10,10 +10,11 @@ use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::{Event, Job, Outcome, Report, Stage, Stream, Verdict};
 use codecrafter_shared::time::Timestamp;
 use common::{Faulty, Flaky, PATIENCE};
-use executor_host::host::{Host, HostSettings};
+use executor_host::host::{Host, HostSettings, Offer};
 use executor_host::queue::contract::{cancel, execution, job};
-use executor_host::queue::{DELIVERIES_MAX, Embedded, LiveReports, Queue};
+use executor_host::queue::{DELIVERIES_MAX, Delivery, Embedded, LiveReports, Queue};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ struct World {
 }
 
 struct Running {
+    offer: watch::Receiver<Offer>,
     stop: CancellationToken,
     ended: JoinHandle<()>,
 }
@@ -52,9 +54,17 @@ impl World {
     fn start(&self) -> Running {
         let (queue, sandbox) = (Arc::clone(&self.queue), Arc::clone(&self.sandbox));
         let host = Host::new(queue, sandbox, self.live.clone(), self.settings.clone());
-        let stop = CancellationToken::new();
+        let (offer, stop) = (host.offer(), CancellationToken::new());
         let ended = tokio::spawn(Arc::new(host).run(stop.clone()));
-        Running { stop, ended }
+        Running { offer, stop, ended }
+    }
+
+    /// Waits for a job, as another worker does.
+    async fn taken(&self) -> Delivery {
+        timeout(PATIENCE, self.queue.take())
+            .await
+            .expect("it is kept from others")
+            .unwrap()
     }
 
     async fn publish(&self, number: u64, code: &str) {
@@ -389,6 +399,62 @@ async fn an_engine_that_goes_away_costs_jobs_time_and_nothing_else() {
     for _ in 2..=4 {
         assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
     }
+    running.stop().await;
+}
+
+// ---- Other workers of the same queue ----
+
+#[tokio::test]
+async fn a_host_whose_sandbox_fails_leaves_the_jobs_that_come_to_others() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "hello").await;
+    world.result().await;
+    world.sandbox.away.store(true, Ordering::SeqCst);
+    world.publish(2, "hello").await;
+    // It was asked when the host began, when job 2 failed, and once more after that.
+    for _ in 0..3 {
+        timeout(PATIENCE, world.sandbox.asked.notified())
+            .await
+            .unwrap();
+    }
+    assert_eq!(world.taken().await.job.execution_id, execution(2));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_without_any_language_leaves_every_job_to_others() {
+    let world = World::new();
+    world.sandbox.bare.store(true, Ordering::SeqCst);
+    let mut running = world.start();
+    let known = running.offer.wait_for(Option::is_some);
+    assert!(timeout(PATIENCE, known).await.unwrap().is_ok());
+    world.publish(1, "hello").await;
+    // The queue answers in turn: whoever waited for the job has it by now.
+    for _ in 0..3 {
+        world.queue.depth().await.unwrap();
+    }
+    assert_eq!(world.taken().await.count, 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_hears_no_control_messages_leaves_the_jobs_that_come_to_others() {
+    let world = World::new();
+    let running = world.start();
+    world.publish(1, "hello").await;
+    world.result().await;
+    world.queue.controls_fail.store(true, Ordering::SeqCst);
+    // More than wait for a listener, who is told then that it has missed some.
+    for number in 0..2000 {
+        world.queue.send_control(&cancel(number)).await.unwrap();
+    }
+    let failed = async || timeout(PATIENCE, world.queue.failed.notified()).await;
+    failed().await.unwrap();
+    world.publish(3000, "hello").await;
+    // It listens again in vain, and has had the time to take the job.
+    failed().await.unwrap();
+    assert_eq!(world.taken().await.job.execution_id, execution(3000));
     running.stop().await;
 }
 

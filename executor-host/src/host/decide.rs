@@ -14,31 +14,43 @@ use crate::sandbox::HostFault;
 /// The largest outcome that still fits into a request with everything around it.
 pub(super) const OUTCOME_BYTES_MAX: usize = limits::LINK_BODY_BYTES_MAX - 64 * 1024;
 
-/// The outcome of a delivery that must not be run, if it must not. `cancelled`: its owner has
-/// ended it before it began.
+/// What becomes of a delivery that must not be run, if it must not. `cancelled`: its owner has
+/// ended it before it began. What only this host cannot run is given back for `retry_delay` at
+/// first, like after a fault.
 pub(super) fn refuse(
     delivery: &Delivery,
     offer: Option<&[AnnouncedLanguage]>,
     now: Timestamp,
     cancelled: bool,
-) -> Option<Outcome> {
+    retry_delay: Duration,
+) -> Option<Next> {
     let job = &delivery.job;
-    let ours = |message: String| Some(Outcome::without_run(Verdict::InternalError, message));
+    let ours = |message: String| {
+        let outcome = Outcome::without_run(Verdict::InternalError, message);
+        let last = delivery.count >= DELIVERIES_MAX;
+        // It was leased while whoever worked on the queue could run it, and they may be there yet.
+        Some(if last {
+            Next::Keep(outcome)
+        } else {
+            again(retry_delay, delivery.count)
+        })
+    };
     if cancelled {
-        return Some(cancelled_without_run());
+        return Some(Next::Keep(cancelled_without_run()));
     }
     if delivery.count > DELIVERIES_MAX {
-        return Some(host_failed(DELIVERIES_MAX));
+        return Some(Next::Keep(host_failed(DELIVERIES_MAX)));
+    }
+    if job.deadline < now {
+        let message = "No executor was free before the deadline.";
+        let outcome = Outcome::without_run(Verdict::Expired, message);
+        return Some(Next::Keep(outcome));
     }
     if !(PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION).contains(&job.schema) {
         return ours(format!(
             "The executor does not understand jobs of version {}.",
             job.schema
         ));
-    }
-    if job.deadline < now {
-        let message = "No executor was free before the deadline.";
-        return Some(Outcome::without_run(Verdict::Expired, message));
     }
     // While it is not known what the host can run, the sandbox says so itself.
     if offer.is_some_and(|known| known.iter().all(|language| language.id != job.language)) {
@@ -87,11 +99,15 @@ pub(super) fn after_run(ended: Result<Outcome, HostFault>, facts: &Facts) -> Nex
         Ok(outcome) => Next::Keep(outcome),
         Err(_) if facts.cancelled => Next::Keep(cancelled_without_run()),
         Err(fault) if fault.retry && facts.count < DELIVERIES_MAX => {
-            let doubled = 2_u32.pow(facts.count.saturating_sub(1));
-            Next::GiveBack(facts.retry_delay * doubled)
+            again(facts.retry_delay, facts.count)
         }
         Err(_) => Next::Keep(host_failed(facts.count)),
     }
+}
+
+/// Handed out again, later each time.
+fn again(retry_delay: Duration, count: u32) -> Next {
+    Next::GiveBack(retry_delay * 2_u32.pow(count.saturating_sub(1)))
 }
 
 fn cancelled_without_run() -> Outcome {
@@ -238,6 +254,40 @@ mod tests {
     #[test]
     fn a_job_whose_end_was_asked_for_is_not_tried_again() {
         assert_eq!(kept(next(Err(true), true, false, 1)).0, Verdict::Cancelled);
+    }
+
+    struct NoHold;
+
+    #[async_trait::async_trait]
+    impl crate::queue::Hold for NoHold {
+        async fn remove(self: Box<Self>) -> Result<(), crate::queue::QueueError> {
+            Ok(())
+        }
+        async fn give_back(self: Box<Self>, _: Duration) -> Result<(), crate::queue::QueueError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_only_this_host_cannot_run_is_left_to_others_before_it_is_given_up() {
+        let job = crate::queue::contract::job(1);
+        let (now, other) = (
+            Timestamp::from_millis(0),
+            AnnouncedLanguage {
+                id: "cobol".into(),
+                version: "85".into(),
+            },
+        );
+        let refused = |count| {
+            let delivery = Delivery::new(job.clone(), count, Box::new(NoHold));
+            let offer = std::slice::from_ref(&other);
+            refuse(&delivery, Some(offer), now, false, DELAY).unwrap()
+        };
+        assert_eq!(refused(1), Next::GiveBack(DELAY));
+        assert_eq!(refused(DELIVERIES_MAX - 1), Next::GiveBack(DELAY * 2));
+        let (verdict, message) = kept(refused(DELIVERIES_MAX));
+        assert_eq!(verdict, Verdict::InternalError);
+        assert!(message.contains(&job.language), "{message}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -397,7 +397,9 @@ pub struct Faulty {
     pub publish_fails: AtomicBool,
     pub store_result_fails: AtomicBool,
     pub send_control_fails: AtomicBool,
+    pub controls_fail: AtomicBool,
     pub failed: Notify,
+    pub failures: AtomicUsize,
 }
 
 impl Faulty {
@@ -407,12 +409,15 @@ impl Faulty {
             publish_fails: AtomicBool::new(false),
             store_result_fails: AtomicBool::new(false),
             send_control_fails: AtomicBool::new(false),
+            controls_fail: AtomicBool::new(false),
             failed: Notify::new(),
+            failures: AtomicUsize::new(0),
         })
     }
 
     fn check(&self, fails: &AtomicBool) -> Result<(), QueueError> {
         if fails.load(Ordering::SeqCst) {
+            self.failures.fetch_add(1, Ordering::SeqCst);
             self.failed.notify_one();
             return Err(QueueError::new("do that", "the test says so"));
         }
@@ -446,6 +451,7 @@ impl Queue for Faulty {
     }
 
     async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError> {
+        self.check(&self.controls_fail)?;
         self.inner.controls().await
     }
 
@@ -458,11 +464,12 @@ impl Queue for Faulty {
     }
 }
 
-/// [`Echo`], whose engine can be away.
+/// [`Echo`], whose engine can be away, or without a language.
 #[derive(Default)]
 pub struct Flaky {
     pub echo: Echo,
     pub away: AtomicBool,
+    pub bare: AtomicBool,
     pub asked: Notify,
 }
 
@@ -475,6 +482,9 @@ impl Sandbox for Flaky {
                 what: "the engine is away".into(),
                 retry: true,
             });
+        }
+        if self.bare.load(Ordering::SeqCst) {
+            return Ok(Vec::new());
         }
         self.echo.languages().await
     }
