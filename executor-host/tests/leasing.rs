@@ -141,6 +141,22 @@ async fn a_job_that_the_queue_does_not_keep_is_not_acknowledged_and_comes_again(
 }
 
 #[tokio::test]
+async fn a_queue_that_keeps_nothing_is_not_tried_with_every_job_of_an_answer() {
+    let lessee = Lessee::new().await;
+    lessee.queue.publish_fails.store(true, Ordering::SeqCst);
+    for number in [1, 2] {
+        lessee.edge.offer(job(number));
+    }
+    lessee.start(2).await;
+    timeout(PATIENCE, lessee.queue.failed.notified())
+        .await
+        .unwrap();
+    assert_eq!(lessee.queue.failures.load(Ordering::SeqCst), 1);
+    lessee.queue.publish_fails.store(false, Ordering::SeqCst);
+    lessee.acknowledged(2).await;
+}
+
+#[tokio::test]
 async fn a_host_leases_what_it_has_room_for_and_stays_in_touch_when_it_has_none() {
     let lessee = Lessee::new().await;
     for number in 0..5 {

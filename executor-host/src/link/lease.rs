@@ -268,8 +268,12 @@ impl Polling {
             tracing::debug!(execution.id = %lease.job.execution_id, lease.id = %lease.id, "leased");
             match self.leasing.queue.publish(&lease.job).await {
                 Ok(_) => kept.push(lease.id),
-                // It comes again.
-                Err(error) => failed = Some(error),
+                // It comes again, and so does the rest. Trying each could take as long each time,
+                // and the leases of those that are kept would run out meanwhile.
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
         }
         if !kept.is_empty() {
