@@ -16,6 +16,7 @@ use crate::bench::{until, within};
 const START_MAX: Duration = Duration::from_secs(120);
 
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 
 /// A RabbitMQ node in a folder of its own. Dropping it ends it.
 pub struct Broker {
@@ -68,6 +69,20 @@ impl Broker {
         let killed = Command::new("kill").args(["-KILL", "--", &group]).status();
         assert!(killed.unwrap().success());
         self.node.wait().unwrap();
+    }
+
+    /// Makes the node believe that it has no memory left, or that it has.
+    pub async fn starve(&self, starved: bool) {
+        let share = if starved { "0.000001" } else { "0.9" };
+        let [port, _, names] = self.ports;
+        let told = tokio::process::Command::new(CONTROL)
+            .env("HOME", self.folder.path())
+            .env("ERL_EPMD_PORT", names.to_string())
+            .args(["-q", "-n", &format!("codecrafter-{port}@localhost")])
+            .args(["set_vm_memory_high_watermark", share])
+            .status()
+            .await;
+        assert!(told.unwrap().success());
     }
 
     pub async fn start_again(&mut self) {

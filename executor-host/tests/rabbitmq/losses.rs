@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use executor_host::queue::contract::{execution, job, result};
+use executor_host::queue::contract::{cancel, execution, job, result};
 use executor_host::queue::{Published, Queue as _, RabbitMq};
 use tokio::time::sleep;
 
 use crate::bench::{Bench, again, soon};
 use crate::broker::Broker;
 use crate::proxy::Proxy;
+use crate::topology::causes;
 
 /// A queue whose connections can be cut.
 async fn cuttable(bench: &Bench) -> (Proxy, RabbitMq) {
@@ -135,4 +136,34 @@ async fn a_broker_that_is_killed_in_the_middle_of_a_job_loses_nothing() {
         }
     }
     assert_eq!(reported, [result(7), result(1)]);
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_broker_that_is_short_of_memory_is_told_at_once_and_gets_each_job_once() {
+    let broker = Broker::start().await;
+    let bench = Bench::at(broker.url.clone()).await;
+    let queue = bench.queue();
+    queue.publish(&job(1)).await.unwrap();
+    broker.starve(true).await;
+    // The broker says so to who tries; what was tried first may wait at its door.
+    let told = again(async || match queue.send_control(&cancel(1)).await {
+        Ok(()) => Err(()),
+        Err(error) => Ok(error),
+    })
+    .await;
+    assert!(
+        causes(&told).contains("short of memory"),
+        "{}",
+        causes(&told)
+    );
+    for _ in 0..3 {
+        let refused = queue.publish(&job(2)).await.expect_err("it takes nothing");
+        assert!(causes(&refused).contains("short of memory"));
+    }
+    // Whoever takes goes on.
+    soon(queue.take()).await.unwrap().ack().await.unwrap();
+    broker.starve(false).await;
+    again(async || queue.publish(&job(2)).await).await;
+    assert_eq!(bench.ready("jobs").await, Some(1));
 }

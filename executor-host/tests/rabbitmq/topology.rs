@@ -8,7 +8,7 @@ use lapin::types::{AMQPValue, FieldTable};
 
 use crate::bench::{Bench, soon};
 
-fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut shown = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -23,6 +23,11 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 pub(super) enum Trouble {
     #[error("RabbitMQ at {0} is not there: {1}")]
     Away(String, String),
+    #[error(
+        "RabbitMQ takes no messages at the moment: it is short of memory or disk \
+         (`rabbitmq-diagnostics alarms` tells)"
+    )]
+    Blocked,
     #[error("RabbitMQ has ended the connection or channel: {0}")]
     Broken(String),
     #[error(
@@ -96,6 +101,12 @@ impl Line {
         Ok(channel)
     }
 
+    /// Whether the broker lets nothing be published on it, as it says once that was tried.
+    async fn is_blocked(&self) -> bool {
+        let current = self.connection.lock().await;
+        current.as_ref().is_some_and(|open| open.status().blocked())
+    }
+
     /// Says goodbye, so that the broker need not wait for what does not come.
     pub(super) async fn close(&self) {
         if let Some(connection) = self.connection.lock().await.take() {
@@ -136,6 +147,10 @@ impl Kept {
     /// The channel, opened anew if it is not open any more.
     pub(super) async fn get(&self) -> Result<Channel, Trouble> {
         let mut kept = self.channel.lock().await;
+        if self.is_blocked().await {
+            // What was published now would wait in this process's memory, and each repetition too.
+            return Err(Trouble::Blocked);
+        }
         if let Some(channel) = kept.as_ref().filter(|channel| channel.status().connected()) {
             return Ok(channel.clone());
         }
@@ -157,6 +172,11 @@ impl Kept {
         }
         *kept = Some(channel.clone());
         Ok(channel)
+    }
+
+    /// Whether the broker lets nothing be published, as far as is known.
+    pub(super) async fn is_blocked(&self) -> bool {
+        self.line.is_blocked().await
     }
 
     /// Closes the channel in good order: the broker has heard everything that was said on it.

@@ -83,7 +83,11 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// A message without an id, which somebody else has sent, cannot be told from others.
     pub(super) fn remember(&mut self, id: String) {
+        if id.is_empty() {
+            return;
+        }
         if self.ids.len() >= DONE_MAX {
             self.ids.pop_front();
         }
@@ -134,5 +138,12 @@ mod tests {
             done.remember(number.to_string());
         }
         assert!(!done.contains("0") && done.contains("1"));
+    }
+
+    #[test]
+    fn a_message_without_an_id_is_never_taken_for_one_that_is_done() {
+        let mut done = Done::default();
+        done.remember(String::new());
+        assert!(!done.contains(""));
     }
 }

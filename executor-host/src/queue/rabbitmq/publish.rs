@@ -86,11 +86,13 @@ impl Outgoing {
         // Not in the caller's hands: a confirmation that nobody fetches is kept for ever.
         let sent = tokio::spawn(async move {
             let confirmed = async { self.confirmed_on(&kept.get().await?).await };
-            let confirmed = timeout(CONFIRM_MAX, confirmed).await;
-            let result = confirmed.unwrap_or(Err(Trouble::Unconfirmed("")));
-            if matches!(result, Err(Trouble::Unconfirmed(_) | Trouble::NoQueue(_))) {
-                kept.reset().await;
-            }
+            let result = match timeout(CONFIRM_MAX, confirmed).await {
+                Ok(Err(trouble @ (Trouble::Unconfirmed(_) | Trouble::NoQueue(_)))) => Err(trouble),
+                Ok(result) => return result,
+                Err(_) if kept.is_blocked().await => Err(Trouble::Blocked),
+                Err(_) => Err(Trouble::Unconfirmed("")),
+            };
+            kept.reset().await;
             result
         });
         sent.await
