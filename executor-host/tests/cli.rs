@@ -3,12 +3,14 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use common::{Edge, JOIN_TOKEN};
+use common::{Edge, JOIN_TOKEN, PATIENCE};
 use executor_host::queue::contract::job;
 use executor_host::queue::{Embedded, Queue as _};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -183,6 +185,33 @@ async fn a_broker_that_cannot_be_used_is_told_without_its_password() {
     let help = run(&["serve", "--help"], &[away]).await;
     assert!(stdout(&help).contains("AMQP_URL"));
     assert!(!stdout(&help).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn no_log_level_shows_the_password_of_a_broker() {
+    let (_edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    Edge::enrol(&url, folder.path()).await;
+    let log = "trace,lapin=trace,amq_protocol_tcp=trace";
+    let mut link = tokio::process::Command::new(env!("CARGO_BIN_EXE_executor-host"))
+        .env_clear()
+        .args(["serve", "--role", "link", "--log", log])
+        .env("CODECRAFTER_STATE_DIR", folder.path())
+        .env("AMQP_URL", "amqp://user:hunter2@127.0.0.1:1")
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(link.stderr.take().unwrap()).lines();
+    // By then it has tried.
+    loop {
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap();
+        let line = line.unwrap().expect("it goes on");
+        assert!(!line.contains("hunter2"), "{line}");
+        if line.contains("is not there") {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
