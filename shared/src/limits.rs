@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Largest body of a request that carries source code (`POST /executions`, `POST /sessions`).
 pub const CODE_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Largest body that a link may send at once.
+/// Largest body of a link's reports; its other requests keep to [`BODY_BYTES_MAX`].
 pub const LINK_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long `wait=true` holds a request before it answers 202.
 pub const WAIT_MS_MAX: i64 = 55_000;
