@@ -98,7 +98,11 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     plan.extend(compose::install_step());
     let compose = |work: &_| compose::compose(repo, work);
     let deployed = [names::DIST_IMAGES, names::BROKER_IMAGE, names::COMPOSE];
-    plan.push(step("compose", compose, &[&deployed, &[names::IMAGES]]));
+    plan.push(step(
+        "compose",
+        compose,
+        &[&deployed, &[names::IMAGES, names::CURL]],
+    ));
     Ok(plan)
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::documents;
 use super::programs::{accepted, sign_up, submit};
 use crate::apt;
 use crate::dist;
@@ -25,6 +26,9 @@ use crate::work::{Work, succeeds};
 
 /// How long everything may take until the executor offers a language.
 const START_LIMIT: Duration = Duration::from_secs(180);
+
+/// The name of the suite's project.
+const NAME: &str = "codecrafter-suite";
 
 /// What Debian's relatives call it, the newest first.
 const PACKAGES: [&str; 2] = ["docker-compose-v2", "docker-compose"];
@@ -70,6 +74,7 @@ pub fn compose(repo: &Repo, work: &Work) -> Result<Report> {
         "it refuses to start without secrets",
         "a program runs through edge, broker and executor in containers",
         "all of it comes again after it was taken down",
+        "what docs/operations.md does to it loses nothing",
     ];
     if program().is_none() {
         for name in names {
@@ -97,6 +102,9 @@ pub fn compose(repo: &Repo, work: &Work) -> Result<Report> {
     report.case(names[1], ran.map(drop));
     if let Some((user, id)) = user {
         report.case(names[2], project.comes_again(work, &user, &id));
+        project.operate(work, &mut report)?;
+        // The user signed in with the secret before.
+        report.case(names[3], project.goes_on(&user, &id));
     }
     project.down(work, &["--volumes"])?;
     Ok(report)
@@ -148,7 +156,7 @@ impl Project {
         let mut command = self.repo.command(program.get_program());
         command
             .args(program.get_args())
-            .args(["--project-name", "codecrafter-suite", "--file"])
+            .args(["--project-name", NAME, "--file"])
             .arg(self.repo.path("deploy/compose.yaml"))
             .arg("--env-file")
             .arg(settings);
@@ -204,9 +212,23 @@ impl Project {
     fn comes_again(&self, work: &Work, user: &Client, id: &str) -> Result<()> {
         self.down(work, &[])?;
         self.up(work)?;
+        self.goes_on(user, id)
+    }
+
+    /// What there was is there, and programs run.
+    fn goes_on(&self, user: &Client, id: &str) -> Result<()> {
         self.ready()?;
         accepted(user, id)?;
         accepted(user, &submit(user, "print('survived')\n")?).map(drop)
+    }
+
+    /// Does what the documents tell operators to do.
+    fn operate(&self, work: &Work, report: &mut Report) -> Result<()> {
+        let settings = fs::read_to_string(self.settings())?;
+        let settings = format!("COMPOSE_PROJECT_NAME={NAME}\n{settings}");
+        let program = program().context("no Docker Compose")?;
+        let url = format!("http://127.0.0.1:{}", self.port);
+        documents::on_compose(&self.repo, work, url, &settings, &program, report)
     }
 
     /// Waits until a program could run.
