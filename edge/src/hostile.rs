@@ -1,5 +1,7 @@
 //! What liars and strangers send, through every layer on the native ports.
 
+mod logins;
+
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -89,7 +91,7 @@ impl World {
             password: "not a hash".into(),
         };
         let opened = crate::accounts::store::open_account(&edge.directory, account).await;
-        let caller = opened.unwrap().caller;
+        let caller = opened.unwrap().value.caller;
         let keys = &edge.directory.config.keys;
         let (token, _) = keys.access_token(caller, edge.clock.now()).unwrap();
         Self { edge, token }

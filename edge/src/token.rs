@@ -3,7 +3,7 @@
 //! | token | form | life | checked by |
 //! |---|---|---|---|
 //! | access | EdDSA JWT, `typ: at+jwt` | 15 min | the front, then the login session's row |
-//! | room | EdDSA JWT, audience is the room | 12 h | the front, then the room's access version |
+//! | room | EdDSA JWT, audience is the room | 12 h, or to the login session's end | the front, then the room: access version, ended logins |
 //! | refresh | id, counter and HMAC | 7 days idle, 30 in all | the Directory |
 //! | link | EdDSA JWT of the executor's own key | 60 s | the Directory |
 
@@ -106,6 +106,7 @@ struct AccessClaims {
 
 #[derive(Serialize, Deserialize)]
 struct RoomClaims {
+    sid: LoginSessionId,
     username: String,
     name: String,
     role: Role,
@@ -198,7 +199,7 @@ impl Keys {
         Ok(caller)
     }
 
-    /// Signs a room token; gives it with its end, which `pass` does not decide.
+    /// Signs a room token; gives it with its end, that of `pass`.
     ///
     /// # Errors
     /// [`ErrorCode::Internal`] if it cannot be serialized.
@@ -208,8 +209,9 @@ impl Keys {
         pass: &Principal,
         now: Timestamp,
     ) -> Result<(String, Timestamp), Refusal> {
-        let expires = now.plus_millis(limits::ROOM_TOKEN_MS);
+        let expires = pass.expires_at;
         let custom = RoomClaims {
+            sid: pass.login_session_id,
             username: pass.username.clone(),
             name: pass.display_name.clone(),
             role: pass.role,
@@ -241,6 +243,7 @@ impl Keys {
         let expires_at = end(&claims);
         Ok(Principal {
             user_id: subject(&claims)?,
+            login_session_id: claims.custom.sid,
             username: claims.custom.username,
             display_name: claims.custom.name,
             role: claims.custom.role,
@@ -501,11 +504,12 @@ mod tests {
     fn pass() -> Principal {
         Principal {
             user_id: caller().user_id,
+            login_session_id: caller().login_session_id,
             username: "ada".into(),
             display_name: "Ada".into(),
             role: Role::Editor,
             access_version: 3,
-            expires_at: NOW,
+            expires_at: NOW.plus_millis(limits::ROOM_TOKEN_MS),
         }
     }
 
@@ -539,10 +543,7 @@ mod tests {
             keys.verify_room(elsewhere, &room, NOW).unwrap_err().code,
             invalid
         );
-        assert_eq!(
-            keys.verify_room(session, &room, NOW).unwrap().role,
-            Role::Editor
-        );
+        assert_eq!(keys.verify_room(session, &room, NOW), Ok(pass()));
     }
 
     #[test]

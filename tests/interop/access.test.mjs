@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import WebSocket from 'ws'
 import * as Y from 'yjs'
-import { ApiError } from '../../web/src/api.js'
-import { edgeUrl, person, sharedSession } from './support/edge.mjs'
+import { Api, ApiError } from '../../web/src/api.js'
+import { edgeUrl, nonce, person, sharedSession } from './support/edge.mjs'
 import { carriesDocument, knock } from './support/raw.mjs'
 import { roomTokenMaker } from './support/room-token.mjs'
 import { Client, roomContent, roomsUrl } from './support/stock.mjs'
@@ -304,6 +304,63 @@ test('who joins while others are removed stays, whatever order the news come in'
   clients.forEach(({ back }, i) => back.text.insert(0, `${i}`))
   await until('everybody edits', () => owning.content.length === clients.length)
   for (const { back } of clients) assert.deepEqual(back.closeCodes, [])
+})
+
+// ---- The end of a login ----
+
+/** Closed without having said a word, and by the same token not let in again. */
+async function loggedOut (session, client) {
+  await client.closedWith(4401)
+  const { code, frames } = await knockAt(session, client.joined)
+  assert.equal(code, 4401)
+  assert.deepEqual(frames.filter(carriesDocument), [])
+}
+
+/** The same person on another device. */
+async function signedInAgain () {
+  const other = new Api({ origin: edgeUrl() })
+  const password = 'three words make one'
+  const username = `twice-${nonce()}`
+  const first = new Api({ origin: edgeUrl() })
+  await first.register({ username, email: `${username}@example.org`, password, displayName: 'Twice' })
+  await other.signIn(username, password)
+  return [first, other]
+}
+
+test('who logs out leaves every room at once, and their other device stays', async () => {
+  const [stolen, own] = await signedInAgain()
+  const rooms = []
+  for (const content of ['one', 'two']) {
+    const session = await sharedSession(owner, { content })
+    const leaving = [await (await enter(stolen, session)).synced(), await (await enter(stolen, session)).synced()]
+    rooms.push({ session, leaving, staying: await (await enter(own, session)).synced() })
+  }
+  await stolen.signOut()
+  for (const { session, leaving, staying } of rooms) {
+    await Promise.all(leaving.map((client) => loggedOut(session, client)))
+    assert.deepEqual(staying.closeCodes, [])
+    staying.text.insert(0, 'still here: ')
+    const owning = await (await enter(owner, session)).synced()
+    await owning.shows(staying.content)
+    await until('nobody sees those who are gone', () => leaving.every((client) => owning.sees(client) === undefined))
+  }
+})
+
+test('a refresh token that comes from two sides closes the rooms of its login', async () => {
+  const api = await person('Copied')
+  const session = await sharedSession(owner, { content: 'base' })
+  const inside = await (await enter(api, session)).synced()
+  const refresh = (refreshToken) => fetch(`${edgeUrl()}/api/v1/auth/refresh`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ refreshToken })
+  })
+  const first = api.store.get()
+  // Two steps on, the first is certainly a copy, however quick this was.
+  const second = (await (await refresh(first)).json()).refreshToken
+  assert.equal((await refresh(second)).status, 200)
+  assert.equal((await refresh(first)).status, 401)
+  await loggedOut(session, inside)
 })
 
 // ---- Writing without a socket ----

@@ -5,6 +5,7 @@ use codecrafter_shared::id::UserId;
 use codecrafter_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::directory::outbox::Committed;
 use crate::shard::calls;
 use crate::token::Caller;
 
@@ -19,7 +20,7 @@ calls! {
         display_name: String,
         /// The password's hash.
         password: String,
-    } -> OpenedLoginSession;
+    } -> Committed<OpenedLoginSession>;
 
     /// The hash to check a password against.
     "/accounts/credentials" => FindCredentials {
@@ -33,19 +34,20 @@ calls! {
         user_id: UserId,
         /// The password's hash under the present policy, if it was of an older one.
         rehashed: Option<String>,
-    } -> OpenedLoginSession;
+    } -> Committed<OpenedLoginSession>;
 
-    /// Exchanges a refresh token for the next one.
+    /// Exchanges a refresh token for the next one. Gives nothing for one that was used before: its
+    /// login session has ended by that.
     "/accounts/login-sessions/refresh" => RefreshLoginSession {
         /// The token.
         refresh_token: String,
-    } -> OpenedLoginSession;
+    } -> Committed<Option<OpenedLoginSession>>;
 
     /// Ends the caller's login session: its tokens are worth nothing from now on.
     "/accounts/login-sessions/end" => EndLoginSession {
         /// Who calls.
         caller: Caller,
-    } -> ();
+    } -> Committed<()>;
 
     /// The caller's own account.
     "/accounts/me" => Me {

@@ -42,6 +42,7 @@ pub async fn register(
             password,
         })
         .await?;
+    let opened = edge.deliver(opened).await;
     Ok((StatusCode::CREATED, axum::Json(signed_in(&edge, opened)?)).into_response())
 }
 
@@ -80,6 +81,7 @@ pub async fn login(State(edge): State<Edge>, Body(request): Body<Login>) -> Ok20
             rehashed,
         })
         .await?;
+    let opened = edge.deliver(opened).await;
     signed_in(&edge, opened).map(axum::Json)
 }
 
@@ -88,13 +90,16 @@ pub async fn refresh(State(edge): State<Edge>, Body(request): Body<Refresh>) -> 
     let call = RefreshLoginSession {
         refresh_token: request.refresh_token,
     };
-    let opened = edge.directory(&call).await?;
+    let refreshed = edge.deliver(edge.directory(&call).await?).await;
+    let opened = refreshed.ok_or_else(|| Refusal::new(ErrorCode::LoginSessionEnded))?;
     signed_in(&edge, opened).map(axum::Json)
 }
 
-/// `POST /auth/logout` (CC-AUTH-04, X-14): ends the login session of the access token.
+/// `POST /auth/logout` (CC-AUTH-04, X-14): ends the login session of the access token, and with it
+/// every socket that its room tokens have opened (E7).
 pub async fn logout(State(edge): State<Edge>, caller: Caller) -> Result<StatusCode, Refusal> {
-    edge.directory(&EndLoginSession { caller }).await?;
+    let ended = edge.directory(&EndLoginSession { caller }).await?;
+    edge.deliver(ended).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,7 +7,7 @@
 
 use codecrafter_shared::api::User;
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::{LoginSessionId, UserId};
+use codecrafter_shared::id::{LoginSessionId, SessionId, UserId};
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
@@ -15,7 +15,9 @@ use super::calls::{
     Credentials, EndLoginSession, FindCredentials, Me, OpenAccount, OpenLoginSession,
     OpenedLoginSession, RefreshLoginSession,
 };
+use super::passes;
 use crate::directory::Directory;
+use crate::directory::outbox::{Committed, Draft, RoomMessage};
 use crate::error::Refusal;
 use crate::ports::{Row, Tx, Value};
 use crate::token::{Caller, RefreshToken};
@@ -35,7 +37,7 @@ pub const SCHEMA: &[&str] = &[
 ];
 
 /// Checks that the caller's login session still stands. The first statement of every transaction
-/// that acts for somebody, so that a revoked token is worth nothing at once.
+/// that acts for somebody, so that a revoked token is worth nothing at once. Gives when it ends unless it is refreshed.
 ///
 /// # Errors
 /// [`ErrorCode::LoginSessionEnded`].
@@ -44,7 +46,7 @@ pub async fn authorize(
     tenant: &str,
     caller: Caller,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<Timestamp, Refusal> {
     let sql = "SELECT created_at, refreshed_at FROM login_session \
                WHERE tenant = ? AND user_id = ? AND id = ?";
     let key = [
@@ -52,16 +54,10 @@ pub async fn authorize(
         caller.user_id.into(),
         caller.login_session_id.into(),
     ];
-    match tx.first(sql, key).await? {
-        Some(row) if stands(&row, now)? => Ok(()),
-        _ => Err(Refusal::new(ErrorCode::LoginSessionEnded)),
-    }
-}
-
-fn stands(row: &Row, now: Timestamp) -> Result<bool, Refusal> {
-    let created: Timestamp = row.get("created_at")?;
-    let refreshed: Timestamp = row.get("refreshed_at")?;
-    Ok(now < ends_at(created, refreshed))
+    let ended = || Refusal::new(ErrorCode::LoginSessionEnded);
+    let row = tx.first(sql, key).await?.ok_or_else(ended)?;
+    let ends_at = ends_at(row.get("created_at")?, row.get("refreshed_at")?);
+    (now < ends_at).then_some(ends_at).ok_or_else(ended)
 }
 
 fn ends_at(created: Timestamp, refreshed: Timestamp) -> Timestamp {
@@ -76,7 +72,7 @@ fn ends_at(created: Timestamp, refreshed: Timestamp) -> Timestamp {
 pub async fn open_account(
     directory: &Directory,
     call: OpenAccount,
-) -> Result<OpenedLoginSession, Refusal> {
+) -> Result<Committed<OpenedLoginSession>, Refusal> {
     let now = directory.clock.now();
     let user_id = UserId::at(now, directory.rng.bytes());
     let opening = Opening::new(directory, user_id, now);
@@ -150,7 +146,7 @@ pub async fn find_credentials(
 pub async fn open_login_session(
     directory: &Directory,
     call: OpenLoginSession,
-) -> Result<OpenedLoginSession, Refusal> {
+) -> Result<Committed<OpenedLoginSession>, Refusal> {
     let now = directory.clock.now();
     let opening = Opening::new(directory, call.user_id, now);
     let (call, opening, tenant) = (&call, &opening, &*directory.config.tenant);
@@ -175,17 +171,18 @@ pub async fn open_login_session(
 ///
 /// # Errors
 /// [`ErrorCode::TokenInvalid`] for what was never a token; [`ErrorCode::LoginSessionEnded`] for
-/// one whose login session has ended, or ends now because the token was used before.
+/// one whose login session had ended.
 pub async fn refresh_login_session(
     directory: &Directory,
     call: RefreshLoginSession,
-) -> Result<OpenedLoginSession, Refusal> {
+) -> Result<Committed<Option<OpenedLoginSession>>, Refusal> {
     let now = directory.clock.now();
+    let outbox = &Draft::new(directory, now);
     let invalid = || Refusal::new(ErrorCode::TokenInvalid);
     let token = RefreshToken::parse(&call.refresh_token).ok_or_else(invalid)?;
     let (token, tenant) = (&token, &*directory.config.tenant);
     let caller = token.caller;
-    let refreshed: Result<Option<OpenedLoginSession>, Refusal> = directory
+    directory
         .db
         .transaction(|tx| async move {
             let of = || {
@@ -209,30 +206,32 @@ pub async fn refresh_login_session(
             let refreshed: Timestamp = row.get("refreshed_at")?;
             let repeated = token.counter.checked_add(1) == Some(newest)
                 && now.since(refreshed) <= limits::REFRESH_REUSE_GRACE_MS;
-            let (counter, refreshed) = if token.counter == newest && stands(&row, now)? {
-                let next = newest.saturating_add(1);
-                let sql = "UPDATE login_session SET counter = ?, refreshed_at = ? \
+            let (counter, refreshed) =
+                if token.counter == newest && now < ends_at(created, refreshed) {
+                    let next = newest.saturating_add(1);
+                    let sql = "UPDATE login_session SET counter = ?, refreshed_at = ? \
                            WHERE tenant = ? AND user_id = ? AND id = ?";
-                let values = [next.into(), now.into()].into_iter().chain(of());
-                tx.execute(sql, values.collect::<Vec<Value>>()).await?;
-                (next, now)
-            } else if repeated {
-                (newest, refreshed)
-            } else {
-                end(&tx, tenant, caller).await?;
-                // Committed, so that the login session stays ended; refused by the caller.
-                return Ok(None);
-            };
+                    let values = [next.into(), now.into()].into_iter().chain(of());
+                    tx.execute(sql, values.collect::<Vec<Value>>()).await?;
+                    (next, now)
+                } else if repeated {
+                    (newest, refreshed)
+                } else {
+                    // Committed, so that the login session stays ended; refused by the caller.
+                    let rooms = end(&tx, tenant, caller, now).await?;
+                    return outbox.commit_each(&tx, tenant, rooms, None).await;
+                };
             let user = find_user(&tx, tenant, caller.user_id).await?;
-            Ok(user.map(|user| OpenedLoginSession {
-                caller,
-                user,
-                refresh_token: directory.config.keys.refresh_token(caller, counter, &salt),
-                refresh_token_expires_at: ends_at(created, refreshed),
-            }))
+            Ok(Committed::nothing_to_send(user.map(|user| {
+                OpenedLoginSession {
+                    caller,
+                    user,
+                    refresh_token: directory.config.keys.refresh_token(caller, counter, &salt),
+                    refresh_token_expires_at: ends_at(created, refreshed),
+                }
+            })))
         })
-        .await;
-    refreshed?.ok_or_else(|| Refusal::new(ErrorCode::LoginSessionEnded))
+        .await
 }
 
 /// [`EndLoginSession`]. Harmless to repeat.
@@ -242,11 +241,15 @@ pub async fn refresh_login_session(
 pub async fn end_login_session(
     directory: &Directory,
     call: EndLoginSession,
-) -> Result<(), Refusal> {
-    let tenant = &*directory.config.tenant;
+) -> Result<Committed<()>, Refusal> {
+    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    let outbox = &Draft::new(directory, now);
     directory
         .db
-        .transaction(|tx| async move { end(&tx, tenant, call.caller).await })
+        .transaction(|tx| async move {
+            let rooms = end(&tx, tenant, call.caller, now).await?;
+            outbox.commit_each(&tx, tenant, rooms, ()).await
+        })
         .await
 }
 
@@ -306,7 +309,13 @@ fn key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-async fn end(tx: &Tx, tenant: &str, caller: Caller) -> Result<(), Refusal> {
+/// Ends a login session; gives what the rooms are to be told that it has passes for.
+async fn end(
+    tx: &Tx,
+    tenant: &str,
+    caller: Caller,
+    now: Timestamp,
+) -> Result<Vec<(SessionId, RoomMessage)>, Refusal> {
     let sql = "DELETE FROM login_session WHERE tenant = ? AND user_id = ? AND id = ?";
     let values = [
         tenant.into(),
@@ -314,7 +323,7 @@ async fn end(tx: &Tx, tenant: &str, caller: Caller) -> Result<(), Refusal> {
         caller.login_session_id.into(),
     ];
     tx.execute(sql, values).await?;
-    Ok(())
+    passes::revoke(tx, tenant, caller, now).await
 }
 
 /// A login session about to be opened: chance and time are drawn before the transaction, which
@@ -323,6 +332,7 @@ struct Opening {
     caller: Caller,
     salt: [u8; 16],
     now: Timestamp,
+    outbox: Draft,
 }
 
 impl Opening {
@@ -335,25 +345,31 @@ impl Opening {
             },
             salt: directory.rng.bytes(),
             now,
+            outbox: Draft::new(directory, now),
         }
     }
 
-    async fn open(&self, tx: &Tx, directory: &Directory) -> Result<OpenedLoginSession, Refusal> {
+    async fn open(
+        &self,
+        tx: &Tx,
+        directory: &Directory,
+    ) -> Result<Committed<OpenedLoginSession>, Refusal> {
         let tenant = &*directory.config.tenant;
         let user = find_user(tx, tenant, self.caller.user_id).await?;
         let user = user.ok_or_else(|| Refusal::new(ErrorCode::CredentialsInvalid))?;
         // Ids are ordered by time, so the oldest login sessions have the smallest.
-        tx.execute(
-            "DELETE FROM login_session WHERE tenant = ?1 AND user_id = ?2 AND id IN (\
-             SELECT id FROM login_session WHERE tenant = ?1 AND user_id = ?2 \
-             ORDER BY id DESC LIMIT -1 OFFSET ?3)",
-            [
-                tenant.into(),
-                self.caller.user_id.into(),
-                limits::LOGIN_SESSIONS_PER_USER_MAX.saturating_sub(1).into(),
-            ],
-        )
-        .await?;
+        let kept = limits::LOGIN_SESSIONS_PER_USER_MAX.saturating_sub(1);
+        let sql = "SELECT id FROM login_session WHERE tenant = ? AND user_id = ? \
+                   ORDER BY id DESC LIMIT -1 OFFSET ?";
+        let values = [tenant.into(), self.caller.user_id.into(), kept.into()];
+        let mut rooms = Vec::new();
+        for row in tx.execute(sql, values).await? {
+            let oldest = Caller {
+                user_id: self.caller.user_id,
+                login_session_id: row.get("id")?,
+            };
+            rooms.extend(end(tx, tenant, oldest, self.now).await?);
+        }
         tx.execute(
             "INSERT INTO login_session (tenant, user_id, id, salt, counter, created_at, refreshed_at) \
              VALUES (?, ?, ?, ?, 0, ?, ?)",
@@ -367,7 +383,7 @@ impl Opening {
             ],
         )
         .await?;
-        Ok(OpenedLoginSession {
+        let opened = OpenedLoginSession {
             caller: self.caller,
             user,
             refresh_token: directory
@@ -375,6 +391,7 @@ impl Opening {
                 .keys
                 .refresh_token(self.caller, 0, &self.salt),
             refresh_token_expires_at: ends_at(self.now, self.now),
-        })
+        };
+        self.outbox.commit_each(tx, tenant, rooms, opened).await
     }
 }

@@ -12,8 +12,8 @@ use super::Directory;
 use super::parts::{self, Kind};
 use crate::error::Refusal;
 use crate::ports::{Row, Shard, Shards, Tx};
-use crate::room::AccessNotice;
-use crate::room::calls::{Initialise, TakeNotice, TakeReports};
+use crate::room::calls::{EndLogin, Initialise, TakeNotice, TakeReports};
+use crate::room::{AccessNotice, EndedLogin};
 use crate::shard::{call, calls};
 
 /// The table.
@@ -78,6 +78,12 @@ pub enum RoomMessage {
         /// Who may do what.
         notice: AccessNotice,
     },
+    /// A login session has ended that had a pass for the room.
+    #[serde(rename_all = "camelCase")]
+    LoginEnded {
+        /// Which.
+        login: EndedLogin,
+    },
     /// An execution of the session has ended.
     #[serde(rename_all = "camelCase")]
     Finished {
@@ -93,27 +99,54 @@ const PAUSE_MS_MAX: i64 = 10 * 60 * 1_000;
 /// Messages sent again in one go.
 const RETRY_MAX: u32 = 50;
 
-/// A message about to be written: its id is drawn before the transaction, which may run again.
+/// Messages about to be written: their ids are drawn before the transaction, which may run again.
 pub struct Draft {
-    id: OutboxId,
+    random: [u8; 10],
+    now: Timestamp,
     due_at: Timestamp,
 }
 
 impl Draft {
-    /// Draws the id.
+    /// Draws the ids.
     pub fn new(directory: &Directory, now: Timestamp) -> Self {
         Self {
-            id: OutboxId::at(now, directory.rng.bytes()),
+            random: directory.rng.bytes(),
+            now,
             due_at: now.plus_millis(FRONT_MS),
         }
     }
 
-    /// Draws the id of a message that no front sends: it is due in the tick's own round.
+    /// Draws the ids of messages that no front sends: they are due in the tick's own round.
     pub fn of_the_tick(directory: &Directory, now: Timestamp) -> Self {
         Self {
             due_at: now,
             ..Self::new(directory, now)
         }
+    }
+
+    /// The id of the `n`-th message of this draft.
+    fn id(&self, n: u32) -> OutboxId {
+        let [a, b, c, d, e, f, rest @ ..] = self.random;
+        let [g, h, i, j] = (u32::from_be_bytes(rest) ^ n).to_be_bytes();
+        OutboxId::at(self.now, [a, b, c, d, e, f, g, h, i, j])
+    }
+
+    /// Writes a message to each of these rooms, and hands them to the front together with `value`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn commit_each<T>(
+        &self,
+        tx: &Tx,
+        tenant: &str,
+        messages: Vec<(SessionId, RoomMessage)>,
+        value: T,
+    ) -> Result<Committed<T>, Refusal> {
+        let mut outbox = Vec::new();
+        for (n, (session_id, message)) in (0_u32..).zip(messages) {
+            outbox.push(self.write(tx, tenant, n, session_id, message).await?);
+        }
+        Ok(Committed { value, outbox })
     }
 
     /// Writes the message, and hands it to the front together with `value`.
@@ -128,10 +161,23 @@ impl Draft {
         message: RoomMessage,
         value: T,
     ) -> Result<Committed<T>, Refusal> {
+        let messages = vec![(session_id, message)];
+        self.commit_each(tx, tenant, messages, value).await
+    }
+
+    async fn write(
+        &self,
+        tx: &Tx,
+        tenant: &str,
+        n: u32,
+        session_id: SessionId,
+        message: RoomMessage,
+    ) -> Result<OutboxMessage, Refusal> {
+        let id = self.id(n);
         let mut text = serde_json::to_string(&message).map_err(Refusal::internal)?;
         // A session's first content is of its owner's choice, and JSON may make six bytes of one.
         if text.len() > parts::PART_BYTES {
-            let name = self.id.to_string();
+            let name = id.to_string();
             parts::write(tx, tenant, Kind::Message, &name, text.as_bytes()).await?;
             text.clear();
         }
@@ -139,18 +185,17 @@ impl Draft {
                    VALUES (?, ?, ?, ?, 0, ?)";
         let values = [
             tenant.into(),
-            self.id.into(),
+            id.into(),
             session_id.into(),
             text.into(),
             self.due_at.into(),
         ];
         tx.execute(sql, values).await?;
-        let outbox = vec![OutboxMessage {
-            id: self.id,
+        Ok(OutboxMessage {
+            id,
             session_id,
             message,
-        }];
-        Ok(Committed { value, outbox })
+        })
     }
 }
 
@@ -184,6 +229,10 @@ pub async fn send(shards: &dyn Shards, message: &OutboxMessage) -> Result<(), Re
                 },
             )
             .await
+        }
+        RoomMessage::LoginEnded { login } => {
+            let login = *login;
+            call(shards, &room, &EndLogin { login }).await
         }
         RoomMessage::Finished { report } => {
             call(

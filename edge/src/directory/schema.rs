@@ -1,7 +1,7 @@
 //! The Directory's tables, by version. A version that was released is never changed; what comes
 //! after it is a step of its own.
 
-use crate::accounts::store as accounts;
+use crate::accounts::{passes, store as accounts};
 use crate::directory::{outbox, parts};
 use crate::executions::store as executions;
 use crate::executors::store as executors;
@@ -12,6 +12,7 @@ use crate::sessions::store as sessions;
 const STEPS: &[&[&[&str]]] = &[
     &[
         accounts::SCHEMA,
+        passes::SCHEMA,
         sessions::SCHEMA,
         executions::SCHEMA,
         executors::SCHEMA,

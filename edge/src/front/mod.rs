@@ -15,11 +15,17 @@ pub mod validate;
 
 use std::sync::Arc;
 
+use codecrafter_shared::id::OutboxId;
+use futures_util::{StreamExt as _, future, stream};
+
 use crate::config::Config;
 use crate::directory::outbox::{self, Committed, Delivered};
 use crate::error::Refusal;
 use crate::ports::{Assets, Clock, Hasher, Rng, RoomGate, Shard, Shards};
 use crate::shard::{Call, call};
+
+/// Messages of the outbox that are under way at a time; a Worker has six connections.
+const SENT_AT_ONCE: usize = 6;
 
 /// The ports that the front needs, and the settings. Cheap to clone.
 #[derive(Clone)]
@@ -55,12 +61,18 @@ impl Edge {
     /// Sends what a transaction left in the outbox, and gives what the transaction gave. What
     /// does not arrive now is sent again by the Directory (E9).
     pub async fn deliver<T>(&self, committed: Committed<T>) -> T {
-        let mut ids = Vec::new();
-        for message in &committed.outbox {
-            if outbox::send(&*self.shards, message).await.is_ok() {
-                ids.push(message.id);
+        let sent = committed.outbox.into_iter().map(|message| {
+            let shards = self.shards.clone();
+            async move {
+                let sent = outbox::send(&*shards, &message).await;
+                sent.is_ok().then_some(message.id)
             }
-        }
+        });
+        let ids: Vec<OutboxId> = stream::iter(sent)
+            .buffer_unordered(SENT_AT_ONCE)
+            .filter_map(future::ready)
+            .collect()
+            .await;
         if !ids.is_empty() && self.directory(&Delivered { ids }).await.is_err() {
             tracing::warn!("delivered messages will be sent again");
         }

@@ -4,7 +4,7 @@ use codecrafter_shared::api::{SessionContent, WriteContent};
 use codecrafter_shared::id::UserId;
 use codecrafter_shared::job::Report;
 
-use super::AccessNotice;
+use super::{AccessNotice, EndedLogin};
 use crate::shard::calls;
 
 calls! {
@@ -20,6 +20,12 @@ calls! {
     "/notice" => TakeNotice {
         /// Who may do what.
         notice: AccessNotice,
+    } -> ();
+
+    /// A login session has ended that had a pass for the room. Harmless to repeat, and to send late.
+    "/login-ended" => EndLogin {
+        /// Which.
+        login: EndedLogin,
     } -> ();
 
     /// What happened to executions of the session, in order. Harmless to repeat.

@@ -1,6 +1,6 @@
 //! A socket as the room knows it, and what the front says about the person behind it.
 
-use codecrafter_shared::id::UserId;
+use codecrafter_shared::id::{LoginSessionId, UserId};
 use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,9 @@ pub struct ConnectionId(pub u64);
 pub struct Principal {
     /// The account.
     pub user_id: UserId,
-    /// Its name.
+    /// The login session that the token was given to: when it ends, so does the socket (E7).
+    pub login_session_id: LoginSessionId,
+    /// The account's name.
     pub username: String,
     /// What others see.
     pub display_name: String,

@@ -72,6 +72,7 @@ fn color_of(user: UserId) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use codecrafter_shared::id::LoginSessionId;
     use codecrafter_shared::role::Role;
     use codecrafter_shared::time::Timestamp;
 
@@ -80,6 +81,7 @@ mod tests {
     fn ada() -> Principal {
         Principal {
             user_id: UserId::at(Timestamp::from_millis(1), [1; 10]),
+            login_session_id: LoginSessionId::at(Timestamp::from_millis(1), [1; 10]),
             username: "ada".into(),
             display_name: "Ada \"the\" First".into(),
             role: Role::Viewer,

@@ -12,6 +12,7 @@ use super::awareness::{Awareness, Entries};
 use super::connection::{Connection, ConnectionId, Principal};
 use super::document::{Document, Integrated, Refusal};
 use super::frame::{self, FrameError, Message};
+use super::logins::{EndedLogin, EndedLogins};
 use super::run::LiveRun;
 use super::tag::tag;
 use super::write::{NotWritten, Write, Written};
@@ -42,6 +43,8 @@ const QUERIES_MAX: usize = 16;
 pub struct Stored {
     /// The newest access notice.
     pub access: Option<AccessNotice>,
+    /// Login sessions that have ended before their tokens.
+    pub ended_logins: Vec<EndedLogin>,
 }
 
 /// The document as it was stored, from [`super::store::load_document`].
@@ -65,6 +68,7 @@ pub struct LoadedDocument {
 #[derive(Debug)]
 pub struct Room {
     access: Access,
+    ended_logins: EndedLogins,
     connections: BTreeMap<ConnectionId, Connection>,
     awareness: Awareness,
     run: LiveRun,
@@ -82,6 +86,7 @@ impl Room {
         let connections = connections.into_iter().map(|c| (c.id, c)).collect();
         Self {
             access: Access::new(stored.access),
+            ended_logins: EndedLogins::new(stored.ended_logins),
             awareness: Awareness::of_woken(&connections, now),
             connections,
             run: LiveRun::default(),
@@ -155,6 +160,7 @@ impl Room {
                 }
             }
             Input::Notice(notice) => self.notice(now, notice, &mut step),
+            Input::LoginEnded(login) => self.login_ended(now, login, &mut step),
             Input::Initialise { content } => self.initialise(now, content, &mut step),
             Input::Write(write) => step.written = Some(self.write(now, write, &mut step)),
             Input::Report(report) => {
@@ -181,7 +187,7 @@ impl Room {
         app_frames: bool,
         step: &mut Step,
     ) -> Result<(), CloseCode> {
-        if principal.expires_at <= now {
+        if principal.expires_at <= now || self.ended_logins.refuse(&principal, now) {
             return Err(CloseCode::Unauthorized);
         }
         let principal = self.access.admit(principal)?;
@@ -264,12 +270,24 @@ impl Room {
         }
     }
 
-    fn tick(&mut self, now: Timestamp, step: &mut Step) {
-        let expired = |c: &&Connection| c.principal.expires_at <= now;
-        let expired: Vec<Connection> = self.connections().filter(expired).cloned().collect();
-        for gone in &expired {
+    fn login_ended(&mut self, now: Timestamp, login: EndedLogin, step: &mut Step) {
+        step.changes.extend(self.ended_logins.take(login, now));
+        self.close_ended(now, step);
+    }
+
+    /// Closes the sockets whose token has ended, by itself or with its login session.
+    fn close_ended(&mut self, now: Timestamp, step: &mut Step) {
+        let ended = |c: &&Connection| {
+            c.principal.expires_at <= now || self.ended_logins.refuse(&c.principal, now)
+        };
+        let ended: Vec<Connection> = self.connections().filter(ended).cloned().collect();
+        for gone in &ended {
             self.close(now, gone, CloseCode::Unauthorized, step);
         }
+    }
+
+    fn tick(&mut self, now: Timestamp, step: &mut Step) {
+        self.close_ended(now, step);
         for silent in self.connections().filter(|c| c.awareness.is_empty()) {
             send(silent.id, frame::keepalive(), step);
         }

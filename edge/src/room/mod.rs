@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Modules in the order in which a frame meets them: [`frame`] parses it, [`access`] says what
-//! its sender may do, [`gate`] with [`scan`], [`read`] and [`place`] let it through or not, [`document`]
+//! its sender may do and [`logins`] whose token is worth nothing, [`gate`] with [`scan`], [`read`] and [`place`] let it through or not, [`document`]
 //! integrates it, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides, and
 //! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket.
 
@@ -28,6 +28,7 @@ mod document;
 mod frame;
 mod gate;
 mod identity;
+mod logins;
 mod machine;
 mod place;
 mod read;
@@ -50,6 +51,7 @@ pub use access::AccessNotice;
 pub use connection::{Connection, ConnectionId, Principal};
 pub use document::Document;
 pub use frame::permission_denied;
+pub use logins::EndedLogin;
 pub use machine::{LoadedDocument, Room, Stored};
 
 /// Something that happens to the room.
@@ -79,6 +81,8 @@ pub enum Input<'a> {
     },
     /// The session's access has changed. Harmless to repeat.
     Notice(AccessNotice),
+    /// A login session has ended: its sockets are closed. Harmless to repeat.
+    LoginEnded(EndedLogin),
     /// The session's first content. Does nothing in a room that has any.
     Initialise {
         /// The main file.
@@ -170,4 +174,8 @@ pub enum Change {
     },
     /// The newest access notice.
     Access(AccessNotice),
+    /// The tokens of a login session open nothing, until they have ended.
+    LoginEnded(EndedLogin),
+    /// That login session need not be remembered any more.
+    ForgetLogin(EndedLogin),
 }

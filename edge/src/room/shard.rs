@@ -11,7 +11,7 @@ use codecrafter_shared::error::{ErrorCode, FieldError};
 use codecrafter_shared::id::SessionId;
 use codecrafter_shared::limits;
 
-use super::calls::{Initialise, ReadContent, TakeNotice, TakeReports, WriteText};
+use super::calls::{EndLogin, Initialise, ReadContent, TakeNotice, TakeReports, WriteText};
 use super::write::{NotWritten, Write, Written};
 use super::{Document, Input, Room, store};
 use crate::error::Refusal;
@@ -54,6 +54,13 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
             async {
                 let call: TakeNotice = received(body)?;
                 host.feed(Input::Notice(call.notice)).await.map(drop)
+            }
+            .await,
+        ),
+        EndLogin::PATH => answer(
+            async {
+                let call: EndLogin = received(body)?;
+                host.feed(Input::LoginEnded(call.login)).await.map(drop)
             }
             .await,
         ),

@@ -17,13 +17,14 @@ use codecrafter_shared::time::Timestamp;
 use super::Change;
 use super::access::AccessNotice;
 use super::document::{Document, Refusal};
+use super::logins::EndedLogin;
 use super::machine::{LoadedDocument, Stored};
 use crate::ports::{Db, DbError, Row, Tx, Value};
 
 /// The version of the tables below.
 const SCHEMA_VERSION: i64 = 1;
 
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS room_head (
         room TEXT NOT NULL PRIMARY KEY,
         generation INTEGER NOT NULL,
@@ -52,6 +53,14 @@ const SCHEMA: [&str; 6] = [
         deleted INTEGER NOT NULL,
         participants TEXT NOT NULL
     )",
+    "CREATE TABLE IF NOT EXISTS room_ended_login (
+        room TEXT NOT NULL,
+        user_id TEXT NOT NULL,
+        login_session_id TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        and_before INTEGER NOT NULL,
+        PRIMARY KEY (room, user_id, login_session_id)
+    ) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS room_suspect (
         room TEXT NOT NULL,
         piece TEXT NOT NULL,
@@ -105,8 +114,13 @@ pub async fn restore(db: &dyn Db, room: SessionId) -> Result<Stored, DbError> {
     db.transaction(|tx| async move {
         let sql = "SELECT version, locked, deleted, participants FROM room_access WHERE room = ?";
         let access = tx.first(sql, [room.into()]).await?;
+        let sql = "SELECT * FROM room_ended_login WHERE room = ?";
+        let ended = tx.execute(sql, [room.into()]).await?.into_iter();
         Ok(Stored {
             access: access.as_ref().map(read_access).transpose()?,
+            ended_logins: ended
+                .map(|row| read_login(&row))
+                .collect::<Result<_, _>>()?,
         })
     })
     .await
@@ -120,6 +134,15 @@ fn read_access(row: &Row) -> Result<AccessNotice, DbError> {
         participants: row.parse("participants", |json| {
             serde_json::from_str::<Vec<(UserId, Role)>>(json).ok()
         })?,
+    })
+}
+
+fn read_login(row: &Row) -> Result<EndedLogin, DbError> {
+    Ok(EndedLogin {
+        user_id: row.get("user_id")?,
+        login_session_id: row.get("login_session_id")?,
+        until: row.get("until")?,
+        and_before: row.get("and_before")?,
     })
 }
 
@@ -202,6 +225,31 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
             let flags = [notice.locked.into(), notice.deleted.into()];
             let key = [room.into(), version].into_iter().chain(flags);
             tx.execute(sql, key.chain([participants.into()])).await?;
+        }
+        Change::LoginEnded(login) => {
+            let sql = "INSERT INTO room_ended_login
+                       (room, user_id, login_session_id, until, and_before)
+                       VALUES (?, ?, ?, ?, ?)
+                       ON CONFLICT (room, user_id, login_session_id) DO UPDATE SET
+                       until = max(until, excluded.until),
+                       and_before = max(and_before, excluded.and_before)";
+            let key = [
+                room.into(),
+                login.user_id.into(),
+                login.login_session_id.into(),
+            ];
+            let values = [login.until.into(), login.and_before.into()];
+            tx.execute(sql, key.into_iter().chain(values)).await?;
+        }
+        Change::ForgetLogin(login) => {
+            let sql = "DELETE FROM room_ended_login
+                       WHERE room = ? AND user_id = ? AND login_session_id = ?";
+            let key = [
+                room.into(),
+                login.user_id.into(),
+                login.login_session_id.into(),
+            ];
+            tx.execute(sql, key).await?;
         }
     }
     Ok(())

@@ -140,6 +140,6 @@ pub enum Scope {
 pub struct JoinedSession {
     /// The session, with the caller among its participants.
     pub session: Session,
-    /// The caller's pass; its end is not set yet.
+    /// The caller's pass.
     pub pass: Principal,
 }

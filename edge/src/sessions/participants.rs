@@ -6,6 +6,7 @@
 use codecrafter_shared::api::{Participant, Session};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::{SessionId, UserId};
+use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
 
@@ -13,18 +14,20 @@ use super::calls::{
     AddParticipant, ChangeRole, Join, JoinedSession, MayEdit, RemoveParticipant, Transfer,
 };
 use super::store::{add_participant, notice, read, visible};
+use crate::accounts::passes;
 use crate::accounts::store::{authorize, find_user_by_name};
 use crate::directory::Directory;
 use crate::directory::outbox::{Committed, Draft, RoomMessage};
 use crate::error::Refusal;
 use crate::ports::Tx;
 use crate::room::{AccessNotice, Principal};
+use crate::token::Caller;
 
 /// [`Join`]. Harmless to repeat.
 ///
 /// # Errors
 /// [`ErrorCode::SessionNotFound`], also for a private session of others;
-/// [`ErrorCode::SessionFull`].
+/// [`ErrorCode::SessionFull`]; [`ErrorCode::TooManyRooms`].
 pub async fn join(directory: &Directory, call: Join) -> Result<Committed<JoinedSession>, Refusal> {
     let now = directory.clock.now();
     let outbox = &Draft::new(directory, now);
@@ -32,10 +35,12 @@ pub async fn join(directory: &Directory, call: Join) -> Result<Committed<JoinedS
     directory
         .db
         .transaction(|tx| async move {
-            authorize(&tx, tenant, caller, now).await?;
+            let login_ends_at = authorize(&tx, tenant, caller, now).await?;
             let before = visible(&tx, tenant, id, caller.user_id).await?;
+            let expires_at = now.plus_millis(limits::ROOM_TOKEN_MS).min(login_ends_at);
+            passes::note(&tx, tenant, caller, id, expires_at, now).await?;
             if before.role.is_some() {
-                let joined = joined(before, caller.user_id)?;
+                let joined = joined(before, caller, expires_at)?;
                 return Ok(Committed::nothing_to_send(joined));
             }
             has_place(&before)?;
@@ -43,7 +48,7 @@ pub async fn join(directory: &Directory, call: Join) -> Result<Committed<JoinedS
             add_participant(&tx, tenant, id, caller.user_id, role, now.into()).await?;
             let session = raise(&tx, tenant, id, caller.user_id).await?;
             let message = access(&session);
-            let joined = joined(session, caller.user_id)?;
+            let joined = joined(session, caller, expires_at)?;
             outbox.commit(&tx, tenant, id, message, joined).await
         })
         .await
@@ -316,15 +321,20 @@ fn access(session: &Session) -> RoomMessage {
 }
 
 /// The session with the pass of one of its participants.
-fn joined(session: Session, user_id: UserId) -> Result<JoinedSession, Refusal> {
-    let participant = participant(&session, user_id)?;
+fn joined(
+    session: Session,
+    caller: Caller,
+    expires_at: Timestamp,
+) -> Result<JoinedSession, Refusal> {
+    let participant = participant(&session, caller.user_id)?;
     let pass = Principal {
-        user_id,
+        user_id: caller.user_id,
+        login_session_id: caller.login_session_id,
         username: participant.username.clone(),
         display_name: participant.display_name.clone(),
         role: participant.role,
         access_version: session.access_version,
-        expires_at: session.created_at,
+        expires_at,
     };
     Ok(JoinedSession { session, pass })
 }

@@ -10,7 +10,7 @@ use codecrafter_shared::error::ErrorCode::{
     AlreadyParticipant, BodyTooLarge, ContentChanged, CredentialsInvalid, EmailTaken,
     ExecutionFinished, ExecutionNotFound, ExecutorNotFound, ExecutorUnknown, Forbidden, Internal,
     LoginSessionEnded, OwnerStays, ParticipantNotFound, ProtocolUnsupported, QueueFull,
-    RouteNotFound, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions, Unavailable,
+    RouteNotFound, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions, TooManyRooms, Unavailable,
     UserNotFound, UsernameTaken, ValidationFailed,
 };
 use codecrafter_shared::job::Verdict;
@@ -99,7 +99,10 @@ fn accounts() -> Vec<Operation> {
             .gives::<Tokens>(200, "New tokens; the old refresh token is used up.")
             .refuses(session_ended),
         post("/api/v1/auth/logout", "logout", "Ends this login session.")
-            .description("Its tokens are worth nothing from then on.")
+            .description(
+                "Its tokens are worth nothing from then on, and the sockets that its room tokens \
+                 have opened are closed.",
+            )
             .by(SignedIn(""))
             .gives_nothing(204, "It has ended."),
         get("/api/v1/auth/me", "me", "The caller's account.")
@@ -219,7 +222,7 @@ fn participants() -> Vec<Operation> {
         .description("Harmless to repeat: the role stays, and the room token is a new one.")
         .by(SEES)
         .gives::<Joined>(200, "The session, and what opens its room.")
-        .refuses(&[SessionNotFound, SessionFull]),
+        .refuses(&[SessionNotFound, SessionFull, TooManyRooms]),
         post(
             "/api/v1/sessions/{id}/leave",
             "leaveSession",

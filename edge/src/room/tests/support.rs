@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use codecrafter_shared::document::MAIN_TEXT;
-use codecrafter_shared::id::{SessionId, UserId};
+use codecrafter_shared::id::{LoginSessionId, SessionId, UserId};
 use codecrafter_shared::relay::{AppFrame, CloseCode, MESSAGE_APP};
 use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
@@ -19,14 +19,19 @@ use crate::room::frame::{self, Message};
 use crate::room::read::Reader;
 use crate::room::write::Written;
 use crate::room::{
-    AccessNotice, Audience, Change, Connection, ConnectionId, Document, Input, LoadedDocument,
-    Output, Principal, Room, Stored,
+    AccessNotice, Audience, Change, Connection, ConnectionId, Document, EndedLogin, Input,
+    LoadedDocument, Output, Principal, Room, Stored,
 };
 
 pub const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 pub fn user(n: u8) -> UserId {
     UserId::at(START, [n; 10])
+}
+
+/// The login session that everybody's first tokens are of.
+pub fn login(n: u8) -> LoginSessionId {
+    LoginSessionId::at(START, [n; 10])
 }
 
 pub fn session(n: u8) -> SessionId {
@@ -36,6 +41,7 @@ pub fn session(n: u8) -> SessionId {
 pub fn principal(n: u8, role: Role) -> Principal {
     Principal {
         user_id: user(n),
+        login_session_id: login(n),
         username: format!("user{n}"),
         display_name: format!("User {n}"),
         role,
@@ -60,6 +66,7 @@ pub fn notice(version: u64, participants: &[(u8, Role)]) -> AccessNotice {
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
     pub access: Option<AccessNotice>,
+    pub ended_logins: Vec<EndedLogin>,
     pub generation: u64,
     pub state: Option<Vec<u8>>,
     pub updates: BTreeMap<u64, Vec<u8>>,
@@ -92,6 +99,12 @@ impl Kept {
                 self.compactions += 1;
             }
             Change::Access(notice) => self.access = Some(notice.clone()),
+            Change::LoginEnded(login) => {
+                let known = |known: &EndedLogin| known.login_session_id == login.login_session_id;
+                self.ended_logins.retain(|login| !known(login));
+                self.ended_logins.push(*login);
+            }
+            Change::ForgetLogin(login) => self.ended_logins.retain(|known| known != login),
         }
     }
 
@@ -259,6 +272,7 @@ impl World {
             .collect();
         let stored = Stored {
             access: self.kept.access.clone(),
+            ended_logins: self.kept.ended_logins.clone(),
         };
         self.room = Room::restore(stored, connections, self.now);
     }

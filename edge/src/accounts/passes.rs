@@ -1,0 +1,93 @@
+//! Which rooms a login session has passes for: who logs out, or is logged out, must not go on in
+//! a room by a token that it has handed out (E7). A row is written with every pass, and when the
+//! login session ends each of them is a message to its room, in the same transaction.
+
+use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::id::SessionId;
+use codecrafter_shared::limits;
+use codecrafter_shared::time::Timestamp;
+
+use crate::directory::outbox::RoomMessage;
+use crate::error::Refusal;
+use crate::ports::Tx;
+use crate::room::EndedLogin;
+use crate::token::Caller;
+
+/// The table.
+pub const SCHEMA: &[&str] = &["CREATE TABLE pass (
+        tenant TEXT, user_id TEXT, login_session_id TEXT, session_id TEXT, expires_at INTEGER,
+        PRIMARY KEY (tenant, user_id, login_session_id, session_id)) WITHOUT ROWID"];
+
+/// Notes a pass that the caller is about to get, for the room of `session_id`, until `expires_at`.
+///
+/// # Errors
+/// [`ErrorCode::TooManyRooms`] if the login has good passes for as many others as it may have.
+pub async fn note(
+    tx: &Tx,
+    tenant: &str,
+    caller: Caller,
+    session_id: SessionId,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let sql = "DELETE FROM pass WHERE tenant = ? AND user_id = ? AND login_session_id = ? \
+               AND expires_at <= ?";
+    let good_after = now.plus_millis(-limits::CLOCK_TOLERANCE_MS);
+    let of = || {
+        [
+            tenant.into(),
+            caller.user_id.into(),
+            caller.login_session_id.into(),
+        ]
+    };
+    tx.execute(sql, of().into_iter().chain([good_after.into()]))
+        .await?;
+    let sql = "INSERT INTO pass (tenant, user_id, login_session_id, session_id, expires_at) \
+               VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET \
+               expires_at = max(expires_at, excluded.expires_at)";
+    let pass = [session_id.into(), expires_at.into()];
+    tx.execute(sql, of().into_iter().chain(pass)).await?;
+    let sql = "SELECT count(*) AS n FROM pass \
+               WHERE tenant = ? AND user_id = ? AND login_session_id = ?";
+    let rooms = tx.first(sql, of()).await?;
+    let rooms: u32 = rooms.map_or(Ok(0), |row| row.get("n"))?;
+    if rooms > limits::ROOMS_PER_LOGIN_SESSION_MAX {
+        return Err(Refusal::new(ErrorCode::TooManyRooms));
+    }
+    Ok(())
+}
+
+/// The login session ends: what its rooms are to be told. Nothing the second time.
+///
+/// # Errors
+/// Those of the database.
+pub async fn revoke(
+    tx: &Tx,
+    tenant: &str,
+    caller: Caller,
+    now: Timestamp,
+) -> Result<Vec<(SessionId, RoomMessage)>, Refusal> {
+    let sql = "DELETE FROM pass WHERE tenant = ? AND user_id = ? AND login_session_id = ? \
+               RETURNING session_id, expires_at";
+    let of = [
+        tenant.into(),
+        caller.user_id.into(),
+        caller.login_session_id.into(),
+    ];
+    let rows = tx.execute(sql, of).await?;
+    let mut told = Vec::new();
+    for row in rows {
+        let expires_at: Timestamp = row.get("expires_at")?;
+        let until = expires_at.plus_millis(limits::CLOCK_TOLERANCE_MS);
+        if until > now {
+            let login = EndedLogin {
+                user_id: caller.user_id,
+                login_session_id: caller.login_session_id,
+                until,
+                and_before: false,
+            };
+            told.push((row.get("session_id")?, RoomMessage::LoginEnded { login }));
+        }
+    }
+    Ok(told)
+}
