@@ -4,7 +4,9 @@
 //! [`command`] what to start, [`pool`]
 //! has a [`container`] ready or starts one with the settings of [`harden`] and [`seccomp`],
 //! [`attempt`] runs the job in it through the agent and measures by [`cgroup`], [`verdict`]
-//! judges, [`output`] is what was written. [`engine`] is the connection to Docker.
+//! judges, [`output`] is what was written. [`engine`] is the connection to Docker. Before any job,
+//! [`probe`] tries out what [`images`] does not know yet, and [`demand`] says for which languages
+//! containers wait on the pool's [`shelves`].
 //!
 //! What protects the host: a container has no network, no writable disk, no right that a program
 //! could use, few system calls, and hard limits on memory, processes and CPU time. What does not:
@@ -19,24 +21,27 @@ mod demand;
 mod engine;
 mod files;
 pub mod harden;
+mod images;
 mod output;
 mod pool;
+mod probe;
 mod seccomp;
+mod shelves;
 #[cfg(test)]
 mod testing;
 mod verdict;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use agent_protocol::{Event, Exec, Exit, Limits, Order, Stream};
+use agent_protocol::Order;
 use async_trait::async_trait;
 use codecrafter_shared::job::{Job, Outcome, RunLimits, Verdict};
 use codecrafter_shared::language::{AnnouncedLanguage, LanguageRow};
-use futures_util::{StreamExt, TryStreamExt};
-use tokio::sync::mpsc;
+use futures_util::future::try_join_all;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -44,9 +49,10 @@ use self::attempt::{Attempt, run_budget};
 use self::container::{Container, Request};
 use self::demand::Demand;
 use self::engine::Engine;
+use self::images::{Images, Working};
 use self::output::Relay;
 use self::pool::Pool;
-use crate::sandbox::{HostFault, Progress, Sandbox};
+use crate::sandbox::{FaultScope, HostFault, Progress, Sandbox};
 
 /// How this host uses Docker.
 #[derive(Debug, Clone)]
@@ -97,37 +103,33 @@ impl DockerSettings {
     }
 }
 
-/// What was found out about an image.
-#[derive(Debug, Clone)]
-struct Image {
-    id: String,
-    /// What its runtime printed as its version; if it does not work, when that was.
-    version: Result<String, Instant>,
-}
-
-impl Image {
-    /// Whether the image needs no other look as long as its id stays the same.
-    fn is_settled(&self) -> bool {
-        match &self.version {
-            Ok(_) => true,
-            Err(at) => at.elapsed() < BROKEN_FOR,
-        }
-    }
-}
-
-/// How long an image that did not work is left alone: that may have been the machine's fault.
-const BROKEN_FOR: Duration = Duration::from_secs(5 * 60);
-
-/// Images that are tried out at a time.
+/// Images that are tried out at a time, of those that answer quickly.
 const PROBES: usize = 2;
+/// An image that takes longer keeps no other from being tried out.
+const PROBE_QUICK: Duration = Duration::from_secs(5);
+/// What is offered waits this long for the next image that is tried out for the first time, so
+/// that a host does not start with one language and tell of each other one by itself.
+const NEXT_MAX: Duration = Duration::from_secs(5);
+/// And this long for all of them.
+const ALL_MAX: Duration = Duration::from_secs(20);
 
 /// Runs jobs in Docker.
 pub struct DockerSandbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     engine: Arc<Engine>,
     pool: Arc<Pool>,
-    /// The images that were tried out, by name, as of the last look.
-    images: Mutex<HashMap<String, Image>>,
+    images: Mutex<Images>,
     demand: Mutex<Demand>,
+    /// Whoever tries out an image holds one, as long as that is quick.
+    probes: Semaphore,
+    /// An image was tried out: for whoever waits for it just now.
+    tried: Notify,
+    /// The same: for whoever asks next.
+    changed: Notify,
+    closing: CancellationToken,
 }
 
 impl DockerSandbox {
@@ -136,13 +138,18 @@ impl DockerSandbox {
     /// # Errors
     /// The engine cannot be reached or refuses; worth another try.
     pub async fn connect(settings: DockerSettings) -> Result<Self, HostFault> {
-        let engine = Arc::new(Engine::connect(settings).await?);
-        let sandbox = Self {
-            engine,
+        let inner = Inner {
+            engine: Arc::new(Engine::connect(settings).await?),
             pool: Arc::default(),
             images: Mutex::default(),
             demand: Mutex::default(),
+            probes: Semaphore::new(PROBES),
+            tried: Notify::new(),
+            changed: Notify::new(),
+            closing: CancellationToken::new(),
         };
+        let inner = Arc::new(inner);
+        let sandbox = Self { inner };
         let left = sandbox.sweep().await?;
         if left > 0 {
             info!(containers = left, "removed what an earlier process left");
@@ -155,31 +162,126 @@ impl DockerSandbox {
     /// # Errors
     /// The engine cannot be reached.
     pub async fn sweep(&self) -> Result<usize, HostFault> {
-        self.engine.sweep().await
+        self.inner.engine.sweep().await
+    }
+
+    /// [`Sandbox::languages`], once every image was tried out, however long one of them takes.
+    ///
+    /// # Errors
+    /// The engine cannot be reached.
+    pub async fn all_languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
+        self.inner.look().await?;
+        self.inner.images_tried(Duration::MAX, Duration::MAX).await;
+        self.languages().await
     }
 
     /// Removes the containers that are kept ready, and waits for all that is under way in the
     /// background. For the end, when no job runs any more; nothing is started ahead after it.
     pub async fn close(&self) {
-        self.engine.tasks.close();
-        self.pool.keep_only(&[]).await;
-        self.engine.tasks.wait().await;
-        self.engine.remove_abandoned().await;
+        let inner = &self.inner;
+        inner.closing.cancel();
+        inner.engine.tasks.close();
+        inner.pool.stock(&inner.engine, &[], 0);
+        inner.engine.tasks.wait().await;
+        inner.engine.remove_abandoned().await;
+    }
+}
+
+impl Inner {
+    fn rows(&self) -> &[LanguageRow] {
+        &self.engine.settings.languages
     }
 
     fn row(&self, id: &str) -> Option<&LanguageRow> {
-        self.engine
-            .settings
-            .languages
+        self.rows().iter().find(|row| row.id == id)
+    }
+
+    /// Finds out which images there are, and has those tried out that need it.
+    async fn look(self: &Arc<Self>) -> Result<(), HostFault> {
+        let ids = self
+            .rows()
             .iter()
-            .find(|row| row.id == id)
+            .map(|row| self.engine.image_id(&row.image));
+        let ids = try_join_all(ids).await?;
+        for (row, image) in self.rows().iter().zip(ids) {
+            if lock(&self.images).seen(&row.id, image.as_deref(), Instant::now())
+                && let Some(image) = image
+            {
+                self.try_out(row.clone(), image);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries out an image in the background. Other languages neither wait for it nor stop.
+    fn try_out(self: &Arc<Self>, row: LanguageRow, image: String) {
+        let inner = Arc::clone(self);
+        let tried = async move {
+            let request = request_ahead(&row, image.clone());
+            let version = inner
+                .in_turn(probe::version(&inner.engine, request, &row))
+                .await;
+            let fault = version.as_ref().err().map(ToString::to_string);
+            let now = Instant::now();
+            let again = lock(&inner.images).tried(&row.id, &image, version.ok(), now);
+            if let (Some(fault), Some(again)) = (fault, again) {
+                let seconds = (again - now).as_secs();
+                error!(
+                    language = row.id,
+                    image = row.image,
+                    fault,
+                    "an image does not work; it is tried again after {seconds} s"
+                );
+            }
+            inner.tried.notify_waiters();
+            inner.changed.notify_one();
+        };
+        let closing = self.closing.clone();
+        let tried = async move { closing.run_until_cancelled(tried).await };
+        self.engine.tasks.spawn(tried);
+    }
+
+    /// Does `work` in its turn; the next one's comes soon, even if this one takes long.
+    async fn in_turn<T>(&self, work: impl Future<Output = T>) -> T {
+        let turn = self.probes.acquire().await;
+        let mut work = std::pin::pin!(work);
+        match timeout(PROBE_QUICK, &mut work).await {
+            Ok(done) => done,
+            Err(_) => {
+                drop(turn);
+                work.await
+            }
+        }
+    }
+
+    /// Waits until no image is being tried out for the first time, as long as one after the other
+    /// comes to its end within `each`, and for no longer than `all`.
+    async fn images_tried(&self, each: Duration, all: Duration) {
+        let waited = async {
+            loop {
+                let mut tried = std::pin::pin!(self.tried.notified());
+                tried.as_mut().enable();
+                if !lock(&self.images).has_new() || timeout(each, tried).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(all, waited).await;
+    }
+
+    /// The languages whose images work, in the table's order.
+    fn working(&self) -> Vec<(&LanguageRow, Working)> {
+        let images = lock(&self.images);
+        let rows = self.rows().iter();
+        rows.filter_map(|row| Some((row, images.working(&row.id)?)))
+            .collect()
     }
 
     /// A container for the job: one that is ready, or a new one.
     async fn acquire(&self, row: &LanguageRow, job: &Job) -> Result<Container, HostFault> {
         lock(&self.demand).used(&row.id, Instant::now());
-        let known = lock(&self.images).get(&row.image).cloned();
-        if let Some(container) = known.and_then(|image| self.pool.take(&image.id)) {
+        let working = lock(&self.images).working(&row.id);
+        if let Some(container) = working.and_then(|working| self.pool.take(&working.image)) {
             return Ok(container);
         }
         let image = self.engine.image_id(&row.image).await?;
@@ -194,46 +296,31 @@ impl DockerSandbox {
         Container::start(Arc::clone(&self.engine), request).await
     }
 
-    /// What is started ahead for a language: it has the limits that most jobs have.
-    fn request_ahead(row: &LanguageRow, image: String) -> Request {
-        let budget = run_budget(&RunLimits::default(), row);
-        Request {
-            image,
-            language: row.id.clone(),
-            job: None,
-            budget,
-        }
-    }
-
-    /// Starts what is missing of the languages in demand, of these that work, and removes what
-    /// is not wanted any more.
-    async fn prepare(&self, working: &[(&LanguageRow, Image)]) {
+    /// Starts what is missing of the languages in demand, of those that work, and removes what is
+    /// not wanted any more; all in the background.
+    fn prepare(&self) {
         let settings = &self.engine.settings;
+        let working = self.working();
         let ids: Vec<_> = working.iter().map(|(row, _)| row.id.as_str()).collect();
-        let now = Instant::now();
-        let wanted = lock(&self.demand).wanted(&ids, now, settings.warm, settings.warm_bytes);
+        // Held until the pool knows: what was wanted later must not be overruled.
+        let demand = lock(&self.demand);
+        let wanted = demand.wanted(&ids, Instant::now(), settings.warm, settings.warm_bytes);
         let wanted: Vec<_> = working
             .iter()
             .filter(|(row, _)| wanted.contains(&row.id.as_str()))
-            .map(|(row, image)| Self::request_ahead(row, image.id.clone()))
+            .map(|(row, working)| request_ahead(row, working.image.clone()))
             .collect();
-        for request in &wanted {
-            self.pool.refill(&self.engine, request, settings.warm);
-        }
-        let images: Vec<_> = wanted.into_iter().map(|request| request.image).collect();
-        self.pool.keep_only(&images).await;
+        self.pool.stock(&self.engine, &wanted, settings.warm);
     }
 
     /// Ends the container of a job that has ended, and makes up for it.
-    async fn retire(&self, container: Container, row: &LanguageRow) {
-        let request = Self::request_ahead(row, container.image().to_owned());
-        let (pool, engine) = (Arc::clone(&self.pool), Arc::clone(&self.engine));
+    async fn retire(self: &Arc<Self>, container: Container) {
+        let inner = Arc::clone(self);
         let is_quiet = container.is_quiet();
         let removed = self.engine.tasks.spawn(async move {
             container.remove().await;
-            // After the job and not beside it, because starting a container costs CPU time. The
-            // language was just used, so it is in demand.
-            pool.refill(&engine, &request, engine.settings.warm);
+            // After the job and not beside it, because starting a container costs CPU time.
+            inner.prepare();
         });
         // Removing takes the engine ten times as long as a small program runs. Once the agent
         // has said that nothing is left to run, nobody need wait for it.
@@ -242,31 +329,43 @@ impl DockerSandbox {
         }
     }
 
-    /// What is known of a row's image, which is tried out if it is new; none if there is none.
-    async fn look_at(&self, row: &LanguageRow) -> Result<Option<Image>, HostFault> {
-        let Some(id) = self.engine.image_id(&row.image).await? else {
-            return Ok(None);
+    /// Runs a job in a container.
+    async fn run_in_container(
+        self: &Arc<Self>,
+        (job, row): (&Job, &LanguageRow),
+        files: Vec<Order>,
+        progress: mpsc::Sender<Progress>,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome, HostFault> {
+        let mut container = self.acquire(row, job).await?;
+        let image = container.image().to_owned();
+        let mut relay = Relay::new(progress);
+        let attempt = Attempt {
+            container: &mut container,
+            row,
+            job,
+            relay: &mut relay,
+            cancel,
         };
-        let known = lock(&self.images).get(&row.image).cloned();
-        if let Some(known) = known.filter(|known| known.id == id && known.is_settled()) {
-            return Ok(Some(known));
+        let outcome = attempt.run(files).await;
+        if outcome.is_ok() {
+            lock(&self.images).ran(&row.id, &image);
         }
-        let version = self.version(row, &id).await.map_err(|fault| {
-            error!(language = row.id, image = row.image, %fault, "an image does not work");
-            Instant::now()
-        });
-        let image = Image { id, version };
-        lock(&self.images).insert(row.image.clone(), image.clone());
-        Ok(Some(image))
+        // First the program's end, then everything else: whatever the outcome, it is over.
+        self.retire(container).await;
+        relay.finish().await;
+        outcome
     }
+}
 
-    /// What the language's runtime prints as its version.
-    async fn version(&self, row: &LanguageRow, image: &str) -> Result<String, HostFault> {
-        let request = Self::request_ahead(row, image.to_owned());
-        let mut container = Container::start(Arc::clone(&self.engine), request).await?;
-        let version = probe(&mut container, row).await;
-        container.remove().await;
-        version
+/// What is started ahead for a language: it has the limits that most jobs have.
+fn request_ahead(row: &LanguageRow, image: String) -> Request {
+    let budget = run_budget(&RunLimits::default(), row);
+    Request {
+        image,
+        language: row.id.clone(),
+        job: None,
+        budget,
     }
 }
 
@@ -278,29 +377,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Sandbox for DockerSandbox {
     /// A language whose image is missing, or does not work, is not there; the latter is logged.
     ///
-    /// Cheap where nothing changed: an image that is known by its id is not tried out again.
+    /// Images are tried out in the background. The answer waits for those of which nothing is
+    /// known yet as long as they come quickly, and for no others.
     async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
-        self.engine.remove_abandoned().await;
-        let rows = &self.engine.settings.languages;
-        let looks: Vec<_> = rows.iter().map(|row| self.look_at(row)).collect();
-        let looks = futures_util::stream::iter(looks).buffered(PROBES);
-        let images: Vec<_> = looks.try_collect().await?;
+        let inner = &self.inner;
+        inner.engine.remove_abandoned().await;
+        inner.look().await?;
+        inner.images_tried(NEXT_MAX, ALL_MAX).await;
+        inner.prepare();
+        let announced = |(row, working): (&LanguageRow, Working)| AnnouncedLanguage {
+            id: row.id.clone(),
+            version: working.version,
+        };
+        Ok(inner.working().into_iter().map(announced).collect())
+    }
 
-        let mut announced = Vec::new();
-        let mut working = Vec::new();
-        for (row, image) in rows.iter().zip(images) {
-            let Some(image) = image else { continue };
-            let Ok(version) = image.version.clone() else {
-                continue;
-            };
-            announced.push(AnnouncedLanguage {
-                id: row.id.clone(),
-                version,
-            });
-            working.push((row, image));
-        }
-        self.prepare(&working).await;
-        Ok(announced)
+    async fn changed(&self) {
+        self.inner.changed.notified().await;
     }
 
     async fn run(
@@ -309,7 +402,8 @@ impl Sandbox for DockerSandbox {
         progress: mpsc::Sender<Progress>,
         cancel: CancellationToken,
     ) -> Result<Outcome, HostFault> {
-        let row = self
+        let inner = &self.inner;
+        let row = inner
             .row(&job.language)
             .ok_or_else(|| retryable(format!("this host does not know {:?}", job.language)))?;
         let files = match files::orders(job, row) {
@@ -322,82 +416,45 @@ impl Sandbox for DockerSandbox {
                 "The execution was cancelled.",
             ));
         }
-        let mut container = self.acquire(row, job).await?;
-        let mut relay = Relay::new(progress);
-        let attempt = Attempt {
-            container: &mut container,
-            row,
-            job,
-            relay: &mut relay,
-            cancel: &cancel,
-        };
-        let outcome = attempt.run(files).await;
-        // First the program's end, then everything else: whatever the outcome, it is over.
-        self.retire(container, row).await;
-        relay.finish().await;
-        outcome
+        let ended = inner
+            .run_in_container((job, row), files, progress, &cancel)
+            .await;
+        if let Err(fault) = &ended
+            && fault.scope == FaultScope::Language
+            && lock(&inner.images).failed(&row.id)
+        {
+            error!(
+                language = row.id,
+                image = row.image,
+                %fault,
+                "jobs keep failing; the language is withdrawn until its image works"
+            );
+        }
+        ended
     }
 }
 
-/// Runs the row's version command and gives the first line that it prints.
-async fn probe(container: &mut Container, row: &LanguageRow) -> Result<String, HostFault> {
-    const LIMITS: Limits = Limits {
-        cpu_ms: 20_000,
-        wall_ms: 30_000,
-        output_bytes: 4096,
-    };
-    let exec = Exec {
-        argv: row.version.clone(),
-        // The row's is for compiling and running, and means something in a job only.
-        env: Vec::new(),
-        stdin: Vec::new(),
-        limits: LIMITS,
-    };
-    let events = async {
-        container.send(&[Order::Exec(exec)]).await?;
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        loop {
-            match container.next_event().await? {
-                Some(Event::Output {
-                    stream: Stream::Stdout,
-                    bytes,
-                }) => stdout.extend(bytes),
-                Some(Event::Output {
-                    stream: Stream::Stderr,
-                    bytes,
-                }) => stderr.extend(bytes),
-                Some(Event::Ended(ended)) if ended.exit == Exit::Code(0) => break,
-                other => return Err(retryable(format!("{:?} ended with {other:?}", row.version))),
-            }
-        }
-        // Some runtimes print their version on standard error.
-        let text = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let line = text
-            .iter()
-            .flat_map(|text| text.lines())
-            .map(str::trim)
-            .find(|l| !l.is_empty());
-        let line = line.ok_or_else(|| retryable(format!("{:?} printed nothing", row.version)))?;
-        Ok(line.chars().take(100).collect())
-    };
-    let limit = Duration::from_millis(u64::from(LIMITS.wall_ms) + 3000);
-    tokio::time::timeout(limit, events)
-        .await
-        .unwrap_or_else(|_| Err(retryable(format!("{:?} did not end", row.version))))
-}
-
-/// A fault that may pass, or that another host may not have.
+/// A fault that may pass, or that another host may not have, of a job or its image.
 fn retryable(what: impl Into<String>) -> HostFault {
     HostFault {
         what: what.into(),
         retry: true,
+        scope: FaultScope::Language,
     }
 }
 
-/// A fault that would come back.
+/// A fault that may pass, of the engine.
+fn engine_fault(what: impl Into<String>) -> HostFault {
+    HostFault {
+        scope: FaultScope::Engine,
+        ..retryable(what)
+    }
+}
+
+/// A fault of a job or its image that would come back.
 fn permanent(what: impl Into<String>) -> HostFault {
     HostFault {
-        what: what.into(),
         retry: false,
+        ..retryable(what)
     }
 }

@@ -4,7 +4,8 @@
 //! ```text
 //! take ─▶ refuse? ─▶ Started ─▶ sandbox ─▶ Finished kept ─▶ acknowledged
 //!            │                    │ cancelled by its owner: a result like every other
-//!            │                    │ fault: given back with a delay, at most DELIVERIES_MAX times
+//!            │                    │ fault: given back with a delay, at most DELIVERIES_MAX times;
+//!            │                    │        one of the engine also withdraws what the host offers
 //!            │                    │ shutdown: given back
 //!            └──── cancelled, expired, unknown language, …: Finished kept ─▶ acknowledged
 //! ```
@@ -32,7 +33,7 @@ use tracing::Instrument as _;
 use crate::clock;
 use crate::queue::{ControlFeed, Delivery, LiveReports, Queue, QueueError};
 use crate::retry::Retry;
-use crate::sandbox::{HostFault, Sandbox};
+use crate::sandbox::{FaultScope, HostFault, Sandbox};
 
 use self::cancel::{Begun, Cancels};
 use self::decide::Next;
@@ -41,6 +42,8 @@ use self::decide::Next;
 const PROGRESS_MESSAGES: usize = 64;
 /// How often a sandbox in order is asked what it can run.
 const ASK_EVERY: Duration = Duration::from_secs(30);
+/// A sandbox that takes longer to say what it can run is taken for one that runs nothing.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// A cancelled sandbox that has not returned after this long is given up.
 const CANCEL_MAX: Duration = Duration::from_secs(10);
 
@@ -217,16 +220,20 @@ impl Host {
         }
     }
 
-    /// Keeps [`Host::offer`] true: asks the sandbox until it answers, again after a fault, and
-    /// now and then, because images come and go.
+    /// Keeps [`Host::offer`] true: asks the sandbox until it answers, again after a fault and when
+    /// it says that something changed, and now and then, because images come and go.
     async fn watch_sandbox(&self) {
         let mut retry = Retry::new("use the sandbox");
         loop {
-            match self.sandbox.languages().await {
+            match self.languages().await {
                 Ok(languages) => {
                     retry.succeeded();
                     self.set_offer(Some(languages.into()));
-                    let _ = timeout(ASK_EVERY, self.faulted.notified()).await;
+                    tokio::select! {
+                        () = self.faulted.notified() => {}
+                        () = self.sandbox.changed() => {}
+                        () = tokio::time::sleep(ASK_EVERY) => {}
+                    }
                 }
                 Err(fault) => {
                     self.set_offer(None);
@@ -234,6 +241,17 @@ impl Host {
                 }
             }
         }
+    }
+
+    /// What the sandbox says that it can run; nothing is offered while that takes too long.
+    async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
+        let mut answer = self.sandbox.languages();
+        if let Ok(answer) = timeout(ANSWER_MAX, &mut answer).await {
+            return answer;
+        }
+        tracing::warn!("the sandbox does not answer");
+        self.set_offer(None);
+        answer.await
     }
 
     fn set_offer(&self, offer: Offer) {
@@ -356,11 +374,14 @@ impl Host {
             Err(HostFault {
                 what: "the sandbox panicked".into(),
                 retry: true,
+                scope: FaultScope::Language,
             })
         });
-        if outcome.as_ref().is_err_and(|fault| fault.retry) {
-            // Nothing is taken until the sandbox answers again.
-            self.set_offer(None);
+        if let Err(fault) = &outcome {
+            if fault.scope == FaultScope::Engine {
+                // Nothing is taken until the sandbox answers again.
+                self.set_offer(None);
+            }
             self.faulted.notify_one();
         }
         outcome

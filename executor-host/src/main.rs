@@ -13,7 +13,6 @@ use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
 use executor_host::queue::{Embedded, RabbitMq};
 use executor_host::retry::Retry;
-use executor_host::sandbox::Sandbox as _;
 use executor_host::serve::{
     QUEUE_FILE, ServeError, Worker, open_queue, serve, serve_shared, take_place,
 };
@@ -213,7 +212,7 @@ async fn show_languages(settings: config::Languages) -> Fallible {
     // A name of its own, because connecting removes what is left under a name.
     let instance = format!("languages-{}", std::process::id());
     let sandbox = DockerSandbox::connect(settings.docker.sandbox(instance)?).await?;
-    let languages = sandbox.languages().await;
+    let languages = sandbox.all_languages().await;
     sandbox.close().await;
     let languages = languages?;
     if settings.json {

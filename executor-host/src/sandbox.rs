@@ -25,13 +25,31 @@ pub struct HostFault {
     pub what: String,
     /// Whether another attempt, later or elsewhere, may succeed.
     pub retry: bool,
+    /// What else is likely to fail.
+    pub scope: FaultScope,
+}
+
+/// How much of a host a fault is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultScope {
+    /// What every job needs: nothing can be run until the sandbox answers again.
+    Engine,
+    /// The job, or its language at most: everything else goes on.
+    Language,
 }
 
 /// Runs jobs, each behind a wall of its own.
 #[async_trait]
 pub trait Sandbox: Send + Sync + 'static {
-    /// What this host can run, with versions probed from the runtimes themselves.
+    /// What this host can run, with versions probed from the runtimes themselves. What has to be
+    /// tried out for long is left out until it has been; [`Sandbox::changed`] tells.
     async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault>;
+
+    /// Waits until [`Sandbox::languages`] may have another answer. What changed while nobody
+    /// waited counts; what is not noticed by itself, such as a new image, need not.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
 
     /// Runs the job to its end: compiles once, then starts the program once per
     /// [`Job::runs`], stopping after the first run that is not accepted.

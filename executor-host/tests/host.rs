@@ -402,6 +402,53 @@ async fn an_engine_that_goes_away_costs_jobs_time_and_nothing_else() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_fault_that_is_not_the_engines_holds_no_other_job_back() {
+    let mut world = World::new();
+    world.settings.slots = 1;
+    let running = world.start();
+    world.publish(1, "hello").await;
+    world.result().await;
+    // Whoever is asked now what can be run, such as a broken image, takes for ever to say it.
+    world.sandbox.silent.store(true, Ordering::SeqCst);
+    world.publish(2, "fault 1\nhello").await;
+    world.publish(3, "hello").await;
+    for _ in 2..=3 {
+        assert_eq!(outcome(&world.result().await).verdict, Verdict::Accepted);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_sandbox_finds_out_later_is_offered_at_once() {
+    let world = World::new();
+    world.sandbox.bare.store(true, Ordering::SeqCst);
+    let mut running = world.start();
+    let mut offered = async |count| {
+        let offers = |offer: &Offer| offer.as_deref().is_some_and(|all| all.len() == count);
+        // Less than it takes a host to ask by itself.
+        let known = timeout(PATIENCE / 2, running.offer.wait_for(offers)).await;
+        assert!(known.expect("it is not offered").is_ok());
+    };
+    offered(0).await;
+    world.sandbox.bare.store(false, Ordering::SeqCst);
+    world.sandbox.changed.notify_one();
+    offered(1).await;
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_that_does_not_answer_any_more_is_offered_no_longer() {
+    let world = World::new();
+    let mut running = world.start();
+    assert!(running.offer.wait_for(Option::is_some).await.is_ok());
+    world.sandbox.silent.store(true, Ordering::SeqCst);
+    world.sandbox.changed.notify_one();
+    let withdrawn = running.offer.wait_for(Option::is_none);
+    assert!(timeout(2 * PATIENCE, withdrawn).await.unwrap().is_ok());
+    running.ended.abort();
+}
+
 // ---- Other workers of the same queue ----
 
 #[tokio::test]

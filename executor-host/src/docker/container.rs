@@ -18,9 +18,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::warn;
 
 use super::cgroup::Cgroup;
-use super::engine::{Engine, status};
+use super::engine::{self, Engine, status};
 use super::harden::{self, Budget, Spec};
-use super::{permanent, retryable};
+use super::{engine_fault, permanent, retryable};
 use crate::sandbox::HostFault;
 
 /// What to start.
@@ -56,13 +56,17 @@ impl Container {
         // that the engine was about to make: its guard lives here until there is one to hand over.
         let tasks = engine.tasks.clone();
         let task = tasks.spawn(async move {
-            let guard = Guard::create(engine, &request).await?;
-            let limit = guard.engine.settings.start_timeout;
+            let guard = Guard::create(Arc::clone(&engine), &request).await?;
+            let limit = engine.settings.start_timeout;
             match tokio::time::timeout(limit, Self::open(guard, request)).await {
                 Ok(container) => container,
-                Err(_) => Err(retryable(format!(
-                    "a container was not ready within {limit:?}"
-                ))),
+                Err(_) => {
+                    let what = format!("a container was not ready within {limit:?}");
+                    Err(match engine.answers().await {
+                        true => retryable(what),
+                        false => engine_fault(what),
+                    })
+                }
             }
         });
         task.await
@@ -71,7 +75,7 @@ impl Container {
 
     /// Attaches to the container, starts it, and hears its agent say that it is ready.
     async fn open(mut guard: Guard, request: Request) -> Result<Self, HostFault> {
-        let fault = |error| retryable(format!("a container cannot be started: {error}"));
+        let fault = |error| engine::fault("a container cannot be started", &error);
         let docker = &guard.engine.docker;
         // Before the start, or the agent's first words would be lost.
         let options = AttachContainerOptionsBuilder::new()
@@ -141,7 +145,7 @@ impl Container {
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
-                    return Err(retryable(format!("the engine's stream broke: {error}")));
+                    return Err(engine_fault(format!("the engine's stream broke: {error}")));
                 }
                 None => return Ok(None),
             }
@@ -178,9 +182,7 @@ impl Container {
             }
             // Of cgroup v1, which refuses; v2 kills instead, and the container has gone then.
             Err(error) if error.to_string().contains("unable to set memory limit") => Ok(false),
-            Err(error) => Err(retryable(format!(
-                "a container's limits cannot be set: {error}"
-            ))),
+            Err(error) => Err(engine::fault("a container's limits cannot be set", &error)),
         }
     }
 
@@ -225,7 +227,7 @@ impl Guard {
     async fn create(engine: Arc<Engine>, request: &Request) -> Result<Self, HostFault> {
         let mut random = [0; 8];
         getrandom::fill(&mut random)
-            .map_err(|error| retryable(format!("there is no randomness: {error}")))?;
+            .map_err(|error| engine_fault(format!("there is no randomness: {error}")))?;
         let name = format!("codecrafter-{:016x}", u64::from_le_bytes(random));
         let settings = &engine.settings;
         let body = harden::container(&Spec {
@@ -245,7 +247,7 @@ impl Guard {
             if status(&error).is_none() {
                 engine.abandon(name);
             }
-            return Err(retryable(format!("a container cannot be made: {error}")));
+            return Err(engine::fault("a container cannot be made", &error));
         }
         Ok(Self {
             engine,

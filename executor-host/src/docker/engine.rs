@@ -3,18 +3,23 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::harden::LABEL_HOST;
-use super::{DockerSettings, permanent, retryable, seccomp};
+use super::{DockerSettings, engine_fault, permanent, retryable, seccomp};
 use crate::sandbox::HostFault;
+
+/// An engine that takes longer to say that it is there is not.
+const PING_MAX: Duration = Duration::from_secs(5);
 
 /// A connected engine.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ impl Engine {
     /// Connects, agrees on a version of the API, and finds out what the engine is.
     pub async fn connect(settings: DockerSettings) -> Result<Self, HostFault> {
         let unreachable =
-            |error| retryable(format!("the container engine cannot be reached: {error}"));
+            |error| engine_fault(format!("the container engine cannot be reached: {error}"));
         let docker = match &settings.socket {
             Some(path) => Docker::connect_with_unix(
                 &path.to_string_lossy(),
@@ -75,7 +80,7 @@ impl Engine {
         match self.docker.inspect_image(name).await {
             Ok(image) => Ok(image.id),
             Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(retryable(format!(
+            Err(error) => Err(engine_fault(format!(
                 "the image {name} cannot be looked up: {error}"
             ))),
         }
@@ -87,7 +92,12 @@ impl Engine {
             .docker
             .inspect_container(name, None::<InspectContainerOptions>)
             .await;
-        inspected.map_err(|error| retryable(format!("a container cannot be looked at: {error}")))
+        inspected.map_err(|error| fault("a container cannot be looked at", &error))
+    }
+
+    /// Whether it answers at all.
+    pub async fn answers(&self) -> bool {
+        matches!(timeout(PING_MAX, self.docker.ping()).await, Ok(Ok(_)))
     }
 
     /// Ends and removes a container. One that is not there is fine. One that cannot be removed
@@ -139,7 +149,7 @@ impl Engine {
             .docker
             .list_containers(Some(options))
             .await
-            .map_err(|error| retryable(format!("containers cannot be listed: {error}")))?;
+            .map_err(|error| engine_fault(format!("containers cannot be listed: {error}")))?;
         let ids: Vec<_> = found
             .into_iter()
             .filter_map(|container| container.id)
@@ -148,6 +158,16 @@ impl Engine {
             self.remove(id).await;
         }
         Ok(ids.len())
+    }
+}
+
+/// What `error` is a sign of: what the engine refuses may be the image's fault, and what it does
+/// not answer is its own.
+pub fn fault(what: &str, error: &bollard::errors::Error) -> HostFault {
+    let what = format!("{what}: {error}");
+    match status(error) {
+        Some(_) => retryable(what),
+        None => engine_fault(what),
     }
 }
 

@@ -172,6 +172,7 @@ mod tests {
     use codecrafter_shared::job::{RunOutcome, Usage};
 
     use super::*;
+    use crate::sandbox::FaultScope;
 
     fn run(stdout: Vec<u8>) -> RunOutcome {
         let total = stdout.len() as u64;
@@ -208,6 +209,7 @@ mod tests {
             Err(retry) => Err(HostFault {
                 what: "the engine is away".into(),
                 retry,
+                scope: FaultScope::Engine,
             }),
         };
         after_run(ended, &facts)

@@ -12,7 +12,7 @@ use codecrafter_shared::language::AnnouncedLanguage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{HostFault, Progress, Sandbox};
+use super::{FaultScope, HostFault, Progress, Sandbox};
 
 /// The language that [`Echo`] runs. It borrows the id of a known one.
 pub const LANGUAGE: &str = "python";
@@ -113,6 +113,7 @@ impl Run<'_> {
                     return Err(HostFault {
                         what: "told to fail".into(),
                         retry: true,
+                        scope: FaultScope::Language,
                     });
                 }
                 "fault" => {}
@@ -120,6 +121,7 @@ impl Run<'_> {
                     return Err(HostFault {
                         what: "told to fail".into(),
                         retry: false,
+                        scope: FaultScope::Language,
                     });
                 }
                 "panic" => panic!("told to panic"),

@@ -32,7 +32,7 @@ use executor_host::queue::{
     ControlFeed, Delivery, Depth, Published, Queue, QueueError, StoredResult,
 };
 use executor_host::sandbox::echo::Echo;
-use executor_host::sandbox::{HostFault, Progress, Sandbox};
+use executor_host::sandbox::{FaultScope, HostFault, Progress, Sandbox};
 use jwt_simple::prelude::{Ed25519PublicKey, EdDSAPublicKeyLike as _, VerificationOptions};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
@@ -464,29 +464,39 @@ impl Queue for Faulty {
     }
 }
 
-/// [`Echo`], whose engine can be away, or without a language.
+/// [`Echo`], whose engine can be away, without a language, or silent when it is asked for them.
 #[derive(Default)]
 pub struct Flaky {
     pub echo: Echo,
     pub away: AtomicBool,
     pub bare: AtomicBool,
+    pub silent: AtomicBool,
     pub asked: Notify,
+    pub changed: Notify,
 }
 
 #[async_trait]
 impl Sandbox for Flaky {
     async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
         self.asked.notify_one();
+        if self.silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.away.load(Ordering::SeqCst) {
             return Err(HostFault {
                 what: "the engine is away".into(),
                 retry: true,
+                scope: FaultScope::Engine,
             });
         }
         if self.bare.load(Ordering::SeqCst) {
             return Ok(Vec::new());
         }
         self.echo.languages().await
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     async fn run(
@@ -499,6 +509,7 @@ impl Sandbox for Flaky {
             return Err(HostFault {
                 what: "the engine is away".into(),
                 retry: true,
+                scope: FaultScope::Engine,
             });
         }
         self.echo.run(job, progress, cancel).await

@@ -76,7 +76,7 @@ impl Trial {
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
 async fn every_language_announces_its_version_and_says_hello() {
     let world = world_of_all("versions").await;
-    let announced = world.sandbox.languages().await.unwrap();
+    let announced = world.sandbox.all_languages().await.unwrap();
     each("hello", |trial| {
         let id = trial.language.id;
         let version = announced.iter().find(|language| language.id == id);

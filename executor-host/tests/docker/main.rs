@@ -9,6 +9,7 @@ mod isolation;
 mod languages;
 mod limits;
 mod live;
+mod pool;
 mod programs;
 mod programs_by_language;
 mod runs;
