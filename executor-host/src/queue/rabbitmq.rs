@@ -9,12 +9,13 @@
 //! ```
 //!
 //! `line` opens connections and channels, `topology` declares what is on the broker, `publish`
-//! and `message` are the two ends of a message, `jobs` and `results` hand out, `feed` listens to
-//! broadcasts, `memory` knows what AMQP does not tell. After a loss every call fails until the
+//! and `message` are the two ends of a message, `jobs` and `results` hand out, `held` is what was,
+//! `feed` listens to broadcasts, `memory` knows what AMQP does not tell. After a loss every call fails until the
 //! broker is there again, and then works again: nothing has to be opened anew by the caller.
 
 mod address;
 mod feed;
+mod held;
 mod jobs;
 mod line;
 mod memory;
@@ -42,11 +43,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use self::feed::Feed;
+use self::held::{Held, HeldJob};
 use self::jobs::Jobs;
 use self::line::{Kept, Line, Setup, Trouble};
 use self::memory::{Done, Known};
 use self::message::Message;
-use self::publish::{DELIVERIES, Outgoing, REASON};
+use self::publish::{Outgoing, REASON};
 use self::results::{Lent, Results};
 use self::topology::Broadcast;
 use super::{
@@ -94,6 +96,7 @@ struct Memory {
     jobs: Known<ExecutionId>,
     results: Known<AttemptId>,
     done: Done,
+    held: Held,
     /// The jobs that waited at the broker when it was last asked.
     counted: Option<(u32, Instant)>,
 }
@@ -250,15 +253,12 @@ impl Queue for RabbitMq {
         loop {
             let message = self.inner.jobs.next().await;
             let message = message.map_err(failed("hand out a job"))?;
-            if self.inner.memory().done.contains(&message.id) {
-                let _ = message.ack().await;
-                continue;
-            }
             match serde_json::from_slice::<Job>(&message.body) {
                 Ok(job) => {
                     let (execution, count) = (job.execution_id, message.count);
-                    let held = HeldJob::new(&self.inner, execution, message);
-                    return Ok(Delivery::new(job, count, Box::new(held)));
+                    if let Some(held) = HeldJob::take(&self.inner, execution, message).await {
+                        return Ok(Delivery::new(job, count, Box::new(held)));
+                    }
                 }
                 Err(error) => {
                     self.inner.bury(message, &error.to_string()).await?;
@@ -449,68 +449,6 @@ impl Inner {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing panics while it is held.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A job in a worker's hands.
-struct HeldJob {
-    inner: Arc<Inner>,
-    execution: ExecutionId,
-    message: Option<Message>,
-}
-
-impl HeldJob {
-    fn new(inner: &Arc<Inner>, execution: ExecutionId, message: Message) -> Self {
-        inner.running.fetch_add(1, Ordering::Relaxed);
-        Self {
-            inner: Arc::clone(inner),
-            execution,
-            message: Some(message),
-        }
-    }
-}
-
-#[async_trait]
-impl Hold for HeldJob {
-    async fn remove(mut self: Box<Self>) -> Result<(), QueueError> {
-        let Some(message) = self.message.take() else {
-            return Ok(());
-        };
-        let id = message.id.clone();
-        if let Err(trouble) = message.ack().await {
-            // It comes again. If it comes to this process, it is not run again.
-            self.inner.memory().done.remember(id);
-            return Err(failed("remove a job")(trouble));
-        }
-        self.inner.settled(self.execution);
-        Ok(())
-    }
-
-    async fn give_back(mut self: Box<Self>, delay: Duration) -> Result<(), QueueError> {
-        let what = "take a job back";
-        let Some(message) = self.message.take() else {
-            return Ok(());
-        };
-        if delay.is_zero() {
-            return message.give_back().await.map_err(failed(what));
-        }
-        let copy = Outgoing::kept(
-            self.inner.prefix.delayed(delay),
-            &message.id,
-            message.body.clone(),
-        )
-        .with_header(DELIVERIES, i64::from(message.count).into());
-        // Should this be dropped in between, there are two of them: more than none.
-        let copied = copy.confirmed(&self.inner.confirmed).await;
-        copied.map_err(failed(what))?;
-        message.ack().await.map_err(failed(what))
-    }
-}
-
-impl Drop for HeldJob {
-    fn drop(&mut self) {
-        self.inner.running.fetch_sub(1, Ordering::Relaxed);
-        self.inner.job_settled.notify_waiters();
     }
 }
 

@@ -62,6 +62,68 @@ async fn a_job_that_was_done_when_its_acknowledgement_was_lost_is_not_run_again_
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ"]
+async fn an_acknowledgement_that_is_sent_into_the_void_lets_no_job_run_again_on_that_worker() {
+    let bench = Bench::new().await;
+    let (proxy, queue) = cuttable(&bench).await;
+    queue.publish(&job(1)).await.unwrap();
+    let delivery = soon(queue.take()).await.unwrap();
+    proxy.cut();
+    // Too soon to notice, so that it may well look as if it had worked.
+    let _ = delivery.ack().await;
+    again(async || queue.publish(&job(2)).await).await;
+    let next = again(async || queue.take().await).await;
+    assert_eq!(next.job.execution_id, execution(2));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_job_that_comes_again_while_it_runs_runs_once_and_is_settled_once() {
+    let bench = Bench::new().await;
+    let (proxy, queue) = cuttable(&bench).await;
+    queue.publish(&job(1)).await.unwrap();
+    let runs = soon(queue.take()).await.unwrap();
+    for number in 2..=3 {
+        proxy.cut();
+        sleep(Duration::from_millis(100)).await;
+        again(async || queue.publish(&job(number)).await).await;
+        // Job 1 comes first, because what comes back keeps its place.
+        let next = again(async || queue.take().await).await;
+        assert_eq!(next.job.execution_id, execution(number));
+        next.ack().await.unwrap();
+    }
+    assert_eq!(queue.depth().await.unwrap().running, 1);
+    runs.ack().await.expect("by the message that came last");
+    queue.close().await;
+    let other = bench.queue();
+    other.publish(&job(4)).await.unwrap();
+    let next = soon(other.take()).await.unwrap();
+    assert_eq!(next.job.execution_id, execution(4));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_job_that_came_again_while_it_ran_is_given_back_once() {
+    let bench = Bench::new().await;
+    let (proxy, queue) = cuttable(&bench).await;
+    for delay in [Duration::ZERO, Duration::from_secs(1)] {
+        queue.publish(&job(1)).await.unwrap();
+        let runs = soon(queue.take()).await.unwrap();
+        proxy.cut();
+        sleep(Duration::from_millis(100)).await;
+        again(async || queue.publish(&job(2)).await).await;
+        let next = again(async || queue.take().await).await;
+        assert_eq!(next.job.execution_id, execution(2));
+        next.ack().await.unwrap();
+        runs.give_back(delay).await.unwrap();
+        let again = soon(queue.take()).await.unwrap();
+        assert_eq!((again.job.execution_id, again.count), (execution(1), 3));
+        again.ack().await.unwrap();
+    }
+    assert_eq!(bench.ready("jobs").await, Some(0));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
 async fn who_waits_when_the_connection_is_cut_is_told_and_may_wait_again() {
     let bench = Bench::new().await;
     let (proxy, queue) = cuttable(&bench).await;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const LIFE: Duration = Duration::from_secs(30 * 60);
 /// More is not remembered.
 const KNOWN_MAX: usize = 16 * 1024;
-/// Acknowledgements that did not get through, of which so many are remembered.
+/// Messages that are done with, of which so many are remembered.
 const DONE_MAX: usize = 1024;
 
 /// What was put into a queue and was not seen to leave it, by key.
@@ -75,8 +75,8 @@ impl<K: Eq + Hash> Known<K> {
     }
 }
 
-/// Messages that are done with, although the broker does not know: should they come again, they
-/// are not handed out.
+/// Messages that are done with, which the broker may not know: it does not answer to an
+/// acknowledgement. Should they come again, they are not handed out.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     ids: VecDeque<String>,
