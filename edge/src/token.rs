@@ -7,6 +7,9 @@
 //! | refresh | id, counter and HMAC | 7 days idle, 30 in all | the Directory |
 //! | link | EdDSA JWT of the executor's own key | 60 s | the Directory |
 
+mod jwt;
+mod link;
+mod refresh;
 mod verified;
 
 use std::collections::HashSet;
@@ -31,9 +34,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::room::Principal;
+use jwt::{ISSUER, claims, end, subject, verification, verify_any};
 use verified::Verified;
 
-const ISSUER: &str = "codecrafter";
+pub use link::{claimed_executor, verify_link};
+pub use refresh::RefreshToken;
+
 const ACCESS_AUDIENCE: &str = "codecrafter-api";
 const ACCESS_TYPE: &str = "at+jwt";
 
@@ -251,240 +257,10 @@ impl Keys {
             expires_at,
         })
     }
-
-    /// The refresh token of a login session's `counter`-th refresh. `salt` is in the session's
-    /// row, so the secret alone makes no token.
-    #[must_use]
-    pub fn refresh_token(&self, caller: Caller, counter: u32, salt: &[u8]) -> String {
-        let name = refresh_name(caller, counter);
-        format!("{name}.{}", refresh_mac(&self.current, &name, salt))
-    }
-
-    /// Whether `token` was made by [`Keys::refresh_token`] with the same arguments.
-    #[must_use]
-    pub fn is_refresh_token(&self, parsed: &RefreshToken, salt: &[u8]) -> bool {
-        use subtle::ConstantTimeEq as _;
-        let name = refresh_name(parsed.caller, parsed.counter);
-        self.generations().any(|generation| {
-            let mac = refresh_mac(generation, &name, salt);
-            mac.as_bytes().ct_eq(parsed.mac.as_bytes()).into()
-        })
-    }
-
-    /// Whether `token` is the one that lets an executor-host enrol.
-    #[must_use]
-    pub fn is_join_token(&self, token: &str) -> bool {
-        use subtle::ConstantTimeEq as _;
-        self.generations().any(|generation| {
-            keys::join_token(&generation.secret)
-                .as_bytes()
-                .ct_eq(token.as_bytes())
-                .into()
-        })
-    }
-
-    /// Whether `token` is the one that lets an operator list and revoke executors.
-    #[must_use]
-    pub fn is_operator_token(&self, token: &str) -> bool {
-        use subtle::ConstantTimeEq as _;
-        self.generations().any(|generation| {
-            keys::operator_token(&generation.secret)
-                .as_bytes()
-                .ct_eq(token.as_bytes())
-                .into()
-        })
-    }
-
-    /// The report token of an execution of `session` that was leased to `executor` (X3).
-    #[must_use]
-    pub fn report_token(
-        &self,
-        execution: ExecutionId,
-        session: Option<SessionId>,
-        executor: ExecutorId,
-    ) -> String {
-        keys::report_token(&self.current.secret, execution, session, executor)
-    }
-
-    /// Whether `report` has the token that lets `executor` say it: of this execution, to the room
-    /// of this session.
-    #[must_use]
-    pub fn is_allowed_report(&self, report: &Report, executor: ExecutorId) -> bool {
-        use subtle::ConstantTimeEq as _;
-        self.generations().any(|generation| {
-            let (execution, session) = (report.execution_id, report.session_id);
-            let wanted = keys::report_token(&generation.secret, execution, session, executor);
-            let given = report.report_token.as_bytes();
-            wanted.as_bytes().ct_eq(given).into()
-        })
-    }
-}
-
-/// A refresh token taken apart; nothing about it is proved yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefreshToken {
-    /// Whose it claims to be.
-    pub caller: Caller,
-    /// Which of the login session's tokens it claims to be.
-    pub counter: u32,
-    mac: String,
-}
-
-impl RefreshToken {
-    /// Takes a token apart.
-    #[must_use]
-    pub fn parse(token: &str) -> Option<Self> {
-        if token.len() > limits::TOKEN_BYTES_MAX {
-            return None;
-        }
-        let mut parts = token.strip_prefix("rt1.")?.split('.');
-        let user_id = parts.next()?.parse().ok()?;
-        let login_session_id = parts.next()?.parse().ok()?;
-        let counter = parts.next()?.parse().ok()?;
-        let mac = parts.next()?.to_owned();
-        let caller = Caller {
-            user_id,
-            login_session_id,
-        };
-        parts.next().is_none().then_some(Self {
-            caller,
-            counter,
-            mac,
-        })
-    }
-}
-
-fn refresh_name(caller: Caller, counter: u32) -> String {
-    format!(
-        "rt1.{}.{}.{counter}",
-        caller.user_id, caller.login_session_id
-    )
-}
-
-fn refresh_mac(generation: &Generation, name: &str, salt: &[u8]) -> String {
-    let message = [name.as_bytes(), b"\0", salt].concat();
-    URL_SAFE_NO_PAD.encode(keys::authenticate(&generation.refresh, &message))
-}
-
-/// The executor that a link's token claims to be from; nothing is proved yet.
-#[must_use]
-pub fn claimed_executor(token: &str) -> Option<ExecutorId> {
-    #[derive(Deserialize)]
-    struct Issuer {
-        iss: ExecutorId,
-    }
-    if token.len() > limits::TOKEN_BYTES_MAX {
-        return None;
-    }
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    serde_json::from_slice::<Issuer>(&payload)
-        .ok()
-        .map(|issuer| issuer.iss)
-}
-
-/// Checks that `token` was signed by `executor`'s key for this path and body.
-///
-/// # Errors
-/// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`], with what did not fit.
-pub fn verify_link(
-    token: &str,
-    executor: ExecutorId,
-    public_key: &[u8],
-    path: &str,
-    body_hash: &str,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    let key = Ed25519PublicKey::from_bytes(public_key).map_err(Refusal::internal)?;
-    let mut options = verification(LINK_AUDIENCE, now, limits::LINK_TOKEN_MS);
-    options.allowed_issuers = Some(HashSet::from([executor.to_string()]));
-    let claims: JWTClaims<LinkClaims> = verify_any(std::iter::once(key), token, &options)?;
-    if claims.custom.path != path || claims.custom.body != body_hash {
-        let detail = "the token was signed for another path or body";
-        return Err(Refusal::with_detail(ErrorCode::TokenInvalid, detail));
-    }
-    Ok(())
 }
 
 fn room_audience(session: SessionId) -> String {
     format!("codecrafter-room:{session}")
-}
-
-fn claims<C>(
-    audience: &str,
-    user: UserId,
-    now: Timestamp,
-    expires: Timestamp,
-    custom: C,
-) -> JWTClaims<C> {
-    JWTClaims {
-        issued_at: Some(Duration::from_secs(now.as_seconds())),
-        expires_at: Some(Duration::from_secs(expires.as_seconds())),
-        invalid_before: None,
-        issuer: Some(ISSUER.into()),
-        subject: Some(user.to_string()),
-        audiences: Some(Audiences::AsString(audience.into())),
-        jwt_id: None,
-        nonce: None,
-        custom,
-    }
-}
-
-/// The library's defaults would accept a token for 15 minutes after its end, and one of a
-/// megabyte; it would also ask the platform for the time.
-fn verification(audience: &str, now: Timestamp, life_ms: i64) -> VerificationOptions {
-    let tolerance = limits::CLOCK_TOLERANCE_MS.unsigned_abs();
-    VerificationOptions {
-        allowed_audiences: Some(HashSet::from([audience.to_owned()])),
-        time_tolerance: Some(Duration::from_millis(tolerance)),
-        max_validity: Some(Duration::from_millis(
-            life_ms.unsigned_abs().saturating_add(tolerance),
-        )),
-        max_token_length: Some(limits::TOKEN_BYTES_MAX),
-        artificial_time: Some(Duration::from_secs(now.as_seconds())),
-        ..Default::default()
-    }
-}
-
-fn verify_any<C: DeserializeOwned>(
-    keys: impl Iterator<Item = Ed25519PublicKey>,
-    token: &str,
-    options: &VerificationOptions,
-) -> Result<JWTClaims<C>, Refusal> {
-    let mut refusal = Refusal::new(ErrorCode::TokenInvalid);
-    for key in keys {
-        match key.verify_token::<C>(token, Some(options.clone())) {
-            // `max_validity` only looks at tokens that have both ends.
-            Ok(claims) if claims.expires_at.is_some() && claims.issued_at.is_some() => {
-                return Ok(claims);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                use JWTError::{TokenHasExpired, TokenIsTooOld};
-                let error = error.downcast_ref();
-                if let Some(TokenHasExpired | TokenIsTooOld) = error {
-                    refusal = Refusal::new(ErrorCode::TokenExpired);
-                }
-            }
-        }
-    }
-    Err(refusal)
-}
-
-/// When a token ends, as it says itself.
-fn end<C>(claims: &JWTClaims<C>) -> Timestamp {
-    let seconds = claims.expires_at.map_or(0, |at| at.as_secs());
-    let millis = i64::try_from(seconds)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(1000);
-    Timestamp::from_millis(millis)
-}
-
-fn subject<C>(claims: &JWTClaims<C>) -> Result<UserId, Refusal> {
-    let subject = claims
-        .subject
-        .as_deref()
-        .and_then(|subject| subject.parse().ok());
-    subject.ok_or_else(|| Refusal::new(ErrorCode::TokenInvalid))
 }
 
 #[cfg(test)]

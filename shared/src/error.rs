@@ -72,6 +72,8 @@ codes! {
     SessionNotFound = 404 "session_not_found" "There is no such session.",
     /// 409: the session has as many participants as it allows.
     SessionFull = 409 "session_full" "The session has no place left.",
+    /// 403: an admin has removed the caller, who does not come back by themselves.
+    ParticipantRemoved = 403 "participant_removed" "You were removed from this session; only its owner or an admin can add you again.",
     /// 429: this login session has good room tokens for as many sessions as it may have.
     TooManyRooms = 429 "too_many_rooms" "This login has joined too many rooms; sign out and in again.",
     /// 404: no such user.

@@ -45,7 +45,7 @@ pub const REFRESH_REUSE_GRACE_MS: i64 = 10 * 1000;
 /// Login sessions of one user; the oldest ends when one more is opened.
 pub const LOGIN_SESSIONS_PER_USER_MAX: u32 = 20;
 /// Rooms that one login session may have good room tokens for.
-pub const ROOMS_PER_LOGIN_SESSION_MAX: u32 = 200;
+pub const ROOMS_PER_LOGIN_SESSION_MAX: u32 = 100;
 /// Longest token that is looked at.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 

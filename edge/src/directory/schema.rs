@@ -6,7 +6,7 @@ use crate::directory::{outbox, parts};
 use crate::executions::store as executions;
 use crate::executors::store as executors;
 use crate::ports::{Db, DbError};
-use crate::sessions::store as sessions;
+use crate::sessions::{decided, store as sessions};
 
 /// Steps in order; the number of steps that were taken is the version.
 const STEPS: &[&[&[&str]]] = &[
@@ -14,6 +14,7 @@ const STEPS: &[&[&[&str]]] = &[
         accounts::SCHEMA,
         passes::SCHEMA,
         sessions::SCHEMA,
+        decided::SCHEMA,
         executions::SCHEMA,
         executors::SCHEMA,
         outbox::SCHEMA,

@@ -13,6 +13,7 @@ use codecrafter_shared::time::Timestamp;
 use super::calls::{
     AddParticipant, ChangeRole, Join, JoinedSession, MayEdit, RemoveParticipant, Transfer,
 };
+use super::decided::{self, decide, role_to_join_with};
 use super::store::{add_participant, notice, read, visible};
 use crate::accounts::passes;
 use crate::accounts::store::{authorize, find_user_by_name};
@@ -27,7 +28,7 @@ use crate::token::Caller;
 ///
 /// # Errors
 /// [`ErrorCode::SessionNotFound`], also for a private session of others;
-/// [`ErrorCode::SessionFull`]; [`ErrorCode::TooManyRooms`].
+/// [`ErrorCode::SessionFull`]; [`ErrorCode::ParticipantRemoved`]; [`ErrorCode::TooManyRooms`].
 pub async fn join(directory: &Directory, call: Join) -> Result<Committed<JoinedSession>, Refusal> {
     let now = directory.clock.now();
     let outbox = &Draft::new(directory, now);
@@ -45,6 +46,7 @@ pub async fn join(directory: &Directory, call: Join) -> Result<Committed<JoinedS
             }
             has_place(&before)?;
             let role = before.join_role;
+            let role = role_to_join_with(&tx, tenant, id, caller.user_id, role).await?;
             add_participant(&tx, tenant, id, caller.user_id, role, now.into()).await?;
             let session = raise(&tx, tenant, id, caller.user_id).await?;
             let message = access(&session);
@@ -79,6 +81,7 @@ pub async fn add(
                 return Err(Refusal::new(ErrorCode::AlreadyParticipant));
             }
             has_place(&before)?;
+            decide(&tx, tenant, id, user.id, Some(call.role)).await?;
             add_participant(&tx, tenant, id, user.id, call.role, now.into()).await?;
             let session = raise(&tx, tenant, id, caller.user_id).await?;
             let added = participant(&session, user.id)?.clone();
@@ -110,6 +113,7 @@ pub async fn change_role(
             may_grant(&before, call.role)?;
             let target = participant(&before, call.user_id)?;
             may_manage(&before, target.role)?;
+            decide(&tx, tenant, id, call.user_id, Some(call.role)).await?;
             if target.role == call.role {
                 return Ok(Committed::nothing_to_send(target.clone()));
             }
@@ -146,6 +150,7 @@ pub async fn remove(
             } else {
                 administers(&before)?;
                 may_manage(&before, participant(&before, call.user_id)?.role)?;
+                decide(&tx, tenant, id, call.user_id, None).await?;
             }
             let sql = "DELETE FROM participant WHERE tenant = ? AND session_id = ? AND user_id = ?";
             tx.execute(sql, [tenant.into(), id.into(), call.user_id.into()])
@@ -181,6 +186,8 @@ pub async fn transfer(
             if call.user_id == caller.user_id {
                 return Ok(Committed::nothing_to_send(before));
             }
+            let both = [caller.user_id, call.user_id];
+            decided::forget(&tx, tenant, id, Some(both)).await?;
             set_role(&tx, tenant, id, caller.user_id, Role::Admin).await?;
             set_role(&tx, tenant, id, call.user_id, Role::Owner).await?;
             set_owner(&tx, tenant, id, call.user_id, now).await?;

@@ -7,6 +7,7 @@ use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 
 use super::calls::{Create, Delete, Get, Update};
+use super::decided;
 use super::list::search_text;
 use crate::accounts::store::authorize;
 use crate::directory::Directory;
@@ -190,6 +191,7 @@ pub async fn delete(directory: &Directory, call: Delete) -> Result<Committed<()>
                        WHERE tenant = ? AND id = ?";
             tx.execute(sql, [now.into(), tenant.into(), id.into()])
                 .await?;
+            decided::forget(&tx, tenant, id, None).await?;
             session.access_version = session.access_version.saturating_add(1);
             let deleted = RoomMessage::Access {
                 notice: notice(&session, true),

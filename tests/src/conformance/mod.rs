@@ -55,6 +55,7 @@ cases! {
         a_private_session_of_others_is_not_there,
         a_public_session_is_joined_with_its_role_once,
         a_full_session_takes_nobody_else,
+        one_login_has_tokens_for_so_many_rooms,
         a_viewer_changes_nothing_and_runs_nothing,
         a_lock_raises_the_access_version,;
     listing:
@@ -66,6 +67,7 @@ cases! {
         participants_manage_those_below_them_and_nobody_the_owner,
         changes_of_participants_raise_the_access_version_once,
         who_leaves_or_is_removed_is_out,
+        leaving_and_joining_undoes_nothing_that_an_admin_has_decided,
         only_the_owner_hands_a_session_over,
         the_last_place_is_taken_by_one,
         of_changes_at_once_one_wins_and_the_session_stays_sound,

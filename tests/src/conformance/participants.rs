@@ -294,6 +294,47 @@ pub async fn who_leaves_or_is_removed_is_out(world: World) -> Result<()> {
     Ok(())
 }
 
+pub async fn leaving_and_joining_undoes_nothing_that_an_admin_has_decided(
+    world: World,
+) -> Result<()> {
+    let (owner, guest) = (world.user().await?, world.user().await?);
+    let session = world.public_session(&owner, Role::Editor).await?;
+    let role = async || -> Result<Option<Role>> { Ok(guest.joined(&session).await?.session.role) };
+    ensure!(role().await? == Some(Role::Editor));
+    change(&owner, &session, id(&guest)?, Role::Viewer)
+        .await?
+        .expect::<Participant>(200)?;
+    for _ in 0..2 {
+        done(&leave(&guest, &session).await?)?;
+        ensure!(
+            role().await? == Some(Role::Viewer),
+            "a viewer is back as more"
+        );
+    }
+    // A role above the one of joining is given, not kept.
+    change(&owner, &session, id(&guest)?, Role::Admin)
+        .await?
+        .expect::<Participant>(200)?;
+    done(&leave(&guest, &session).await?)?;
+    ensure!(role().await? == Some(Role::Editor));
+
+    done(&remove(&owner, &session, id(&guest)?).await?)?;
+    for _ in 0..2 {
+        guest
+            .join(&session)
+            .await?
+            .refused(ErrorCode::ParticipantRemoved)?;
+    }
+    // The session is public, and so still to be seen.
+    ensure!(seen(&guest, &session).await?.role.is_none());
+    add(&owner, &session, &guest, Some(Role::Viewer))
+        .await?
+        .expect::<Participant>(201)?;
+    done(&leave(&guest, &session).await?)?;
+    ensure!(role().await? == Some(Role::Viewer));
+    Ok(())
+}
+
 pub async fn only_the_owner_hands_a_session_over(world: World) -> Result<()> {
     let (session, [viewer, editor, admin, owner]) = staffed(&world).await?;
     let stranger = world.user().await?;

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use codecrafter_shared::api::{CreateSession, Page, Session, SessionSummary, UpdateSession};
 use codecrafter_shared::error::ErrorCode;
+use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 use reqwest::Method;
 
@@ -18,6 +19,29 @@ fn private(title: &str) -> CreateSession {
         language: "python".into(),
         ..Default::default()
     }
+}
+
+pub async fn one_login_has_tokens_for_so_many_rooms(world: World) -> Result<()> {
+    let (owner, guest) = (world.user().await?, world.user().await?);
+    let max = usize::try_from(limits::ROOMS_PER_LOGIN_SESSION_MAX)?;
+    let mut joined = Vec::new();
+    while joined.len() < max {
+        let session = world.public_session(&owner, Role::Viewer).await?;
+        guest.joined(&session).await?;
+        joined.push(session);
+    }
+    let beyond = world.public_session(&owner, Role::Viewer).await?;
+    guest
+        .join(&beyond)
+        .await?
+        .refused(ErrorCode::TooManyRooms)?;
+    let seen: Session = guest.get(&path(&beyond)).await?.expect(200)?;
+    ensure!(seen.role.is_none(), "joined all the same");
+    for again in joined.iter().take(1) {
+        guest.joined(again).await?;
+    }
+    owner.joined(&beyond).await?;
+    Ok(())
 }
 
 pub async fn a_session_is_created_read_changed_and_deleted(world: World) -> Result<()> {

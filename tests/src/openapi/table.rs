@@ -9,9 +9,9 @@ use codecrafter_shared::api::{
 use codecrafter_shared::error::ErrorCode::{
     AlreadyParticipant, BodyTooLarge, ContentChanged, CredentialsInvalid, EmailTaken,
     ExecutionFinished, ExecutionNotFound, ExecutorNotFound, ExecutorUnknown, Forbidden, Internal,
-    LoginSessionEnded, OwnerStays, ParticipantNotFound, ProtocolUnsupported, QueueFull,
-    RouteNotFound, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions, TooManyRooms, Unavailable,
-    UserNotFound, UsernameTaken, ValidationFailed,
+    LoginSessionEnded, OwnerStays, ParticipantNotFound, ParticipantRemoved, ProtocolUnsupported,
+    QueueFull, RouteNotFound, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions,
+    TooManyRooms, Unavailable, UserNotFound, UsernameTaken, ValidationFailed,
 };
 use codecrafter_shared::job::Verdict;
 use codecrafter_shared::{language, limits};
@@ -219,10 +219,18 @@ fn participants() -> Vec<Operation> {
             "joinSession",
             "Joins a session.",
         )
-        .description("Harmless to repeat: the role stays, and the room token is a new one.")
+        .description(
+            "Harmless to repeat: the role stays, and the room token is a new one. Who comes back \
+             gets no more than an admin has last given them.",
+        )
         .by(SEES)
         .gives::<Joined>(200, "The session, and what opens its room.")
-        .refuses(&[SessionNotFound, SessionFull, TooManyRooms]),
+        .refuses(&[
+            SessionNotFound,
+            SessionFull,
+            ParticipantRemoved,
+            TooManyRooms,
+        ]),
         post(
             "/api/v1/sessions/{id}/leave",
             "leaveSession",
