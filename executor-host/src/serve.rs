@@ -145,15 +145,21 @@ fn start_link(
 
 impl Link {
     /// Ends what comes in, and waits until what is known is reported, if that takes no longer
-    /// than [`LAST_REPORTS`].
-    async fn wind_up(self) -> Result<(), ServeError> {
+    /// than [`LAST_REPORTS`]. None of its tasks is left then.
+    async fn wind_up(mut self) -> Result<(), ServeError> {
         self.ended.cancel();
         let leased = self.leasing.await;
-        let reported = timeout(LAST_REPORTS, self.reporting).await;
-        let reported = reported.unwrap_or_else(|_| {
-            tracing::warn!("the edge has not taken every report; the next start goes on");
-            Ok(())
-        });
+        let reported = match timeout(LAST_REPORTS, &mut self.reporting).await {
+            Ok(reported) => reported,
+            Err(_) => {
+                tracing::warn!("the edge has not taken every report; the next start goes on");
+                self.reporting.abort();
+                match self.reporting.await {
+                    Err(error) if error.is_cancelled() => Ok(()),
+                    ended => ended,
+                }
+            }
+        };
         leased.map_err(|error| ServeError::Ended("leasing", error))?;
         reported.map_err(|error| ServeError::Ended("reporting", error))
     }

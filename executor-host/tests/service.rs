@@ -14,8 +14,8 @@ use codecrafter_shared::job::{Event, Job, Verdict};
 use common::{Edge, PATIENCE};
 use executor_host::host::HostSettings;
 use executor_host::link::Credentials;
-use executor_host::queue::Embedded;
 use executor_host::queue::contract::{cancel, execution, job};
+use executor_host::queue::{Embedded, Queue as _};
 use executor_host::sandbox::echo::Echo;
 use executor_host::serve::{QUEUE_FILE, open_queue, serve};
 use executor_host::shutdown;
@@ -88,6 +88,22 @@ async fn served(
     let sandbox = Arc::new(Echo::default());
     let service = serve(queue, credentials, settings(), sandbox, stop.clone());
     (stop, tokio::spawn(service))
+}
+
+#[tokio::test]
+async fn what_the_edge_has_not_taken_at_the_end_is_left_to_the_next_start() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    let (stop, service) = served(&url, &folder).await;
+    edge.offer(code(1, "sleep 500\nhello"));
+    attempts_started(&edge, 1).await;
+    edge.state().broken = Some(axum::http::StatusCode::BAD_GATEWAY);
+    stop.cancel();
+    let ended = timeout(PATIENCE, service).await.expect("it does not stop");
+    ended.unwrap().unwrap();
+    // Nobody has the queue open any more.
+    let queue = open_queue(folder.path()).unwrap();
+    assert_eq!(queue.depth().await.unwrap().results, 1);
 }
 
 #[tokio::test]
