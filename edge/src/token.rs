@@ -15,21 +15,13 @@ mod verified;
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::{ExecutionId, ExecutorId, LoginSessionId, SessionId, UserId};
-use codecrafter_shared::job::{LINK_AUDIENCE, LinkClaims, Report};
+use codecrafter_shared::id::{LoginSessionId, SessionId, UserId};
 use codecrafter_shared::keys::{self, Purpose};
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
-use jwt_simple::JWTError;
-use jwt_simple::prelude::{
-    Audiences, Duration, Ed25519KeyPair, Ed25519PublicKey, EdDSAKeyPairLike as _,
-    EdDSAPublicKeyLike as _, HeaderOptions, JWTClaims, VerificationOptions,
-};
-use serde::de::DeserializeOwned;
+use jwt_simple::prelude::{Ed25519KeyPair, EdDSAKeyPairLike as _, HeaderOptions, JWTClaims};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
@@ -265,6 +257,9 @@ fn room_audience(session: SessionId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use codecrafter_shared::id::ExecutorId;
+    use codecrafter_shared::job::{LINK_AUDIENCE, LinkClaims};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
