@@ -1,6 +1,7 @@
 //! What liars and strangers send, through every layer on the native ports.
 
 mod logins;
+mod waits;
 
 use std::sync::{Arc, Mutex};
 

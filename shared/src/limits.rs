@@ -14,6 +14,9 @@ pub const CODE_BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const LINK_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long `wait=true` holds a request before it answers 202.
 pub const WAIT_MS_MAX: i64 = 55_000;
+/// Requests of one user that `wait=true` holds at a time; one more is answered as if the time were
+/// over.
+pub const WAITS_PER_USER_MAX: u32 = 20;
 /// Items on a page of a list.
 pub const PAGE_ITEMS_MAX: u32 = 100;
 /// Items on a page when a request does not say.

@@ -3,7 +3,7 @@
 
 use crate::accounts::{passes, store as accounts};
 use crate::directory::{outbox, parts};
-use crate::executions::store as executions;
+use crate::executions::{store as executions, wait};
 use crate::executors::store as executors;
 use crate::ports::{Db, DbError};
 use crate::sessions::{decided, store as sessions};
@@ -16,6 +16,7 @@ const STEPS: &[&[&[&str]]] = &[
         sessions::SCHEMA,
         decided::SCHEMA,
         executions::SCHEMA,
+        wait::SCHEMA,
         executors::SCHEMA,
         outbox::SCHEMA,
         parts::SCHEMA,

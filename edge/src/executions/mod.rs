@@ -9,3 +9,4 @@ pub mod routes;
 pub mod store;
 pub mod validate;
 pub mod view;
+pub mod wait;

@@ -13,6 +13,7 @@ use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
 
 use super::calls::{Create, Get, Prepare};
+use super::wait::Place;
 use super::{end, view};
 use crate::accounts::store::authorize;
 use crate::directory::Directory;
@@ -185,26 +186,46 @@ async fn admit(tx: &Tx, directory: &Directory, caller: Caller) -> Result<(), Ref
     Ok(())
 }
 
-/// [`Get`]: at once, or when it has ended, or when the time is over.
+/// [`Get`]: at once, or when it has ended, or when the time is over; at once, too, if the caller
+/// waits for as many answers as one may.
 ///
 /// # Errors
 /// [`ErrorCode::ExecutionNotFound`], also for an execution of others outside the caller's
 /// sessions.
 pub async fn get(directory: &Directory, call: Get) -> Result<Execution, Refusal> {
+    let mut place = None;
+    let execution = get_in_time(directory, &call, &mut place).await;
+    if let Some(place) = place {
+        place.leave(directory).await;
+    }
+    execution
+}
+
+async fn get_in_time(
+    directory: &Directory,
+    call: &Get,
+    place: &mut Option<Place>,
+) -> Result<Execution, Refusal> {
     let wait_ms = call.wait_ms.clamp(0, limits::WAIT_MS_MAX);
     let until = directory.clock.now().plus_millis(wait_ms);
     loop {
         // Listen, then look, then wait: an end between looking and waiting is not missed.
         let listener = directory.signals.listen(&[topic(call.execution_id)]);
-        let mut execution = get_now(directory, &call).await?;
+        let mut execution = get_now(directory, call).await?;
         if is_overdue(&execution, directory.clock.now()) {
             // Where nothing rings by itself and no link asks, nobody else ends it.
             end::reap(directory).await?;
-            execution = get_now(directory, &call).await?;
+            execution = get_now(directory, call).await?;
         }
         let left = until.since(directory.clock.now());
         if execution.status == ExecutionStatus::Finished || left <= 0 {
             return Ok(execution);
+        }
+        if place.is_none() {
+            *place = Place::take(directory, call.caller, until).await?;
+            if place.is_none() {
+                return Ok(execution);
+            }
         }
         listener.wait(u32::try_from(left).unwrap_or(0)).await;
     }

@@ -478,7 +478,8 @@ fn paged(operation: Operation) -> Operation {
 
 fn waits(operation: Operation) -> Operation {
     let flag = json!({ "type": "boolean", "default": false });
-    let text = "`true`: answer once it has ended, or after 55 s as it stands then.";
+    let text = "`true`: answer once it has ended, or after 55 s as it stands then; at once if \
+                20 such requests of the caller are open.";
     operation.query("wait", flag, text)
 }
 
