@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use codecrafter_shared::job::{Control, Job, Report};
+use codecrafter_shared::limits;
 
 pub use embedded::Embedded;
 pub use live::LiveReports;
@@ -29,6 +30,10 @@ pub use rabbitmq::RabbitMq;
 /// A job that was handed out more often than this is not run again: whatever it does to the host,
 /// it has done it often enough. The queue still hands it out, so that somebody can say so.
 pub const DELIVERIES_MAX: u32 = 3;
+
+/// Results that are handed out at a time are no more bytes than this as JSON, unless it is one
+/// alone: as many as the largest may have. So 256 of the largest are never in memory together.
+pub const RESULTS_BYTES_MAX: usize = limits::LINK_BODY_BYTES_MAX;
 
 /// Jobs on their way in, results on their way out. Every future may be dropped before it is done
 /// without losing anything.
@@ -49,7 +54,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn store_result(&self, report: &Report) -> Result<(), QueueError>;
 
     /// Waits until there are results that nobody holds, and hands out up to `max` of them, oldest
-    /// first. `max` is at least 1.
+    /// first, within [`RESULTS_BYTES_MAX`]. `max` is at least 1.
     async fn take_results(&self, max: usize) -> Result<Vec<StoredResult>, QueueError>;
 
     /// Tells every worker of this queue about an execution. A worker that is not there misses it;

@@ -14,7 +14,7 @@ use codecrafter_shared::time::Timestamp;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
-use super::{ControlFeed, Published, Queue};
+use super::{ControlFeed, Published, Queue, RESULTS_BYTES_MAX};
 
 /// A wait that is longer than this is taken for one without end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,6 +52,7 @@ macro_rules! queue_contract {
             results_are_handed_out_as_they_were_stored_oldest_first,
             a_confirmed_result_is_gone_and_any_other_comes_again,
             a_result_that_is_stored_twice_is_one,
+            large_results_are_not_handed_out_all_at_once,
             a_waiting_reporter_gets_the_result_that_comes,
             room_is_what_is_left_of_the_capacity,
             room_comes_when_a_job_is_done,
@@ -298,6 +299,30 @@ pub async fn a_result_that_is_stored_twice_is_one(queue: Shared) {
     queue.store_result(&result(1)).await.unwrap();
     assert_eq!(soon(queue.take_results(9)).await.unwrap().len(), 1);
     assert_eq!(queue.depth().await.unwrap().results, 1);
+}
+
+pub async fn large_results_are_not_handed_out_all_at_once(queue: Shared) {
+    // Two fit, one more does not.
+    let large = "x".repeat(RESULTS_BYTES_MAX * 2 / 5);
+    for number in 1..=3 {
+        let outcome = Outcome::without_run(Verdict::Accepted, large.clone());
+        let report = Report {
+            event: Event::Finished {
+                outcome: Box::new(outcome),
+            },
+            ..result(number)
+        };
+        queue.store_result(&report).await.unwrap();
+    }
+    // The second time, none is on its way from anywhere any more.
+    for _ in 1..=2 {
+        let mut held = Vec::new();
+        while held.len() < 3 {
+            let taken = soon(queue.take_results(9)).await.unwrap();
+            assert!(taken.len() <= 2, "{} at once", taken.len());
+            held.extend(taken);
+        }
+    }
 }
 
 pub async fn a_waiting_reporter_gets_the_result_that_comes(queue: Shared) {

@@ -17,7 +17,10 @@ use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
 use super::store::{Store, Taken, Topic};
-use super::{ControlFeed, Delivery, Depth, Hold, Published, Queue, QueueError, StoredResult};
+use super::{
+    ControlFeed, Delivery, Depth, Hold, Published, Queue, QueueError, RESULTS_BYTES_MAX,
+    StoredResult,
+};
 
 /// Control messages that wait for the slowest worker; one that is slower than that asks anew.
 const CONTROLS_WAITING_MAX: usize = 1024;
@@ -115,7 +118,7 @@ impl Embedded {
             changed.as_mut().enable();
             let (holder, now) = (Arc::downgrade(inner), inner.now());
             let work = move |store: &mut Store| {
-                let taken = store.take(topic, now, max)?;
+                let taken = store.take(topic, now, (max, RESULTS_BYTES_MAX))?;
                 let hold = |(taken, body)| (Held::new(&holder, topic, taken), body);
                 let held: Vec<(Held, Vec<u8>)> = taken.into_iter().map(hold).collect();
                 Ok((held, store.next_at(topic)?))

@@ -123,18 +123,27 @@ impl Store {
         Ok(insert.execute(params![topic.as_str(), key, body])? == 1)
     }
 
-    /// Takes up to `max` ready messages, oldest first.
-    pub(super) fn take(&self, topic: Topic, now: i64, max: usize) -> Result<Vec<(Taken, Vec<u8>)>> {
+    /// Takes up to `max` ready messages, oldest first, of up to `bytes_max` bytes together; the
+    /// first whatever its size.
+    pub(super) fn take(
+        &self,
+        topic: Topic,
+        now: i64,
+        (max, bytes_max): (usize, usize),
+    ) -> Result<Vec<(Taken, Vec<u8>)>> {
         self.keep(Durability::Process)?;
         let mut update = self.db.prepare_cached(
             "UPDATE messages SET state = 'taken', deliveries = deliveries + 1
-             WHERE id IN (SELECT id FROM messages
-                          WHERE topic = ?1 AND state = 'ready' AND not_before <= ?2
-                          ORDER BY id LIMIT ?3)
+             WHERE id IN (SELECT id
+                          FROM (SELECT id, bytes, sum(bytes) OVER (ORDER BY id) AS total
+                                FROM (SELECT id, length(body) AS bytes FROM messages
+                                      WHERE topic = ?1 AND state = 'ready' AND not_before <= ?2
+                                      ORDER BY id LIMIT ?3))
+                          WHERE total <= ?4 OR total = bytes)
              RETURNING id, deliveries, body",
         )?;
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        let taken = update.query_map(params![topic.as_str(), now, max], |row| {
+        let [max, bytes_max] = [max, bytes_max].map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+        let taken = update.query_map(params![topic.as_str(), now, max, bytes_max], |row| {
             Ok((
                 Taken {
                     id: row.get(0)?,

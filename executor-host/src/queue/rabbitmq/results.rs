@@ -14,9 +14,10 @@ use tokio::sync::{Mutex, Notify};
 
 use super::line::{Kept, Trouble};
 use super::message::Message;
+use crate::queue::RESULTS_BYTES_MAX;
 
-/// Results that this process holds at a time; more wait at the broker.
-pub(super) const HELD_MAX: u16 = 64;
+/// Results that this process holds at a time, of up to 8 MiB each; more wait at the broker.
+pub(super) const HELD_MAX: u16 = 16;
 
 /// The consumer of the queue of results.
 pub(super) struct Results {
@@ -44,7 +45,8 @@ impl Results {
         })
     }
 
-    /// Waits for messages, and lends up to `max` of them, oldest first.
+    /// Waits for messages, and lends up to `max` of them, oldest first, within
+    /// [`RESULTS_BYTES_MAX`].
     pub(super) async fn next(self: &Arc<Self>, max: usize) -> Result<Vec<Lent>, Trouble> {
         let mut current = self.consumer.lock().await;
         loop {
@@ -128,10 +130,15 @@ impl Results {
 
     fn lend(self: &Arc<Self>, max: usize) -> Vec<Lent> {
         let mut here = self.here();
-        let mut lent = Vec::new();
+        let (mut lent, mut bytes) = (Vec::new(), 0);
         while lent.len() < max
-            && let Some((place, message)) = here.pop_first()
+            && let Some(next) = here.first_entry()
         {
+            bytes += next.get().body.len();
+            if bytes > RESULTS_BYTES_MAX && !lent.is_empty() {
+                break;
+            }
+            let (place, message) = next.remove_entry();
             self.lent.fetch_add(1, Ordering::Relaxed);
             lent.push(Lent {
                 place,
