@@ -294,7 +294,7 @@ pub struct Page<T> {
     pub page: u32,
     /// Items on a full page.
     pub limit: u32,
-    /// Items on all pages.
+    /// Items on all pages, counted up to 1,000: at 1,000 there may be more, on further pages.
     pub total: u64,
 }
 

@@ -21,6 +21,8 @@ pub const WAITS_PER_USER_MAX: u32 = 20;
 pub const PAGE_ITEMS_MAX: u32 = 100;
 /// Items on a page when a request does not say.
 pub const PAGE_ITEMS_DEFAULT: u32 = 20;
+/// How far the items of a list are counted for its `total`; there may be more pages than that.
+pub const TOTAL_MAX: u32 = 1_000;
 /// Highest page that may be asked for.
 pub const PAGE_MAX: u32 = 10_000;
 

@@ -5,6 +5,7 @@ use codecrafter_shared::api::{ExecutionStatus, ExecutionSummary, Page};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::SessionId;
 use codecrafter_shared::job::Verdict;
+use codecrafter_shared::limits;
 
 use super::calls::{Filter, List, ListOfSession};
 use crate::accounts::store::authorize;
@@ -67,7 +68,11 @@ async fn page(
     filter: &Filter,
 ) -> Result<Page<ExecutionSummary>, Refusal> {
     let (from, values) = selected(tenant, whose, filter);
-    let total = tx.first(&counted(&from), values.clone()).await?;
+    let max = limits::TOTAL_MAX.into();
+    let counting = values.clone().into_iter().chain([max]);
+    let total = tx
+        .first(&counted(&from), counting.collect::<Vec<Value>>())
+        .await?;
     let total: u64 = total.map_or(Ok(0), |row| row.get("n"))?;
     let skipped = i64::from(filter.page.saturating_sub(1)).saturating_mul(filter.limit.into());
     let values = values
@@ -86,7 +91,7 @@ async fn page(
 }
 
 pub(crate) fn counted(from: &str) -> String {
-    format!("SELECT count(*) AS n {from}")
+    format!("SELECT count(*) AS n FROM (SELECT 1 {from} LIMIT ?)")
 }
 
 pub(crate) fn shown(from: &str) -> String {

@@ -131,7 +131,7 @@ fn sessions() -> Vec<Operation> {
             .by(SignedIn(""))
             .query(
                 "scope",
-                json!({ "type": "string", "enum": ["joined", "public"], "default": "joined" }),
+                json!({ "type": "string", "enum": ["mine", "public"], "default": "mine" }),
                 "Which sessions: the caller's, or everybody's public ones.",
             )
             .query("language", language_id(), "Only those in this language.")
