@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clock;
-use crate::queue::{ControlFeed, Delivery, LiveReports, Queue, QueueError};
+use crate::queue::{ControlFeed, DELIVERIES_MAX, Delivery, LiveReports, Queue, QueueError};
 use crate::retry::Retry;
 use crate::sandbox::{FaultScope, HostFault, Sandbox};
 
@@ -447,14 +447,24 @@ impl Reporter<'_> {
     fn report(&mut self, event: Event) -> Report {
         let seq = self.seq;
         self.seq += 1;
-        Report {
-            execution_id: self.job.execution_id,
-            session_id: self.job.session_id,
-            report_token: self.job.report_token.clone(),
-            attempt_id: self.attempt_id,
-            seq,
-            at: clock::now(),
-            event,
-        }
+        report(self.job, self.attempt_id, seq, event)
     }
+}
+
+fn report(job: &Job, attempt_id: AttemptId, seq: u32, event: Event) -> Report {
+    Report {
+        execution_id: job.execution_id,
+        session_id: job.session_id,
+        report_token: job.report_token.clone(),
+        attempt_id,
+        seq,
+        at: clock::now(),
+        event,
+    }
+}
+
+/// The final result of a job that no host shall have any more, because none has ended it.
+pub(crate) fn given_up(job: &Job) -> Report {
+    let outcome = Box::new(decide::host_failed(DELIVERIES_MAX));
+    report(job, clock::attempt_id(), 0, Event::Finished { outcome })
 }

@@ -5,16 +5,18 @@
 //! link ── publish ─▶ jobs ── take ─▶ worker ── store_result ─▶ results ── take_results ─▶ link
 //!                     ▲ │ given back with a delay
 //!                     │ ▼
-//!                  jobs.delayed.*      what cannot be read, or came back too often ─▶ dead
+//!                  jobs.delayed.*      came back too often ─▶ jobs.given_up ── link ─▶ results
+//!                                      what cannot be read ─▶ dead ◀─┘
 //! ```
 //!
 //! `line` opens connections and channels, `topology` declares what is on the broker, `publish`
 //! and `message` are the two ends of a message, `jobs` and `results` hand out, `held` is what was,
-//! `feed` listens to broadcasts, `memory` knows what AMQP does not tell. After a loss every call fails until the
+//! `given_up` what nobody shall have any more, `feed` listens to broadcasts, `memory` knows what AMQP does not tell. After a loss every call fails until the
 //! broker is there again, and then works again: nothing has to be opened anew by the caller.
 
 mod address;
 mod feed;
+mod given_up;
 mod held;
 mod jobs;
 mod line;
@@ -57,6 +59,7 @@ use super::{
 use crate::clock;
 
 pub use address::{Address, AddressError};
+pub use given_up::GivenUp;
 pub use topology::{DELIVERY_LIMIT, Prefix, PrefixError};
 
 /// How often the broker is asked what waits, at least while there is no room: jobs come to their
@@ -181,6 +184,18 @@ impl RabbitMq {
     pub async fn live(&self) -> Result<Heard<Vec<Report>>, QueueError> {
         self.inner.be_the_link().await.map_err(failed("listen"))?;
         self.listen(Broadcast::Live).await
+    }
+
+    /// The jobs that came back so often that the broker hands them to no worker any more. Only the
+    /// link may ask, like for [`RabbitMq::live`]: it is who can tell the edge.
+    ///
+    /// # Errors
+    ///
+    /// When there is no connection, and when another process is the link.
+    pub async fn given_up(&self) -> Result<GivenUp, QueueError> {
+        GivenUp::open(&self.inner)
+            .await
+            .map_err(failed("give jobs up"))
     }
 
     /// Tells the link what this worker can do.
@@ -433,8 +448,13 @@ impl Inner {
 
     /// Puts a message that cannot be read among the dead letters.
     async fn bury(&self, message: impl Buried, reason: &str) -> Result<(), QueueError> {
-        let what = "put a message aside";
         tracing::error!(reason, "put aside an unreadable message");
+        self.put_aside(message, reason).await
+    }
+
+    /// Puts a message among the dead letters.
+    async fn put_aside(&self, message: impl Buried, reason: &str) -> Result<(), QueueError> {
+        let what = "put a message aside";
         let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
         let id = clock::attempt_id().to_string();
         let letter = Outgoing::kept(self.prefix.dead(), &id, message.body().to_vec())
@@ -544,7 +564,7 @@ fn depth(prefix: &Prefix, counts: &[(String, u32)]) -> Depth {
         ready: of(&prefix.waiting().into_iter().collect()),
         running: 0,
         results: of(&HashSet::from([prefix.results()])),
-        parked: of(&HashSet::from([prefix.dead()])),
+        parked: of(&HashSet::from([prefix.dead(), prefix.given_up()])),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{LAST_REPORTS, ServeError, client_for, start_link};
 use crate::clock;
 use crate::crew;
-use crate::host::{Host, HostSettings, describe};
+use crate::host::{self, Host, HostSettings, describe};
 use crate::link::Credentials;
 use crate::link::credentials::make_state_dir;
 use crate::queue::{LiveReports, Queue, QueueError, RabbitMq};
@@ -88,6 +88,7 @@ pub async fn serve_shared(
             let shared = Arc::clone(&queue);
             background.spawn(async move { crew::follow(&shared, &offer, &slots).await });
             background.spawn(receive_live(Arc::clone(&queue), live.clone()));
+            background.spawn(end_given_up(Arc::clone(&queue)));
             Some(link)
         }
         None => None,
@@ -148,6 +149,27 @@ async fn send_live(queue: Arc<RabbitMq>, live: LiveReports) {
                 Err(error) => sleep(retry.failed(&describe(&error))).await,
             }
         }
+    }
+}
+
+/// Ends the jobs that no worker has ended, however often they had it, for ever.
+async fn end_given_up(queue: Arc<RabbitMq>) {
+    let mut retry = Retry::new("end jobs that came back too often");
+    loop {
+        let ended = async {
+            let mut given_up = queue.given_up().await?;
+            retry.succeeded();
+            loop {
+                let delivery = given_up.next().await?;
+                let execution = delivery.job.execution_id;
+                tracing::error!(execution.id = %execution, "a job came back too often; it is given up");
+                queue.store_result(&host::given_up(&delivery.job)).await?;
+                delivery.ack().await?;
+            }
+        };
+        let lost: Result<std::convert::Infallible, QueueError> = ended.await;
+        let Err(error) = lost;
+        sleep(retry.failed(&describe(&error))).await;
     }
 }
 

@@ -130,6 +130,7 @@ async fn remove(url: &str, prefix: &Prefix) {
         "jobs",
         "results",
         "dead",
+        "jobs.given_up",
         "jobs.delayed.2s",
         "jobs.delayed.4s",
         "jobs.delayed.30s",

@@ -32,7 +32,7 @@ async fn a_message_that_cannot_be_read_is_put_aside_at_first_sight_with_its_reas
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ"]
-async fn a_job_that_no_worker_survives_ends_among_the_dead_letters() {
+async fn a_job_that_no_worker_survives_comes_to_the_link_and_then_to_the_dead_letters() {
     let bench = Bench::new().await;
     let queue = bench.queue();
     queue.publish(&job(1)).await.unwrap();
@@ -42,10 +42,21 @@ async fn a_job_that_no_worker_survives_ends_among_the_dead_letters() {
         assert_eq!(delivery.count, count);
         drop(delivery);
     }
+    let mut given_up = queue.given_up().await.unwrap();
+    // A link that dies just then gets it again.
+    for _ in 0..2 * limit {
+        assert_eq!(soon(given_up.next()).await.unwrap().job, job(1));
+    }
+    soon(given_up.next()).await.unwrap().ack().await.unwrap();
     let (body, headers) = bench.dead_letter().await;
     assert_eq!(body, serde_json::to_vec(&job(1)).unwrap());
-    assert_eq!(text(&headers, "x-first-death-reason"), "delivery_limit");
-    assert_eq!(bench.ready("jobs").await, Some(0));
+    assert_eq!(
+        text(&headers, "codecrafter-reason"),
+        "it came back too often"
+    );
+    for empty in ["jobs", "jobs.given_up"] {
+        assert_eq!(bench.ready(empty).await, Some(0));
+    }
 }
 
 #[tokio::test]

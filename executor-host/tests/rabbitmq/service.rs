@@ -12,6 +12,7 @@ use codecrafter_shared::language::AnnouncedLanguage;
 use executor_host::crew;
 use executor_host::host::HostSettings;
 use executor_host::queue::contract::{execution, job};
+use executor_host::queue::rabbitmq::DELIVERY_LIMIT;
 use executor_host::queue::{Queue as _, RabbitMq};
 use executor_host::sandbox::echo::Echo;
 use executor_host::serve::{ServeError, Worker, serve_shared, take_place};
@@ -95,6 +96,40 @@ async fn link_and_worker_in_one_process_run_every_job_once() {
     }
     let left = RabbitMq::inspect(bench.url.parse().unwrap(), &bench.prefix).await;
     assert_eq!(left.unwrap(), Default::default());
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() {
+    let bench = Bench::new().await;
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    let credentials = Edge::enrol(&url, folder.path()).await;
+    let stop = CancellationToken::new();
+    let link = serve_shared(bench.queue(), Some(credentials), None, stop.clone());
+    let link = tokio::spawn(link);
+    let queue = Arc::new(bench.queue());
+    let announced = Arc::clone(&queue);
+    let (_offer, offered) = watch::channel(Some(vec![python()].into()));
+    let until = stop.clone();
+    tokio::spawn(async move { crew::announce(&announced, "frail", 1, offered, until).await });
+    for number in 1..=2 {
+        edge.offer(job(number));
+    }
+    for _ in 0..=DELIVERY_LIMIT {
+        let delivery = soon(queue.take()).await.unwrap();
+        assert_eq!(delivery.job.execution_id, execution(1));
+    }
+    edge.until_finished([execution(1)]).await;
+    let last = edge.state().reports().pop().unwrap();
+    match last.event {
+        Event::Finished { outcome } => assert_eq!(outcome.verdict, Verdict::InternalError),
+        other => panic!("{other:?}"),
+    }
+    let next = soon(queue.take()).await.unwrap();
+    assert_eq!(next.job.execution_id, execution(2));
+    next.ack().await.unwrap();
+    ended([link], &stop).await;
 }
 
 #[tokio::test]

@@ -13,9 +13,9 @@ use lapin::{Channel, ErrorKind, ExchangeKind};
 
 use super::line::Trouble;
 
-/// A job that came back this often without an acknowledgement goes to the dead letters, whoever
-/// takes it next. Well above [`crate::queue::DELIVERIES_MAX`], beyond which a worker says so: this
-/// is for a job that no worker survives long enough.
+/// A job that came back more often than this without an acknowledgement is handed to no worker any
+/// more; the link says so. Well above [`crate::queue::DELIVERIES_MAX`], beyond which a worker says
+/// so: this is for a job that no worker survives long enough.
 pub const DELIVERY_LIMIT: i64 = 8;
 /// More jobs than any deployment leases at a time; one more is refused.
 const JOBS_MAX: i64 = 10_000;
@@ -88,6 +88,11 @@ impl Prefix {
         format!("{self}.dead")
     }
 
+    /// Jobs that came back too often, until the link has told their owners.
+    pub(super) fn given_up(&self) -> String {
+        format!("{self}.jobs.given_up")
+    }
+
     /// The shortest delay that is no shorter than `wanted`, or else the longest.
     pub(super) fn delayed(&self, wanted: Duration) -> String {
         let fits = DELAYS.iter().find(|delay| **delay >= wanted);
@@ -107,7 +112,7 @@ impl Prefix {
     /// Every queue that outlives its connections.
     pub(super) fn durable(&self) -> Vec<String> {
         let mut names = self.waiting();
-        names.extend([self.results(), self.dead()]);
+        names.extend([self.results(), self.dead(), self.given_up()]);
         names
     }
 
@@ -154,11 +159,18 @@ pub(super) async fn declare(channel: &Channel, prefix: &Prefix) -> Result<(), Tr
         ("x-delivery-limit", RESULTS_DELIVERY_LIMIT.into()),
     ];
     quorum(channel, &dead, keeps_newest).await?;
+    let given_up = [
+        ("x-delivery-limit", RESULTS_DELIVERY_LIMIT.into()),
+        ("x-max-length", JOBS_MAX.into()),
+    ];
+    let given_up = passing_on(&dead, given_up);
+    quorum(channel, &prefix.given_up(), given_up).await?;
     let jobs = [
         ("x-delivery-limit", DELIVERY_LIMIT.into()),
         ("x-max-length", JOBS_MAX.into()),
     ];
-    quorum(channel, &prefix.jobs(), passing_on(&dead, jobs)).await?;
+    let jobs = passing_on(&prefix.given_up(), jobs);
+    quorum(channel, &prefix.jobs(), jobs).await?;
     let results = [
         ("x-delivery-limit", RESULTS_DELIVERY_LIMIT.into()),
         ("x-max-length", RESULTS_MAX.into()),
