@@ -2,6 +2,7 @@
 
 mod lists;
 mod logins;
+mod quotas;
 mod waits;
 
 use std::sync::{Arc, Mutex};

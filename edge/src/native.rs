@@ -19,7 +19,7 @@ use crate::front::Edge;
 use crate::password;
 use crate::ports::wake::{Listening, Wakes};
 use crate::ports::{
-    Assets, Cache, Clock, Hasher, HasherFailure, Listener, Rng, Shard, ShardResponse,
+    Assets, Cache, Clock, Db, Hasher, HasherFailure, Listener, Rng, Shard, ShardResponse,
     ShardUnreachable, Shards, Signals,
 };
 use crate::room::shard::{self, StoredRoom};
@@ -81,6 +81,12 @@ impl NativeEdge {
             wakes,
             shards,
         })
+    }
+
+    /// The database of all rooms.
+    #[must_use]
+    pub fn rooms(&self) -> Arc<dyn Db> {
+        self.shards.rooms.clone()
     }
 
     /// Cuts the rooms off, or connects them again.

@@ -76,6 +76,8 @@ codes! {
     ParticipantRemoved = 403 "participant_removed" "You were removed from this session; only its owner or an admin can add you again.",
     /// 429: this login session has good room tokens for as many sessions as it may have.
     TooManyRooms = 429 "too_many_rooms" "This login has joined too many rooms; sign out and in again.",
+    /// 409: the user owns as many sessions as one may own.
+    TooManySessions = 409 "too_many_sessions" "One user cannot own more sessions; delete one, or hand one over.",
     /// 404: no such user.
     UserNotFound = 404 "user_not_found" "There is no such user.",
     /// 404: the user is not a participant of the session.

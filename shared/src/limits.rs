@@ -56,6 +56,8 @@ pub const TOKEN_BYTES_MAX: usize = 4096;
 
 // ---- Sessions ----
 
+/// Sessions that one user owns; more are neither made nor handed over to them.
+pub const SESSIONS_PER_OWNER_MAX: u32 = 200;
 /// Characters of a session's title (CC-SESS-01).
 pub const TITLE_CHARS: RangeInclusive<usize> = 1..=100;
 /// Characters of a session's description (CC-SESS-02).

@@ -135,15 +135,18 @@ impl LiveRoom {
         Taken { wake_at, written }
     }
 
-    /// The document as it stands.
+    /// The document as it stands; nothing if its session is deleted.
     ///
     /// # Errors
     /// What the database says. This room is then not to be used any more.
-    pub fn content(&mut self) -> Result<SessionContent, DbError> {
+    pub fn content(&mut self) -> Result<Option<SessionContent>, DbError> {
+        if self.room.is_deleted() {
+            return Ok(None);
+        }
         if self.room.document().is_none() {
             self.provide_document()?;
         }
-        Ok(shard::read(&self.room))
+        Ok(Some(shard::read(&self.room)))
     }
 
     fn provide_document(&mut self) -> Result<(), DbError> {

@@ -189,7 +189,7 @@ impl RoomHost for Host<'_> {
         Ok(self.0.take(input).into_send().await?)
     }
 
-    async fn content(&self) -> Result<SessionContent, Refusal> {
+    async fn content(&self) -> Result<Option<SessionContent>, Refusal> {
         Ok(self.0.live(LiveRoom::content)?)
     }
 }

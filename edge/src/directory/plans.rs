@@ -12,6 +12,7 @@ use crate::executions::store::{UNFINISHED_OF_USER, WAITING};
 use crate::executors::lease::{UNACKNOWLEDGED, oldest_waiting};
 use crate::native::NativeEdge;
 use crate::ports::{DbError, Value};
+use crate::sessions::store::OWNED;
 
 struct Plans(NativeEdge);
 
@@ -86,12 +87,13 @@ async fn lists_of_executions_are_read_by_an_index() {
 }
 
 #[tokio::test]
-async fn what_is_unfinished_is_counted_and_leased_by_an_index() {
+async fn what_is_unfinished_or_owned_is_counted_and_leased_by_an_index() {
     let plans = Plans::new().await;
     let now = Timestamp::from_millis(1);
     let user = UserId::at(now, [1; 10]).into();
     let own = ["main".into(), user, Value::Integer(10)];
     plans.check(UNFINISHED_OF_USER, &own, "job_by_user").await;
+    plans.check(OWNED, &own, "session_by_owner").await;
     let all = ["main".into(), Value::Integer(10)];
     plans
         .check(WAITING, &all, "COVERING INDEX job_waiting")

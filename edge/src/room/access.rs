@@ -44,10 +44,11 @@ impl Access {
 
     /// Takes a notice in, unless it is not newer than the newest.
     pub(super) fn take(&mut self, notice: &AccessNotice) -> bool {
+        // A session that is deleted stays so, whatever comes late.
         let newer = self
             .newest
             .as_ref()
-            .is_none_or(|n| n.access_version < notice.access_version);
+            .is_none_or(|n| !n.deleted && n.access_version < notice.access_version);
         if newer {
             self.newest = Some(notice.clone());
         }
@@ -57,6 +58,11 @@ impl Access {
     /// Whether edits are refused from everybody but the owner.
     pub(super) fn locked(&self) -> bool {
         self.newest.as_ref().is_some_and(|notice| notice.locked)
+    }
+
+    /// Whether the session is deleted: then nothing of it is left here.
+    pub(super) fn deleted(&self) -> bool {
+        self.newest.as_ref().is_some_and(|notice| notice.deleted)
     }
 
     /// The role of somebody who comes without a token, by the newest notice.

@@ -109,7 +109,13 @@ impl Room {
             Input::Initialise { .. } | Input::Write(_) => true,
             _ => false,
         };
-        needs && self.document.is_none()
+        needs && self.document.is_none() && !self.is_deleted()
+    }
+
+    /// Whether its session is deleted, and with it all that the room held.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.access.deleted()
     }
 
     /// Gives the room its document.
@@ -164,7 +170,7 @@ impl Room {
             Input::Initialise { content } => self.initialise(now, content, &mut step),
             Input::Write(write) => step.written = Some(self.write(now, write, &mut step)),
             Input::Report(report) => {
-                if let Some(content) = self.run.report(report) {
+                if let Some(content) = self.run.report(report).filter(|_| !self.access.deleted()) {
                     step.outputs.push(Output::Broadcast {
                         to: Audience::AppClients,
                         except: None,
@@ -240,7 +246,14 @@ impl Room {
             return;
         }
         let locked = notice.locked;
+        let deleted = notice.deleted;
         step.changes.push(Change::Access(notice));
+        if deleted {
+            step.changes.push(Change::Purge);
+            self.document = None;
+            self.run = LiveRun::default();
+            self.ended_logins = EndedLogins::default();
+        }
 
         let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
         for id in ids {
@@ -271,7 +284,10 @@ impl Room {
     }
 
     fn login_ended(&mut self, now: Timestamp, login: EndedLogin, step: &mut Step) {
-        step.changes.extend(self.ended_logins.take(login, now));
+        // Nobody comes into a room that is deleted, by no token.
+        if !self.is_deleted() {
+            step.changes.extend(self.ended_logins.take(login, now));
+        }
         self.close_ended(now, step);
     }
 

@@ -174,6 +174,8 @@ pub enum Change {
     },
     /// The newest access notice.
     Access(AccessNotice),
+    /// The session is deleted: nothing that the room holds is to be kept, but that it is.
+    Purge,
     /// The tokens of a login session open nothing, until they have ended.
     LoginEnded(EndedLogin),
     /// That login session need not be remembered any more.

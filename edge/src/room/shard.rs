@@ -28,11 +28,11 @@ pub trait RoomHost: Send + Sync {
     /// Those of the database; the room is then as it was stored last.
     async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal>;
 
-    /// The document as it stands.
+    /// The document as it stands; nothing if its session is deleted.
     ///
     /// # Errors
     /// Those of the database.
-    async fn content(&self) -> Result<SessionContent, Refusal>;
+    async fn content(&self) -> Result<Option<SessionContent>, Refusal>;
 }
 
 /// Answers one call.
@@ -74,7 +74,13 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
             }
             .await,
         ),
-        ReadContent::PATH => answer(host.content().await),
+        ReadContent::PATH => answer(
+            async {
+                let content = host.content().await?;
+                content.ok_or_else(|| refusal(NotWritten::Deleted))
+            }
+            .await,
+        ),
         WriteText::PATH => answer(async { write(host, &received(body)?).await }.await),
         _ => no_such_call(),
     }
@@ -162,10 +168,13 @@ impl RoomHost for StoredRoom {
         Err(DbError::Busy.into())
     }
 
-    async fn content(&self) -> Result<SessionContent, Refusal> {
+    async fn content(&self) -> Result<Option<SessionContent>, Refusal> {
         let mut room = self.open().await?;
+        if room.is_deleted() {
+            return Ok(None);
+        }
         self.load(&mut room).await?;
-        Ok(read(&room))
+        Ok(Some(read(&room)))
     }
 }
 

@@ -78,6 +78,16 @@ const SCHEMA: [&str; 7] = [
     ) WITHOUT ROWID",
 ];
 
+/// The tables of what goes when the session is deleted: all but the one that says so.
+const CONTENT: [&str; 6] = [
+    "room_head",
+    "room_snapshot",
+    "room_update",
+    "room_ended_login",
+    "room_suspect",
+    "room_quarantine",
+];
+
 /// Creates the tables that are missing. Harmless to repeat.
 ///
 /// # Errors
@@ -150,7 +160,7 @@ fn read_login(row: &Row) -> Result<EndedLogin, DbError> {
 ///
 /// # Errors
 /// What the database says; [`DbError::Busy`] also if another room of the same session has stored
-/// a change of the document since this one was loaded, which happens only where a room is loaded
+/// a change of the document, or its end, since this one was loaded, which happens only where a room is loaded
 /// for each input ([`super::shard::StoredRoom`]). The room must then be dropped: it is ahead of what is stored.
 pub async fn persist(db: &dyn Db, room: SessionId, changes: &[Change]) -> Result<(), DbError> {
     if changes.is_empty() {
@@ -176,6 +186,7 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
             let sql = "INSERT INTO room_update (room, seq, at, actor, data)
                        SELECT ?1, ?2, ?3, ?4, ?5 WHERE ?2 >
                        coalesce((SELECT base_seq FROM room_head WHERE room = ?1), 0)
+                       AND NOT EXISTS (SELECT 1 FROM room_access WHERE room = ?1 AND deleted)
                        ON CONFLICT DO NOTHING RETURNING seq";
             let key = [room.into(), number(*seq), (*at).into(), (*actor).into()];
             let values = key.into_iter().chain([data.clone().into()]);
@@ -191,7 +202,9 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
             let after = tx.first(sql, [room.into(), number(*base_seq)]).await?;
             let sql = "SELECT generation FROM room_head WHERE room = ? AND generation >= ?";
             let newer = tx.first(sql, [room.into(), number(*generation)]).await?;
-            if after.is_some() || newer.is_some() {
+            let sql = "SELECT 1 FROM room_access WHERE room = ? AND deleted";
+            let deleted = tx.first(sql, [room.into()]).await?;
+            if after.is_some() || newer.is_some() || deleted.is_some() {
                 return Err(DbError::Busy);
             }
             let sql = "INSERT INTO room_snapshot (room, generation, part, data)
@@ -225,6 +238,12 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
             let flags = [notice.locked.into(), notice.deleted.into()];
             let key = [room.into(), version].into_iter().chain(flags);
             tx.execute(sql, key.chain([participants.into()])).await?;
+        }
+        Change::Purge => {
+            for table in CONTENT {
+                let sql = format!("DELETE FROM {table} WHERE room = ?");
+                tx.execute(&sql, [room.into()]).await?;
+            }
         }
         Change::LoginEnded(login) => {
             let sql = "INSERT INTO room_ended_login

@@ -14,7 +14,7 @@ use super::calls::{
     AddParticipant, ChangeRole, Join, JoinedSession, MayEdit, RemoveParticipant, Transfer,
 };
 use super::decided::{self, decide, role_to_join_with};
-use super::store::{add_participant, notice, read, visible};
+use super::store::{add_participant, may_own_one_more, notice, read, visible};
 use crate::accounts::passes;
 use crate::accounts::store::{authorize, find_user_by_name};
 use crate::directory::Directory;
@@ -165,7 +165,7 @@ pub async fn remove(
 ///
 /// # Errors
 /// [`ErrorCode::SessionNotFound`]; [`ErrorCode::Forbidden`] for everybody but the owner;
-/// [`ErrorCode::ParticipantNotFound`].
+/// [`ErrorCode::ParticipantNotFound`]; [`ErrorCode::TooManySessions`] of who is to own it.
 pub async fn transfer(
     directory: &Directory,
     call: Transfer,
@@ -186,6 +186,7 @@ pub async fn transfer(
             if call.user_id == caller.user_id {
                 return Ok(Committed::nothing_to_send(before));
             }
+            may_own_one_more(&tx, tenant, call.user_id).await?;
             let both = [caller.user_id, call.user_id];
             decided::forget(&tx, tenant, id, Some(both)).await?;
             set_role(&tx, tenant, id, caller.user_id, Role::Admin).await?;

@@ -23,6 +23,7 @@ pub const SCHEMA: &[&str] = &[
         is_public INTEGER, is_locked INTEGER, join_role TEXT, max_participants INTEGER,
         owner_id TEXT, access_version INTEGER, created_at INTEGER, updated_at INTEGER,
         deleted_at INTEGER, PRIMARY KEY (tenant, id)) WITHOUT ROWID",
+    "CREATE INDEX session_by_owner ON session (tenant, owner_id) WHERE deleted_at IS NULL",
     "CREATE INDEX session_public ON session (tenant, updated_at, id) \
      WHERE is_public = 1 AND deleted_at IS NULL",
     "CREATE INDEX session_public_by_language ON session (tenant, language, updated_at, id) \
@@ -36,7 +37,7 @@ pub const SCHEMA: &[&str] = &[
 /// [`Create`].
 ///
 /// # Errors
-/// [`ErrorCode::LoginSessionEnded`].
+/// [`ErrorCode::LoginSessionEnded`]; [`ErrorCode::TooManySessions`].
 pub async fn create(directory: &Directory, call: Create) -> Result<Committed<Session>, Refusal> {
     let now = directory.clock.now();
     let id = SessionId::at(now, directory.rng.bytes());
@@ -49,6 +50,7 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Committed<Ses
         .db
         .transaction(|tx| async move {
             authorize(&tx, tenant, caller, now).await?;
+            may_own_one_more(&tx, tenant, caller.user_id).await?;
             tx.execute(
                 "INSERT INTO session (tenant, id, title, description, search_text, language, \
                  is_public, is_locked, join_role, max_participants, owner_id, access_version, \
@@ -82,6 +84,22 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Committed<Ses
             outbox.commit(&tx, tenant, id, created, session).await
         })
         .await
+}
+
+/// Rows of sessions that one user owns, as many as may be.
+pub(crate) const OWNED: &str = "SELECT count(*) AS n FROM (SELECT 1 FROM session \
+     INDEXED BY session_by_owner WHERE tenant = ? AND owner_id = ? AND deleted_at IS NULL LIMIT ?)";
+
+/// Who owns as many sessions as one may gets no other.
+pub(super) async fn may_own_one_more(tx: &Tx, tenant: &str, user: UserId) -> Result<(), Refusal> {
+    let max = limits::SESSIONS_PER_OWNER_MAX;
+    let owned = tx.first(OWNED, [tenant.into(), user.into(), max.into()]);
+    let owned: u32 = owned.await?.map_or(Ok(0), |row| row.get("n"))?;
+    if owned >= max {
+        let detail = format!("{max} are owned already");
+        return Err(Refusal::with_detail(ErrorCode::TooManySessions, detail));
+    }
+    Ok(())
 }
 
 /// [`Get`].
@@ -193,6 +211,8 @@ pub async fn delete(directory: &Directory, call: Delete) -> Result<Committed<()>
                 .await?;
             decided::forget(&tx, tenant, id, None).await?;
             session.access_version = session.access_version.saturating_add(1);
+            // The room forgets what it holds, and who was there.
+            session.participants.clear();
             let deleted = RoomMessage::Access {
                 notice: notice(&session, true),
             };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
-use codecrafter_shared::api::{CreateExecution, CreateSession, Login};
+use codecrafter_shared::api::{CreateExecution, CreateSession, Login, UpdateSession};
 use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::Event;
 use codecrafter_tests::client::{Client, PASSWORD};
@@ -105,14 +105,18 @@ impl Driver {
         let read = get(&path, Some(owner.token()));
         self.drive("session read", &vec![read; connections]).await?;
 
-        let create = Asked {
-            method: Method::POST,
-            path: "/api/v1/sessions".into(),
-            bearer: Some(owner.token().into()),
-            body: Some(body(&two_sums())?),
-            status: 201,
+        let title = UpdateSession {
+            title: Some("Three sums".into()),
+            ..Default::default()
         };
-        self.drive("session create", &vec![create; connections])
+        let update = Asked {
+            method: Method::PATCH,
+            path,
+            bearer: Some(owner.token().into()),
+            body: Some(body(&title)?),
+            status: 200,
+        };
+        self.drive("session update", &vec![update; connections])
             .await?;
 
         // A person each: a person's logins follow one another.

@@ -55,6 +55,7 @@ cases! {
         a_private_session_of_others_is_not_there,
         a_public_session_is_joined_with_its_role_once,
         a_full_session_takes_nobody_else,
+        one_user_owns_so_many_sessions,
         one_login_has_tokens_for_so_many_rooms,
         a_viewer_changes_nothing_and_runs_nothing,
         a_lock_raises_the_access_version,;

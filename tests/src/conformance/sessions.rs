@@ -21,6 +21,24 @@ fn private(title: &str) -> CreateSession {
     }
 }
 
+pub async fn one_user_owns_so_many_sessions(world: World) -> Result<()> {
+    let owner = world.user().await?;
+    let first = owner.create_session(&private("the first")).await?;
+    for _ in 1..limits::SESSIONS_PER_OWNER_MAX {
+        owner.create_session(&private("one more")).await?;
+    }
+    let beyond = private("too many");
+    let create = || owner.post("/api/v1/sessions", &beyond);
+    create().await?.refused(ErrorCode::TooManySessions)?;
+    let deleted = owner
+        .send(owner.request(Method::DELETE, &path(&first)))
+        .await?;
+    ensure!(deleted.status == 204, "{}", deleted.status);
+    create().await?.expect::<Session>(201)?;
+    create().await?.refused(ErrorCode::TooManySessions)?;
+    Ok(())
+}
+
 pub async fn one_login_has_tokens_for_so_many_rooms(world: World) -> Result<()> {
     let (owner, guest) = (world.user().await?, world.user().await?);
     let max = usize::try_from(limits::ROOMS_PER_LOGIN_SESSION_MAX)?;

@@ -11,7 +11,7 @@ use codecrafter_shared::error::ErrorCode::{
     ExecutionFinished, ExecutionNotFound, ExecutorNotFound, ExecutorUnknown, Forbidden, Internal,
     LoginSessionEnded, OwnerStays, ParticipantNotFound, ParticipantRemoved, ProtocolUnsupported,
     QueueFull, RouteNotFound, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions,
-    TooManyRooms, Unavailable, UserNotFound, UsernameTaken, ValidationFailed,
+    TooManyRooms, TooManySessions, Unavailable, UserNotFound, UsernameTaken, ValidationFailed,
 };
 use codecrafter_shared::job::Verdict;
 use codecrafter_shared::{language, limits};
@@ -125,7 +125,8 @@ fn sessions() -> Vec<Operation> {
             .by(SignedIn(""))
             .takes::<CreateSession>()
             .gives::<Session>(201, "The session; the caller owns it.")
-            .with(LOCATION.0, LOCATION.1),
+            .with(LOCATION.0, LOCATION.1)
+            .refuses(&[TooManySessions]),
         paged(get("/api/v1/sessions", "listSessions", "Lists sessions."))
             .description("Newest change first: those that the caller has joined, or public ones.")
             .by(SignedIn(""))
@@ -152,7 +153,7 @@ fn sessions() -> Vec<Operation> {
             "deleteSession",
             "Deletes a session.",
         )
-        .description("Nobody sees it any more, and its room closes.")
+        .description("Nobody sees it any more, its room closes, and what the room held is deleted.")
         .by(OWNER)
         .gives_nothing(204, "It is deleted.")
         .refuses(&[SessionNotFound, Forbidden]),
@@ -286,7 +287,12 @@ fn participants() -> Vec<Operation> {
         .by(OWNER)
         .takes::<TransferSession>()
         .gives::<Session>(200, "The session as it is now.")
-        .refuses(&[SessionNotFound, Forbidden, ParticipantNotFound]),
+        .refuses(&[
+            SessionNotFound,
+            Forbidden,
+            ParticipantNotFound,
+            TooManySessions,
+        ]),
     ]
 }
 

@@ -99,6 +99,13 @@ impl Kept {
                 self.compactions += 1;
             }
             Change::Access(notice) => self.access = Some(notice.clone()),
+            Change::Purge => {
+                let access = self.access.take();
+                *self = Self {
+                    access,
+                    ..Self::default()
+                };
+            }
             Change::LoginEnded(login) => {
                 let known = |known: &EndedLogin| known.login_session_id == login.login_session_id;
                 self.ended_logins.retain(|login| !known(login));

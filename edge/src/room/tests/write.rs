@@ -277,6 +277,7 @@ fn who_may_not_edit_writes_nothing() {
             .write_as(1, &locked, &main_file("as its owner wants"), None)
             .is_ok()
     );
+    assert_eq!(world.stored_content(), "as its owner wants");
 
     let mut deleted = notice(3, EVERYBODY);
     deleted.deleted = true;
@@ -284,7 +285,7 @@ fn who_may_not_edit_writes_nothing() {
         world.write_as(1, &deleted, &other, None),
         Err(NotWritten::Deleted)
     );
-    assert_eq!(world.stored_content(), "as its owner wants");
+    assert_eq!(world.stored_content(), "", "it is gone with the session");
 }
 
 #[test]
