@@ -109,9 +109,9 @@ const PROBES: usize = 2;
 const PROBE_QUICK: Duration = Duration::from_secs(5);
 /// What is offered waits this long for the next image that is tried out for the first time, so
 /// that a host does not start with one language and tell of each other one by itself.
-const NEXT_MAX: Duration = Duration::from_secs(5);
-/// And this long for all of them.
-const ALL_MAX: Duration = Duration::from_secs(20);
+const NEXT_MAX: Duration = Duration::from_secs(10);
+/// And this long for all of them: less than a sandbox may take to answer.
+const ALL_MAX: Duration = Duration::from_secs(25);
 
 /// Runs jobs in Docker.
 pub struct DockerSandbox {

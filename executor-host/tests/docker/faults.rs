@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codecrafter_shared::job::{Stage, Verdict};
 use executor_host::docker::{DockerSandbox, DockerSettings};
-use executor_host::sandbox::{Progress, Sandbox};
+use executor_host::sandbox::{FaultScope, Progress, Sandbox};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,7 @@ async fn a_missing_image_is_a_fault_of_the_host_and_no_verdict() {
         fault.retry && fault.what.contains("codecrafter/none:none"),
         "{fault:?}"
     );
+    assert_eq!(fault.scope, FaultScope::Language);
 }
 
 #[tokio::test]
@@ -57,6 +58,7 @@ async fn an_engine_that_is_not_there_is_a_fault_of_the_host() {
         fault.retry && fault.what.contains("cannot be reached"),
         "{fault:?}"
     );
+    assert_eq!(fault.scope, FaultScope::Engine);
 }
 
 /// Starts a program that never ends and gives its container's id once it runs.
@@ -95,5 +97,6 @@ async fn a_container_that_an_operator_kills_is_a_fault_of_the_host() {
         fault.retry && fault.what.contains("ended by itself"),
         "{fault:?}"
     );
+    assert_eq!(fault.scope, FaultScope::Language);
     assert_eq!(world.containers().await.len(), 0);
 }
