@@ -1,5 +1,6 @@
 //! What liars and strangers send, through every layer on the native ports.
 
+mod executors;
 mod lists;
 mod logins;
 mod quotas;

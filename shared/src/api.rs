@@ -511,7 +511,8 @@ pub struct ExecutionSummary {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Executors {
-    /// Sorted by when they were enrolled.
+    /// Sorted by when they were enrolled; at most 500, those that were heard of last. A revoked one
+    /// is among them for 30 days.
     pub items: Vec<Executor>,
 }
 

@@ -124,6 +124,8 @@ pub const MEMORY_BYTES_DEFAULT: u64 = 128 << 20;
 pub const OUTPUT_BYTES: RangeInclusive<u32> = 1024..=(256 * 1024);
 /// Bytes of each of stdout and stderr that are kept unless the execution says otherwise.
 pub const OUTPUT_BYTES_DEFAULT: u32 = 64 * 1024;
+/// Characters of an outcome's message that are kept.
+pub const MESSAGE_CHARS_MAX: usize = 1_000;
 /// How many times as much as is kept of it a run may write to one stream; more ends the run.
 pub const OUTPUT_BYTES_FACTOR: u32 = 16;
 /// Processes and threads of a run, the language's own floor aside.
@@ -153,5 +155,9 @@ pub const CONTROLS_MAX: u32 = 64;
 pub const REPORTS_MAX: usize = 256;
 /// An executor that was not heard of for this long is not live: its languages are not offered.
 pub const EXECUTOR_LIVE_MS: i64 = 60_000;
+/// Executors that one answer lists: of more, those that were heard of last.
+pub const EXECUTORS_LISTED_MAX: u32 = 500;
+/// How long a revoked executor is still listed.
+pub const EXECUTOR_REVOKED_MS: i64 = 30 * 24 * 3600 * 1000;
 /// Life of the token that signs one request of a link.
 pub const LINK_TOKEN_MS: i64 = 60_000;

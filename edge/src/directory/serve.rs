@@ -76,7 +76,8 @@ impl Directory {
     }
 
     /// Does what is due: returns expired leases, ends executions that nobody answered, sends
-    /// again what the outbox still holds. Gives when something is due next.
+    /// again what the outbox still holds, forgets what is long over. Gives when something is due
+    /// next.
     ///
     /// # Errors
     /// Those of the database; what a room refuses stays in the outbox.
@@ -88,6 +89,7 @@ impl Directory {
         lease::return_expired(self).await?;
         end::reap(self).await?;
         lease::forget_old_controls(self).await?;
+        operators::forget_revoked(self).await?;
         outbox::retry(self).await?;
         let due = self.due(tenant, self.clock.now()).await?;
         let due_at = due.map_or(i64::MAX, Timestamp::as_millis);

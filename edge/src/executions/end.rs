@@ -61,6 +61,21 @@ pub async fn start(
     Ok(Taken::Yes)
 }
 
+/// Whether it is the last attempt at an execution that has started, or the one that has ended it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_last_attempt(
+    tx: &Tx,
+    tenant: &str,
+    id: ExecutionId,
+    attempt: AttemptId,
+) -> Result<bool, Refusal> {
+    let row = find_row(tx, tenant, id).await?;
+    let last = row.map_or(Ok(None), |row| row.get::<Option<AttemptId>>("attempt_id"))?;
+    Ok(last == Some(attempt))
+}
+
 /// An attempt has ended: writes the result, if it is the first, and removes the job.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! What the internal routes ask the Directory about executors.
 
 use codecrafter_shared::api::{Executors, Languages, Ready};
-use codecrafter_shared::id::{AttemptId, ExecutorId};
+use codecrafter_shared::id::{AttemptId, ExecutionId, ExecutorId};
 use codecrafter_shared::job::{Acknowledge, Acknowledged, Enrol, LeaseRequest, Leases, Report};
 use serde::{Deserialize, Serialize};
 
@@ -31,13 +31,16 @@ calls! {
         request: Acknowledge,
     } -> Acknowledged;
 
-    /// Attempts have started or ended. The report tokens were right for the claimed executor.
+    /// Attempts have started, go on or have ended. The report tokens were right for the claimed
+    /// executor.
     "/executors/reports" => TakeReports {
         /// Who says so.
         signature: Signature,
         /// In order; only [`codecrafter_shared::job::Event::Started`] and
         /// [`codecrafter_shared::job::Event::Finished`].
         reports: Vec<Report>,
+        /// Attempts that something else was reported of.
+        live: Vec<(ExecutionId, AttemptId)>,
     } -> Committed<Taken>;
 
     /// What live executors offer.
@@ -77,7 +80,7 @@ pub struct Taken {
     pub duplicates: u32,
     /// Reports on executions that do not exist.
     pub unknown: u32,
-    /// Attempts that came to an execution after its end, which was another's: nobody is to see
-    /// them begin, as nobody would see them end.
+    /// Attempts that nobody is to see: of an execution that another attempt has ended, or that
+    /// another executor has by now.
     pub late: Vec<AttemptId>,
 }

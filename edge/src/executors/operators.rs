@@ -22,12 +22,14 @@ pub async fn list(directory: &Directory, _: List) -> Result<Executors, Refusal> 
         .transaction(|tx| async move {
             let sql = "SELECT x.*, (SELECT count(*) FROM job j INDEXED BY job_by_executor \
                        WHERE j.tenant = x.tenant AND j.executor_id = x.id AND j.state = 'held') AS held \
-                       FROM executor x WHERE x.tenant = ? ORDER BY x.enrolled_at, x.id";
-            let rows = tx.execute(sql, [tenant.into()]).await?;
+                       FROM executor x WHERE x.tenant = ? ORDER BY x.revoked_at IS NULL DESC, \
+                       coalesce(x.last_seen_at, x.enrolled_at) DESC, x.id LIMIT ?";
+            let max = limits::EXECUTORS_LISTED_MAX;
+            let rows = tx.execute(sql, [tenant.into(), max.into()]).await?;
             let items = rows.into_iter().map(|row| executor(&row, now));
-            Ok(Executors {
-                items: items.collect::<Result<_, Refusal>>()?,
-            })
+            let mut items = items.collect::<Result<Vec<_>, Refusal>>()?;
+            items.sort_by_key(|executor| (executor.enrolled_at, executor.id));
+            Ok(Executors { items })
         })
         .await
 }
@@ -49,6 +51,24 @@ fn executor(row: &Row, now: Timestamp) -> Result<Executor, Refusal> {
         last_seen_at,
         revoked_at,
     })
+}
+
+/// Forgets executors that were revoked long ago. What they had was given to others by that.
+///
+/// # Errors
+/// Those of the database.
+pub async fn forget_revoked(directory: &Directory) -> Result<(), Refusal> {
+    let tenant = &*directory.config.tenant;
+    let since = directory.clock.now();
+    let since = since.plus_millis(-limits::EXECUTOR_REVOKED_MS);
+    directory
+        .db
+        .transaction(|tx| async move {
+            let sql = "DELETE FROM executor WHERE tenant = ? AND revoked_at <= ?";
+            tx.execute(sql, [tenant.into(), since.into()]).await?;
+            Ok(())
+        })
+        .await
 }
 
 /// [`Revoke`].

@@ -1,6 +1,6 @@
 //! `/internal`: what links call. Not for clients; see [`codecrafter_shared::job`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -109,7 +109,8 @@ pub async fn reports(
     let executor = claimed_executor(&signature.token).ok_or_else(unknown)?;
     let all = request.reports.len();
     let fits = |report: &Report| edge.config.keys.is_allowed_report(report, executor);
-    let reports: Vec<Report> = request.reports.into_iter().filter(fits).collect();
+    let reports = request.reports.into_iter().filter(fits);
+    let reports: Vec<Report> = reports.map(clipped).collect();
     let refused = all.saturating_sub(reports.len());
 
     // The Directory checks the signature: nothing is shown to anybody before it has answered.
@@ -119,6 +120,13 @@ pub async fn reports(
     let committed = edge
         .directory(&TakeReports {
             signature,
+            live: reports
+                .iter()
+                .filter(|report| !is_result(report))
+                .map(|report| (report.execution_id, report.attempt_id))
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
             reports: results,
         })
         .await?;
@@ -133,6 +141,18 @@ pub async fn reports(
         duplicates: taken.duplicates,
         refused,
     }))
+}
+
+/// What an executor says for people is shown in lists and pages, so it is a sentence or a few.
+fn clipped(mut report: Report) -> Report {
+    if let Event::Finished { outcome } = &mut report.event
+        && let Some(message) = &mut outcome.message
+        && let Some((end, _)) = message.char_indices().nth(limits::MESSAGE_CHARS_MAX)
+    {
+        message.truncate(end);
+        message.push('…');
+    }
+    report
 }
 
 /// Live events for the rooms. Ends come from the outbox, after them; what a room misses here, its

@@ -1,10 +1,12 @@
 //! Executors and their reports in the Directory's database; [`super::lease`] has the leases.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::api::{Languages, OfferedLanguage, Ready};
 use codecrafter_shared::error::{ErrorCode, FieldError};
-use codecrafter_shared::id::{AttemptId, ExecutorId};
+use codecrafter_shared::id::{AttemptId, ExecutionId, ExecutorId};
 use codecrafter_shared::job::{Event, Report};
 use codecrafter_shared::language::{AnnouncedLanguage, KNOWN};
 use codecrafter_shared::limits;
@@ -114,10 +116,23 @@ pub async fn take_reports(
     let committed = directory
         .db
         .transaction(|tx| async move {
-            authenticate(&tx, tenant, &call.signature, now).await?;
+            let executor = authenticate(&tx, tenant, &call.signature, now).await?;
             let mut committed = Committed::nothing_to_send(Taken::default());
+            // Before the ends, which take the jobs away that say whose they are.
+            let started = call.reports.iter().filter(|report| !is_end(report));
+            let started = started.map(|report| (report.execution_id, report.attempt_id));
+            let others = others(
+                &tx,
+                tenant,
+                executor,
+                started.chain(call.live.iter().copied()),
+            );
+            let others = others.await?;
             for (report, draft) in call.reports.iter().zip(drafts) {
                 let value = &mut committed.value;
+                if !is_end(report) && others.contains(&report.attempt_id) {
+                    continue;
+                }
                 match take(&tx, tenant, report, now).await? {
                     end::Taken::Unknown => {
                         value.unknown = value.unknown.saturating_add(1);
@@ -143,6 +158,7 @@ pub async fn take_reports(
                     end::Taken::Yes => {}
                 }
             }
+            committed.value.late.extend(others);
             Ok::<_, Refusal>(committed)
         })
         .await?;
@@ -150,6 +166,29 @@ pub async fn take_reports(
         announce_end(directory, report.execution_id);
     }
     Ok(committed)
+}
+
+/// Those of the attempts whose execution is not the executor's: its lease has returned, and was
+/// perhaps given to another one. Of what has ended, the attempt that has ended it may be repeated.
+async fn others(
+    tx: &Tx,
+    tenant: &str,
+    executor: ExecutorId,
+    attempts: impl Iterator<Item = (ExecutionId, AttemptId)> + Send,
+) -> Result<BTreeSet<AttemptId>, Refusal> {
+    let attempts: BTreeSet<_> = attempts.collect();
+    let mut others = BTreeSet::new();
+    for (id, attempt) in attempts {
+        let sql = "SELECT executor_id FROM job WHERE tenant = ? AND execution_id = ?";
+        let is_own = match tx.first(sql, [tenant.into(), id.into()]).await? {
+            Some(job) => job.get::<Option<ExecutorId>>("executor_id")? == Some(executor),
+            None => end::is_last_attempt(tx, tenant, id, attempt).await?,
+        };
+        if !is_own {
+            others.insert(attempt);
+        }
+    }
+    Ok(others)
 }
 
 async fn take(

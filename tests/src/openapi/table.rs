@@ -379,6 +379,7 @@ fn executors() -> Vec<Operation> {
             "listExecutors",
             "Lists the enrolled hosts.",
         )
+        .description("At most 500, those that were heard of last.")
         .by(Operator)
         .gives::<Executors>(200, "The hosts."),
         delete(
