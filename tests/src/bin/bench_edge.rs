@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
-use codecrafter_shared::api::{CreateExecution, CreateSession, Login, UpdateSession};
+use codecrafter_shared::api::{CreateExecution, CreateSession, Login};
 use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::Event;
 use codecrafter_tests::client::{Client, PASSWORD};
@@ -105,26 +105,26 @@ impl Driver {
         let read = get(&path, Some(owner.token()));
         self.drive("session read", &vec![read; connections]).await?;
 
-        let title = UpdateSession {
-            title: Some("Three sums".into()),
-            ..Default::default()
-        };
-        let update = Asked {
-            method: Method::PATCH,
-            path,
-            bearer: Some(owner.token().into()),
-            body: Some(body(&title)?),
-            status: 200,
-        };
-        self.drive("session update", &vec![update; connections])
+        // A person each: a person owns only so many sessions, and their logins follow one another.
+        let mut people = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            people.push(self.world.user().await?);
+        }
+        let session = body(&two_sums())?;
+        let creates = people.iter().map(|person| Asked {
+            method: Method::POST,
+            path: "/api/v1/sessions".into(),
+            bearer: Some(person.token().into()),
+            body: Some(session.clone()),
+            status: 201,
+        });
+        self.drive("session create", &creates.collect::<Vec<_>>())
             .await?;
 
-        // A person each: a person's logins follow one another.
         let mut logins = Vec::with_capacity(connections);
-        for _ in 0..connections {
-            let user = self.world.user().await?;
+        for person in &people {
             let login = Login {
-                login: user.user()?.username.clone(),
+                login: person.user()?.username.clone(),
                 password: PASSWORD.into(),
             };
             logins.push(Asked {
