@@ -20,8 +20,9 @@ pub struct Asked {
     pub method: http::Method,
     /// The path, with its query.
     pub path: String,
-    /// The access token, if the request carries one.
-    pub bearer: Option<String>,
+    /// The access tokens that its requests carry, one after the other and then the first again;
+    /// none if they carry none.
+    pub bearers: Vec<String>,
     /// The JSON body, if the request has one.
     pub body: Option<Bytes>,
     /// The only status that counts as an answer.
@@ -111,7 +112,9 @@ async fn ask_until(
     while Instant::now() < until {
         let sent = Instant::now();
         sender.ready().await?;
-        let answer = sender.send_request(request(authority, asked)?).await?;
+        let bearer = asked.bearers.get(micros.len() % asked.bearers.len().max(1));
+        let request = request(authority, asked, bearer)?;
+        let answer = sender.send_request(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         if status != asked.status {
@@ -127,12 +130,16 @@ async fn ask_until(
     Ok(micros)
 }
 
-fn request(authority: &str, asked: &Asked) -> Result<Request<Full<Bytes>>> {
+fn request(
+    authority: &str,
+    asked: &Asked,
+    bearer: Option<&String>,
+) -> Result<Request<Full<Bytes>>> {
     let mut request = Request::builder()
         .method(&asked.method)
         .uri(&asked.path)
         .header("host", authority);
-    if let Some(bearer) = &asked.bearer {
+    if let Some(bearer) = bearer {
         request = request.header("authorization", format!("Bearer {bearer}"));
     }
     if asked.body.is_some() {

@@ -88,6 +88,9 @@ async fn main() -> Result<()> {
     }
 }
 
+/// People who create sessions on one connection, in turns: enough for 800 sessions.
+const OWNERS: usize = 4;
+
 struct Driver {
     world: World,
     server_pid: u32,
@@ -105,16 +108,17 @@ impl Driver {
         let read = get(&path, Some(owner.token()));
         self.drive("session read", &vec![read; connections]).await?;
 
-        // A person each: a person owns only so many sessions, and their logins follow one another.
-        let mut people = Vec::with_capacity(connections);
-        for _ in 0..connections {
+        // People of its own for each connection: one owns only so many sessions, and the logins
+        // of one follow one another.
+        let mut people = Vec::with_capacity(connections * OWNERS);
+        for _ in 0..connections * OWNERS {
             people.push(self.world.user().await?);
         }
         let session = body(&two_sums())?;
-        let creates = people.iter().map(|person| Asked {
+        let creates = people.chunks(OWNERS).map(|owners| Asked {
             method: Method::POST,
             path: "/api/v1/sessions".into(),
-            bearer: Some(person.token().into()),
+            bearers: owners.iter().map(|owner| owner.token().into()).collect(),
             body: Some(session.clone()),
             status: 201,
         });
@@ -122,7 +126,7 @@ impl Driver {
             .await?;
 
         let mut logins = Vec::with_capacity(connections);
-        for person in &people {
+        for person in people.iter().step_by(OWNERS) {
             let login = Login {
                 login: person.user()?.username.clone(),
                 password: PASSWORD.into(),
@@ -130,7 +134,7 @@ impl Driver {
             logins.push(Asked {
                 method: Method::POST,
                 path: "/api/v1/auth/login".into(),
-                bearer: None,
+                bearers: Vec::new(),
                 body: Some(body(&login)?),
                 status: 200,
             });
@@ -169,7 +173,7 @@ fn get(path: &str, bearer: Option<&str>) -> Asked {
     Asked {
         method: Method::GET,
         path: path.into(),
-        bearer: bearer.map(str::to_owned),
+        bearers: bearer.into_iter().map(str::to_owned).collect(),
         body: None,
         status: 200,
     }
