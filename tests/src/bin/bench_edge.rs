@@ -118,17 +118,6 @@ impl Driver {
         for _ in 0..count {
             people.push(self.world.user().await?);
         }
-        let session = body(&two_sums())?;
-        let creates = people.chunks(OWNERS).take(CREATING).map(|owners| Asked {
-            method: Method::POST,
-            path: "/api/v1/sessions".into(),
-            bearers: owners.iter().map(|owner| owner.token().into()).collect(),
-            body: Some(session.clone()),
-            status: 201,
-        });
-        self.drive("session create", &creates.collect::<Vec<_>>())
-            .await?;
-
         let mut logins = Vec::with_capacity(connections);
         for person in people.iter().take(connections) {
             let login = Login {
@@ -143,7 +132,19 @@ impl Driver {
                 status: 200,
             });
         }
-        self.drive("login", &logins).await
+        self.drive("login", &logins).await?;
+
+        // Last: rooms that have fallen asleep are put away for a while after it.
+        let session = body(&two_sums())?;
+        let creates = people.chunks(OWNERS).take(CREATING).map(|owners| Asked {
+            method: Method::POST,
+            path: "/api/v1/sessions".into(),
+            bearers: owners.iter().map(|owner| owner.token().into()).collect(),
+            body: Some(session.clone()),
+            status: 201,
+        });
+        self.drive("session create", &creates.collect::<Vec<_>>())
+            .await
     }
 
     /// Drives one route, and prints what came of it.
