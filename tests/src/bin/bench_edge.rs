@@ -90,10 +90,10 @@ async fn main() -> Result<()> {
 
 /// People who create sessions on one connection, in turns: enough for 3,200 sessions.
 const OWNERS: usize = 16;
-/// Connections that create sessions. Each session is a database of its own, and the files of new
-/// databases are what it takes: more connections only wait, and workerd lets some wait for so long
-/// that it closes them.
-const CREATING: usize = 4;
+/// Connections for what takes tens of milliseconds: a login its hash, a session the files of a
+/// database of its own. More connections only wait, and workerd, asked for more than it can do,
+/// lets some wait for so long that it closes them.
+const FEW: usize = 4;
 
 struct Driver {
     world: World,
@@ -113,13 +113,13 @@ impl Driver {
         self.drive("session read", &vec![read; connections]).await?;
 
         // One owns only so many sessions, and the logins of one follow one another.
-        let count = connections.max(CREATING * OWNERS);
+        let count = FEW * OWNERS;
         let mut people = Vec::with_capacity(count);
         for _ in 0..count {
             people.push(self.world.user().await?);
         }
-        let mut logins = Vec::with_capacity(connections);
-        for person in people.iter().take(connections) {
+        let mut logins = Vec::with_capacity(FEW);
+        for person in people.iter().take(FEW) {
             let login = Login {
                 login: person.user()?.username.clone(),
                 password: PASSWORD.into(),
@@ -136,7 +136,7 @@ impl Driver {
 
         // Last: rooms that have fallen asleep are put away for a while after it.
         let session = body(&two_sums())?;
-        let creates = people.chunks(OWNERS).take(CREATING).map(|owners| Asked {
+        let creates = people.chunks(OWNERS).take(FEW).map(|owners| Asked {
             method: Method::POST,
             path: "/api/v1/sessions".into(),
             bearers: owners.iter().map(|owner| owner.token().into()).collect(),
