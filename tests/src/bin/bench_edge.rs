@@ -112,14 +112,10 @@ impl Driver {
         let read = get(&path, Some(owner.token()));
         self.drive("session read", &vec![read; connections]).await?;
 
-        // One owns only so many sessions, and the logins of one follow one another.
-        let count = FEW * OWNERS;
-        let mut people = Vec::with_capacity(count);
-        for _ in 0..count {
-            people.push(self.world.user().await?);
-        }
+        // A person each: the logins of one follow one another.
         let mut logins = Vec::with_capacity(FEW);
-        for person in people.iter().take(FEW) {
+        for _ in 0..FEW {
+            let person = self.world.user().await?;
             let login = Login {
                 login: person.user()?.username.clone(),
                 password: PASSWORD.into(),
@@ -134,9 +130,14 @@ impl Driver {
         }
         self.drive("login", &logins).await?;
 
+        // A person owns only so many sessions.
+        let mut people = Vec::with_capacity(FEW * OWNERS);
+        for _ in 0..FEW * OWNERS {
+            people.push(self.world.user().await?);
+        }
         // Last: rooms that have fallen asleep are put away for a while after it.
         let session = body(&two_sums())?;
-        let creates = people.chunks(OWNERS).take(FEW).map(|owners| Asked {
+        let creates = people.chunks(OWNERS).map(|owners| Asked {
             method: Method::POST,
             path: "/api/v1/sessions".into(),
             bearers: owners.iter().map(|owner| owner.token().into()).collect(),
