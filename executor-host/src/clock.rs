@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use codecrafter_shared::id::AttemptId;
+use codecrafter_shared::id::{AttemptId, ExecutionId};
 use codecrafter_shared::time::Timestamp;
 
 /// Now, by the host's clock; 1970 if it stands before that.
@@ -22,6 +22,16 @@ pub fn now() -> Timestamp {
 #[must_use]
 pub fn attempt_id() -> AttemptId {
     AttemptId::random(random())
+}
+
+/// An id for an execution that no edge knows of.
+///
+/// # Panics
+///
+/// When the operating system gives no randomness.
+#[must_use]
+pub fn execution_id() -> ExecutionId {
+    ExecutionId::at(now(), random())
 }
 
 /// A number from 0 up to and without 1; for jitter, not for secrets.

@@ -2,12 +2,14 @@
 //! and an environment variable; the flag is stronger. Everything is checked before anything starts.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use codecrafter_shared::keys;
+use codecrafter_shared::job::RunLimits;
+use codecrafter_shared::{keys, limits};
 use reqwest::Url;
 
 use crate::docker::DockerSettings;
@@ -49,6 +51,8 @@ pub enum Command {
     Queue(Show),
     /// Print the languages that this host can run, with versions.
     Languages(Languages),
+    /// Run one program here, as a job would be run, and exit as it does.
+    Run(Run),
 }
 
 /// Where this host keeps what must survive a restart.
@@ -298,6 +302,79 @@ pub struct Languages {
     /// How to log.
     #[command(flatten)]
     pub log: Log,
+}
+
+/// Settings of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// The program's source.
+    pub file: PathBuf,
+
+    /// The program's arguments, after `--`.
+    #[arg(last = true)]
+    pub args: Vec<String>,
+
+    /// Its language [default: what the file's name says].
+    #[arg(long, value_name = "ID")]
+    pub language: Option<String>,
+
+    /// Milliseconds of CPU time.
+    #[arg(long, default_value_t = limits::CPU_MS_DEFAULT, value_parser = from_to(limits::CPU_MS))]
+    cpu_ms: u32,
+
+    /// Milliseconds of wall time.
+    #[arg(long, default_value_t = limits::WALL_MS_DEFAULT, value_parser = from_to(limits::WALL_MS))]
+    wall_ms: u32,
+
+    /// MiB of memory, files included.
+    #[arg(
+        long,
+        default_value_t = (limits::MEMORY_BYTES_DEFAULT >> 20) as u32,
+        value_parser = from_to(MEMORY_MIB)
+    )]
+    memory_mib: u32,
+
+    /// Print the outcome as JSON, and nothing else.
+    #[arg(long)]
+    pub json: bool,
+
+    /// How Docker is used.
+    #[command(flatten)]
+    pub docker: Docker,
+
+    /// What to log on standard error, between what the program writes there.
+    #[arg(long = "log", value_name = "FILTER", default_value = "warn")]
+    log_filter: String,
+}
+
+/// [`limits::MEMORY_BYTES`] in MiB.
+const MEMORY_MIB: RangeInclusive<u32> = 16..=512;
+
+fn from_to(range: RangeInclusive<u32>) -> clap::builder::RangedI64ValueParser<u32> {
+    let (least, most) = range.into_inner();
+    clap::value_parser!(u32).range(i64::from(least)..=i64::from(most))
+}
+
+impl Run {
+    /// How to log.
+    #[must_use]
+    pub fn log(&self) -> Log {
+        Log {
+            log_format: LogFormat::Text,
+            log_filter: self.log_filter.clone(),
+        }
+    }
+
+    /// What the program may use.
+    #[must_use]
+    pub fn limits(&self) -> RunLimits {
+        RunLimits {
+            cpu_ms: self.cpu_ms,
+            wall_ms: self.wall_ms,
+            memory_bytes: u64::from(self.memory_mib) << 20,
+            ..RunLimits::default()
+        }
+    }
 }
 
 /// A setting that cannot be used, and what would be right.

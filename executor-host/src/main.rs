@@ -1,16 +1,19 @@
 //! The command `executor-host`: settings, wiring, run until a signal.
 
 use std::error::Error;
+use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use codecrafter_shared::job::RunSpec;
 use codecrafter_shared::keys;
 use executor_host::config::{self, Cli, Command, Log, LogFormat, Plan, QueueChoice};
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
+use executor_host::one_run;
 use executor_host::queue::{Embedded, RabbitMq};
 use executor_host::retry::Retry;
 use executor_host::serve::{
@@ -25,7 +28,7 @@ type Fallible = Result<(), Box<dyn Error>>;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("executor-host: {error}");
             ExitCode::FAILURE
@@ -33,8 +36,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Fallible {
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
+    let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(settings) => asynchronously(run_service(settings)),
         Command::Join(settings) => asynchronously(join(settings)),
         Command::JoinToken => {
@@ -47,10 +50,14 @@ fn run(cli: Cli) -> Fallible {
         }
         Command::Queue(settings) => asynchronously(show_queue(settings)),
         Command::Languages(settings) => asynchronously(show_languages(settings)),
-    }
+        Command::Run(settings) => return asynchronously(run_here(settings)),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
-fn asynchronously(work: impl Future<Output = Fallible>) -> Fallible {
+fn asynchronously<T>(
+    work: impl Future<Output = Result<T, Box<dyn Error>>>,
+) -> Result<T, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -223,6 +230,48 @@ async fn show_languages(settings: config::Languages) -> Fallible {
         }
     }
     Ok(())
+}
+
+/// Runs one program, with this command's standard input unless that is a terminal.
+async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
+    log_to_stderr(&settings.log())?;
+    let instance = format!("run-{}", std::process::id());
+    let mut docker = settings.docker.sandbox(instance)?;
+    // One job, so nothing is started ahead of it.
+    docker.warm = 0;
+    let language = settings.language.as_deref();
+    let language = one_run::choose(&docker.languages, language, &settings.file)?;
+    let code = std::fs::read_to_string(&settings.file)
+        .map_err(|error| format!("{}: {error}", settings.file.display()))?;
+    let mut stdin = String::new();
+    if !std::io::stdin().is_terminal() {
+        std::io::stdin()
+            .read_to_string(&mut stdin)
+            .map_err(|error| format!("standard input: {error}"))?;
+    }
+    let spec = RunSpec {
+        stdin,
+        args: settings.args.clone(),
+    };
+    let job = one_run::job(&language.id, code, spec, settings.limits());
+    let stop = shutdown::on_signals()?;
+    let sandbox = DockerSandbox::connect(docker).await?;
+    let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
+    let (mut nowhere, mut neither) = (std::io::sink(), std::io::sink());
+    let shown: (&mut dyn Write, &mut dyn Write) = if settings.json {
+        (&mut nowhere, &mut neither)
+    } else {
+        (&mut stdout, &mut stderr)
+    };
+    let ended = one_run::run(&sandbox, &job, stop, shown).await;
+    sandbox.close().await;
+    let outcome = ended?;
+    if settings.json {
+        println!("{}", serde_json::to_string(&outcome)?);
+    } else {
+        eprintln!("{}", one_run::summary(&outcome));
+    }
+    Ok(ExitCode::from(one_run::exit_code(&outcome)))
 }
 
 fn log_to_stderr(log: &Log) -> Fallible {

@@ -9,6 +9,7 @@ mod isolation;
 mod languages;
 mod limits;
 mod live;
+mod one_run;
 mod pool;
 mod programs;
 mod programs_by_language;
