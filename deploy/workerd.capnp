@@ -23,8 +23,8 @@ const config :Workerd.Config = (
     (name = "web", disk = (path = "web/dist")),
   ],
   sockets = [(name = "http", address = "127.0.0.1:8787", http = (), service = "edge")],
-  # All databases of the process share what SQLite may take: 512 MB, which 800 rooms that are awake
-  # at once have used up, or with this gate 8 GiB (cloudflare/workerd#6570).
+  # All databases of the process share what SQLite may take: 512 MB, which some 2,300 rooms that are
+  # awake at once have used up, or with this gate 8 GiB (cloudflare/workerd#6570).
   autogates = ["workerd-autogate-increase-sqlite-hard-heap-limit"],
 );
 

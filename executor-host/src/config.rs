@@ -348,7 +348,8 @@ pub struct Run {
 }
 
 /// [`limits::MEMORY_BYTES`] in MiB.
-const MEMORY_MIB: RangeInclusive<u32> = 16..=512;
+const MEMORY_MIB: RangeInclusive<u32> =
+    (*limits::MEMORY_BYTES.start() >> 20) as u32..=(*limits::MEMORY_BYTES.end() >> 20) as u32;
 
 fn from_to(range: RangeInclusive<u32>) -> clap::builder::RangedI64ValueParser<u32> {
     let (least, most) = range.into_inner();

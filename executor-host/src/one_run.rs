@@ -4,9 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use codecrafter_shared::job::{
-    Job, Outcome, PROTOCOL_VERSION, RunLimits, RunOutcome, RunSpec, Stream,
-};
+use codecrafter_shared::job::{Job, Outcome, PROTOCOL_VERSION, RunLimits, RunSpec, Stream};
 use codecrafter_shared::language::LanguageRow;
 use codecrafter_shared::time::Timestamp;
 use tokio::sync::mpsc;
@@ -22,7 +20,7 @@ const PROGRESS_MESSAGES: usize = 64;
 ///
 /// # Errors
 /// If none does, or several do: which of them could be meant.
-pub fn language_of<'a>(rows: &'a [LanguageRow], file: &Path) -> Result<&'a LanguageRow, String> {
+fn language_of<'a>(rows: &'a [LanguageRow], file: &Path) -> Result<&'a LanguageRow, String> {
     let ending = file.extension();
     let ends_so =
         |row: &&LanguageRow| ending.is_some() && Path::new(&row.main_file).extension() == ending;
@@ -87,16 +85,11 @@ pub async fn run(
     tokio::join!(sandbox.run(job, progress, cancel), show).0
 }
 
-/// The run that decided: the last that was started, or the compiler's.
-fn deciding(outcome: &Outcome) -> Option<&RunOutcome> {
-    outcome.runs.last().or(outcome.compile.as_ref())
-}
-
 /// How it ended, in a line, and a second one where there is more to say.
 #[must_use]
 pub fn summary(outcome: &Outcome) -> String {
     let mut parts = vec![outcome.verdict.as_str().replace('_', " ")];
-    if let Some(run) = deciding(outcome) {
+    if let Some(run) = outcome.deciding_run() {
         parts.extend(run.exit_code.map(|code| format!("exit code {code}")));
         parts.extend(run.signal.clone());
         let usage = &run.usage;
@@ -106,7 +99,9 @@ pub fn summary(outcome: &Outcome) -> String {
         parts.push(format!("{}.{} MiB", tenths / 10, tenths % 10));
     }
     // It would only repeat an exit code.
-    let says_more = deciding(outcome).is_none_or(|run| run.exit_code.is_none());
+    let says_more = outcome
+        .deciding_run()
+        .is_none_or(|run| run.exit_code.is_none());
     let message = outcome.message.iter().filter(|_| says_more);
     let message = message.map(|message| format!("\n{message}"));
     parts.join(", ") + &message.collect::<String>()
@@ -116,7 +111,7 @@ pub fn summary(outcome: &Outcome) -> String {
 #[must_use]
 pub fn exit_code(outcome: &Outcome) -> u8 {
     use codecrafter_shared::job::Verdict::{Accepted, RuntimeError};
-    let code = deciding(outcome).and_then(|run| run.exit_code);
+    let code = outcome.deciding_run().and_then(|run| run.exit_code);
     match (outcome.verdict, code) {
         (Accepted, _) => 0,
         (RuntimeError, Some(code)) => u8::try_from(code).unwrap_or(1),
@@ -144,7 +139,7 @@ pub fn choose<'a>(
 
 #[cfg(test)]
 mod tests {
-    use codecrafter_shared::job::{Captured, Usage, Verdict};
+    use codecrafter_shared::job::{Captured, RunOutcome, Usage, Verdict};
 
     use super::*;
 

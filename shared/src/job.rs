@@ -409,6 +409,18 @@ impl Outcome {
             runs: Vec::new(),
         }
     }
+
+    /// The run that gave the verdict: the compiler's if it refused, else the first that was not
+    /// accepted, else the last.
+    #[must_use]
+    pub fn deciding_run(&self) -> Option<&RunOutcome> {
+        if self.verdict == Verdict::CompileError {
+            return self.compile.as_ref();
+        }
+        let mut refused = self.runs.iter();
+        let refused = refused.find(|run| run.verdict != Verdict::Accepted);
+        refused.or(self.runs.last())
+    }
 }
 
 /// How one run ended.

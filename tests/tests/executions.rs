@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use codecrafter_edge::config::Config;
 use codecrafter_edge::executions::store::topic;
 use codecrafter_edge::native::NativeEdge;
 use codecrafter_edge::ports::DbError;
@@ -14,24 +13,13 @@ use codecrafter_shared::job::{Event, Verdict};
 use codecrafter_shared::limits;
 use codecrafter_tests::client::Client;
 use codecrafter_tests::link::{Link, printed, report};
+use codecrafter_tests::native;
 use codecrafter_tests::world::World;
 use futures_util::future::join;
 
-const SECRET: &str = "a secret of the tests, and of nobody else";
-
-/// A deployment of its own, where few executions may wait, and the way to it.
+/// A deployment where few executions may wait.
 async fn deployment() -> (Arc<NativeEdge>, World) {
-    let get = |name: &str| match name {
-        "CODECRAFTER_SECRET" => Some(SECRET.to_owned()),
-        "CODECRAFTER_WAITING_MAX" => Some("3".to_owned()),
-        _ => None,
-    };
-    let edge = Arc::new(NativeEdge::new(Config::from_settings(get).unwrap()).unwrap());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = edge.router.clone();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (edge, World::new(url, SECRET).unwrap())
+    native::deployment(&[("CODECRAFTER_WAITING_MAX", "3")]).await
 }
 
 fn request() -> CreateExecution {

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use codecrafter_edge::config::Config;
-use codecrafter_edge::native::NativeEdge;
 use codecrafter_shared::error::ErrorCode;
+use codecrafter_tests::native::deployment;
 use codecrafter_tests::openapi::check::Document;
 use codecrafter_tests::openapi::{document, examples, markdown, table};
 use reqwest::Method;
@@ -160,11 +159,7 @@ async fn allowed(url: &str, path: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_and_the_router_have_the_same_routes_and_methods() {
-    let secret = |name: &str| (name == "CODECRAFTER_SECRET").then(|| "0123456789".repeat(4));
-    let edge = NativeEdge::new(Config::from_settings(secret).unwrap()).unwrap();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, edge.router).await });
+    let (_edge, world) = deployment(&[]).await;
 
     let mut differences = Vec::new();
     let listed: BTreeSet<String> = table::operations()
@@ -177,7 +172,7 @@ async fn the_table_and_the_router_have_the_same_routes_and_methods() {
             .filter(|operation| nameless(operation.path) == *path)
             .map(|operation| operation.method.to_owned())
             .collect();
-        let found = allowed(&url, path).await;
+        let found = allowed(&world.url, path).await;
         if wanted != found {
             differences.push(format!(
                 "{path}: the router has {found:?}, the table {wanted:?}"

@@ -1,28 +1,11 @@
 //! Promises about time, with a clock that is moved by hand.
 
-use std::sync::Arc;
-
-use codecrafter_edge::config::Config;
-use codecrafter_edge::native::NativeEdge;
 use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, Refresh, SignedIn, User};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::job::Verdict;
 use codecrafter_shared::limits;
 use codecrafter_tests::link::Link;
-use codecrafter_tests::world::World;
-
-const SECRET: &str = "a secret of the tests, and of nobody else";
-
-/// A deployment of its own, and the way to it.
-async fn deployment() -> (Arc<NativeEdge>, World) {
-    let get = |name: &str| (name == "CODECRAFTER_SECRET").then(|| SECRET.to_owned());
-    let edge = Arc::new(NativeEdge::new(Config::from_settings(get).unwrap()).unwrap());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = edge.router.clone();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (edge, World::new(url, SECRET).unwrap())
-}
+use codecrafter_tests::native::deployment;
 
 fn request() -> CreateExecution {
     CreateExecution {
@@ -34,7 +17,7 @@ fn request() -> CreateExecution {
 
 #[tokio::test]
 async fn a_lease_that_nobody_acknowledges_goes_to_somebody_else() {
-    let (edge, world) = deployment().await;
+    let (edge, world) = deployment(&[]).await;
     let execution = world
         .user()
         .await
@@ -58,7 +41,7 @@ async fn a_lease_that_nobody_acknowledges_goes_to_somebody_else() {
 
 #[tokio::test]
 async fn an_acknowledged_job_stays_with_its_link() {
-    let (edge, world) = deployment().await;
+    let (edge, world) = deployment(&[]).await;
     world
         .user()
         .await
@@ -78,7 +61,7 @@ async fn an_acknowledged_job_stays_with_its_link() {
 
 #[tokio::test]
 async fn an_execution_that_nobody_answers_ends_as_expired() {
-    let (edge, world) = deployment().await;
+    let (edge, world) = deployment(&[]).await;
     let mut user = world.user().await.unwrap();
     let execution = user.execute(&request()).await.unwrap();
     edge.clock.advance_ms(limits::EXECUTION_MS_MAX + 1_000);
@@ -97,7 +80,7 @@ async fn an_execution_that_nobody_answers_ends_as_expired() {
 
 #[tokio::test]
 async fn a_login_session_ends_when_nobody_refreshes_it() {
-    let (edge, world) = deployment().await;
+    let (edge, world) = deployment(&[]).await;
     let user = world.user().await.unwrap();
     let refresh_token = user.signed_in.clone().unwrap().refresh_token;
     edge.clock.advance_ms(limits::LOGIN_SESSION_IDLE_MS + 1_000);
@@ -110,7 +93,7 @@ async fn a_login_session_ends_when_nobody_refreshes_it() {
 
 #[tokio::test]
 async fn an_access_token_ends_after_its_time() {
-    let (edge, world) = deployment().await;
+    let (edge, world) = deployment(&[]).await;
     let user = world.user().await.unwrap();
     edge.clock.advance_ms(limits::ACCESS_TOKEN_MS - 1_000);
     user.get("/api/v1/auth/me")
@@ -125,7 +108,7 @@ async fn an_access_token_ends_after_its_time() {
 
 #[tokio::test]
 async fn what_a_room_could_not_be_told_it_is_told_later() {
-    let (edge, world) = deployment().await;
+    let (edge, world) = deployment(&[]).await;
     let owner = world.user().await.unwrap();
     edge.set_rooms_unreachable(true);
     let session = CreateSession {

@@ -62,11 +62,11 @@ export class Api {
     return this.user
   }
 
-  /** Signed out here in any case; the edge is told if it answers. */
+  /** Signed out here at once, before this returns; the edge is told, even if the page is closed meanwhile. */
   async signOut () {
     const token = this.accessToken
     this.forget()
-    if (token !== null) await this.send('POST', '/auth/logout', undefined, { token }).catch(() => {})
+    if (token !== null) await this.send('POST', '/auth/logout', undefined, { token, keepalive: true }).catch(() => {})
   }
 
   me () { return this.call('GET', '/auth/me') }
@@ -145,14 +145,14 @@ export class Api {
     this.store.clear()
   }
 
-  async send (method, path, body, { token }) {
+  async send (method, path, body, { token, keepalive = false }) {
     const headers = { accept: 'application/json' }
     if (body !== undefined) headers['content-type'] = 'application/json'
     if (token !== null) headers.authorization = `Bearer ${token}`
     let response, text
     try {
       response = await fetch(this.origin + PREFIX + path, {
-        method, headers, body: body === undefined ? undefined : JSON.stringify(body)
+        method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body)
       })
       text = await response.text()
     } catch {

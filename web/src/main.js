@@ -44,9 +44,11 @@ function bar (toolbar) {
       h('button', { class: 'link', type: 'button', onclick: signOut }, 'Sign out')))
 }
 
-async function signOut () {
-  await api.signOut()
+/** The view goes first: what it still asked for would be refused once the edge has ended the login. */
+function signOut () {
+  const told = api.signOut()
   render()
+  return told
 }
 
 /** A login that is remembered is taken up first; without an answer, that can be tried again. */

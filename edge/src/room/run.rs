@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use codecrafter_shared::id::AttemptId;
-use codecrafter_shared::job::{Event, Outcome, Report, RunOutcome, Verdict};
+use codecrafter_shared::job::{Event, Report};
 use codecrafter_shared::relay::AppFrame;
 
 /// Bytes of output that are kept for those who come later.
@@ -141,7 +141,7 @@ fn frame(report: &Report) -> AppFrame {
             text: text.clone(),
         },
         Event::Finished { outcome } => {
-            let run = deciding_run(outcome);
+            let run = outcome.deciding_run();
             AppFrame::RunFinished {
                 execution_id,
                 attempt_id,
@@ -153,17 +153,4 @@ fn frame(report: &Report) -> AppFrame {
             }
         }
     }
-}
-
-/// The run that gave the verdict: the compiler's if it refused, else the first that was not
-/// accepted, else the last.
-fn deciding_run(outcome: &Outcome) -> Option<&RunOutcome> {
-    if outcome.verdict == Verdict::CompileError {
-        return outcome.compile.as_ref();
-    }
-    let refused = outcome
-        .runs
-        .iter()
-        .find(|run| run.verdict != Verdict::Accepted);
-    refused.or(outcome.runs.last())
 }

@@ -11,6 +11,7 @@ use codecrafter_shared::job::{Event, Job, Verdict};
 use codecrafter_shared::language::AnnouncedLanguage;
 use executor_host::crew;
 use executor_host::host::HostSettings;
+use executor_host::link::credentials::Credentials;
 use executor_host::queue::contract::{execution, job};
 use executor_host::queue::rabbitmq::DELIVERY_LIMIT;
 use executor_host::queue::{Queue as _, RabbitMq};
@@ -51,6 +52,14 @@ fn code(number: u64, code: &str) -> Job {
     }
 }
 
+/// An edge, and the credentials of a link that it knows.
+async fn enrolled() -> (Arc<Edge>, Credentials) {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    let credentials = Edge::enrol(&url, folder.path()).await;
+    (edge, credentials)
+}
+
 type Service = JoinHandle<Result<(), ServeError>>;
 
 async fn ended(services: impl IntoIterator<Item = Service>, stop: &CancellationToken) {
@@ -77,9 +86,7 @@ fn seqs(edge: &Edge) -> HashMap<AttemptId, Vec<u32>> {
 async fn link_and_worker_in_one_process_run_every_job_once() {
     const JOBS: u64 = 20;
     let bench = Bench::new().await;
-    let (edge, url) = Edge::start().await;
-    let folder = TempDir::new().unwrap();
-    let credentials = Edge::enrol(&url, folder.path()).await;
+    let (edge, credentials) = enrolled().await;
     for number in 0..JOBS {
         edge.offer(code(number, &format!("hello {number}")));
     }
@@ -102,9 +109,7 @@ async fn link_and_worker_in_one_process_run_every_job_once() {
 #[ignore = "needs RabbitMQ"]
 async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() {
     let bench = Bench::new().await;
-    let (edge, url) = Edge::start().await;
-    let folder = TempDir::new().unwrap();
-    let credentials = Edge::enrol(&url, folder.path()).await;
+    let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
     let link = serve_shared(bench.queue(), Some(credentials), None, stop.clone());
     let link = tokio::spawn(link);
@@ -137,9 +142,7 @@ async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() 
 async fn a_link_and_two_workers_run_every_job_once_and_their_output_is_live() {
     const JOBS: u64 = 12;
     let bench = Bench::new().await;
-    let (edge, url) = Edge::start().await;
-    let folder = TempDir::new().unwrap();
-    let credentials = Edge::enrol(&url, folder.path()).await;
+    let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
     let link = serve_shared(bench.queue(), Some(credentials), None, stop.clone());
     let mut services = vec![tokio::spawn(link)];
@@ -246,9 +249,7 @@ impl Drop for Killed {
 #[ignore = "needs RabbitMQ"]
 async fn the_job_of_a_worker_that_is_killed_is_finished_by_another() {
     let bench = Bench::new().await;
-    let (edge, url) = Edge::start().await;
-    let folder = TempDir::new().unwrap();
-    let credentials = Edge::enrol(&url, folder.path()).await;
+    let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
     let link = serve_shared(bench.queue(), Some(credentials), None, stop.clone());
     let link = tokio::spawn(link);
