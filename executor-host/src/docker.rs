@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 
 use agent_protocol::Order;
 use async_trait::async_trait;
+use bollard::models::ContainerCreateBody;
 use codecrafter_shared::job::{Job, Outcome, RunLimits, Verdict};
 use codecrafter_shared::language::{AnnouncedLanguage, LanguageRow};
 use futures_util::future::try_join_all;
@@ -81,6 +82,10 @@ pub struct DockerSettings {
     pub start_timeout: Duration,
     /// How long the engine may take to answer.
     pub request_timeout: Duration,
+    /// For tests alone: takes a wall away from every container that is made, so that a test of
+    /// that wall can be seen to fail without it. No setting leads here.
+    #[doc(hidden)]
+    pub weakened: Option<fn(&mut ContainerCreateBody)>,
 }
 
 impl DockerSettings {
@@ -99,6 +104,7 @@ impl DockerSettings {
             host_cgroups: true,
             start_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(60),
+            weakened: None,
         }
     }
 }

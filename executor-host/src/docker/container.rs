@@ -230,7 +230,7 @@ impl Guard {
             .map_err(|error| engine_fault(format!("there is no randomness: {error}")))?;
         let name = format!("codecrafter-{:016x}", u64::from_le_bytes(random));
         let settings = &engine.settings;
-        let body = harden::container(&Spec {
+        let mut body = harden::container(&Spec {
             image: &request.image,
             instance: &settings.instance,
             language: &request.language,
@@ -241,6 +241,9 @@ impl Guard {
             cgroup_parent: settings.cgroup_parent.as_deref(),
             runtime: settings.runtime.as_deref(),
         });
+        if let Some(weaken) = settings.weakened {
+            weaken(&mut body);
+        }
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         if let Err(error) = engine.docker.create_container(Some(options), body).await {
             // Without an answer, the engine may yet make it.
