@@ -1,22 +1,32 @@
-//! The command line and every setting, each explained where it is declared. A setting is a flag
-//! and an environment variable; the flag is stronger. Everything is checked before anything starts.
+//! The command line and every setting, each explained where it is declared. A setting is a flag,
+//! an environment variable and a key of a settings file, of which the first is the strongest
+//! ([`load`]). Everything is checked before anything starts.
+//!
+//! [`commands`] are the settings of what is not `serve`, [`secret`] what is never shown, [`file`]
+//! the settings file, [`effective`] which value holds and where it came from.
 
-use std::fmt;
-use std::ops::RangeInclusive;
+mod commands;
+mod effective;
+mod file;
+mod secret;
+
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use codecrafter_shared::job::RunLimits;
-use codecrafter_shared::{keys, limits};
-use reqwest::Url;
 
 use crate::docker::DockerSettings;
 use crate::host::HostSettings;
 use crate::languages::{self, LanguagesError};
-use crate::link::client::is_loopback;
 use crate::queue::rabbitmq::{Address, Prefix};
+
+use self::secret::{Secret, secret_text};
+
+pub use commands::{Config, Enrolment, Join, Languages, Run, Show};
+pub use effective::{Effective, Origin};
+pub use file::{LoadError, Loaded, load};
+pub use secret::secret;
 
 /// Takes jobs from a CodeCrafter edge and runs them in Docker.
 #[derive(Debug, Parser)]
@@ -30,6 +40,11 @@ pub struct Cli {
     /// What to do; `serve` unless said otherwise.
     #[command(subcommand)]
     pub command: Option<Command>,
+
+    /// Read settings from this TOML file, too: `slots = 4` is the same as CODECRAFTER_SLOTS=4.
+    /// Flags and environment variables are stronger.
+    #[arg(long, global = true, env = "CODECRAFTER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// `serve`'s own, for when it is not spelled out.
     #[command(flatten)]
@@ -53,6 +68,8 @@ pub enum Command {
     Languages(Languages),
     /// Run one program here, as a job would be run, and exit as it does.
     Run(Run),
+    /// Print every setting, where it comes from, and whether all can be used.
+    Config(Config),
 }
 
 /// Where this host keeps what must survive a restart.
@@ -145,6 +162,10 @@ pub struct Broker {
     )]
     amqp_url: Option<Secret>,
 
+    /// The file that the broker's URL is in, in place of the URL.
+    #[arg(long, env = "AMQP_URL_FILE", value_name = "FILE")]
+    amqp_url_file: Option<PathBuf>,
+
     /// What the names of everything on the broker begin with. Deployments that share a broker
     /// have one each.
     #[arg(
@@ -154,20 +175,6 @@ pub struct Broker {
         default_value_t = Prefix::default()
     )]
     amqp_prefix: Prefix,
-}
-
-/// Text that is not shown.
-#[derive(Clone)]
-struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-fn secret_text(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret(text.to_owned()))
 }
 
 /// Which queue jobs are kept in.
@@ -235,147 +242,6 @@ pub enum Role {
     Worker,
     /// Serves direct clients.
     Gateway,
-}
-
-/// Settings of `join`.
-#[derive(Debug, Clone, Args)]
-pub struct Join {
-    /// Where the edge is, such as `https://code.example`.
-    #[arg(value_name = "EDGE_URL")]
-    edge: String,
-
-    /// The deployment's join token. Other users of this machine can see arguments: prefer the
-    /// environment variable.
-    #[arg(
-        long,
-        env = "CODECRAFTER_JOIN_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
-    pub token: String,
-
-    /// What operators see, 1–100 characters [default: the host's name].
-    #[arg(long, env = "CODECRAFTER_HOST_NAME")]
-    name: Option<String>,
-
-    /// Allow an http:// edge that is not this machine. Everybody on the way can read the join
-    /// token and people's code.
-    #[arg(long)]
-    allow_http: bool,
-
-    /// Enrol anew although this host is enrolled, for example after it was revoked.
-    #[arg(long)]
-    pub again: bool,
-
-    /// Where state is kept.
-    #[command(flatten)]
-    pub state: State,
-}
-
-/// Settings of `queue`.
-#[derive(Debug, Clone, Args)]
-pub struct Show {
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-
-    /// Where state is kept.
-    #[command(flatten)]
-    pub state: State,
-
-    /// Where jobs are kept.
-    #[command(flatten)]
-    pub broker: Broker,
-}
-
-/// Settings of `languages`.
-#[derive(Debug, Clone, Args)]
-pub struct Languages {
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-
-    /// How Docker is used.
-    #[command(flatten)]
-    pub docker: Docker,
-
-    /// How to log.
-    #[command(flatten)]
-    pub log: Log,
-}
-
-/// Settings of `run`.
-#[derive(Debug, Clone, Args)]
-pub struct Run {
-    /// The program's source.
-    pub file: PathBuf,
-
-    /// The program's arguments, after `--`.
-    #[arg(last = true)]
-    pub args: Vec<String>,
-
-    /// Its language [default: what the file's name says].
-    #[arg(long, value_name = "ID")]
-    pub language: Option<String>,
-
-    /// Milliseconds of CPU time.
-    #[arg(long, default_value_t = limits::CPU_MS_DEFAULT, value_parser = from_to(limits::CPU_MS))]
-    cpu_ms: u32,
-
-    /// Milliseconds of wall time.
-    #[arg(long, default_value_t = limits::WALL_MS_DEFAULT, value_parser = from_to(limits::WALL_MS))]
-    wall_ms: u32,
-
-    /// MiB of memory, files included.
-    #[arg(
-        long,
-        default_value_t = (limits::MEMORY_BYTES_DEFAULT >> 20) as u32,
-        value_parser = from_to(MEMORY_MIB)
-    )]
-    memory_mib: u32,
-
-    /// Print the outcome as JSON, and nothing else.
-    #[arg(long)]
-    pub json: bool,
-
-    /// How Docker is used.
-    #[command(flatten)]
-    pub docker: Docker,
-
-    /// What to log on standard error, between what the program writes there.
-    #[arg(long = "log", value_name = "FILTER", default_value = "warn")]
-    log_filter: String,
-}
-
-/// [`limits::MEMORY_BYTES`] in MiB.
-const MEMORY_MIB: RangeInclusive<u32> =
-    (*limits::MEMORY_BYTES.start() >> 20) as u32..=(*limits::MEMORY_BYTES.end() >> 20) as u32;
-
-fn from_to(range: RangeInclusive<u32>) -> clap::builder::RangedI64ValueParser<u32> {
-    let (least, most) = range.into_inner();
-    clap::value_parser!(u32).range(i64::from(least)..=i64::from(most))
-}
-
-impl Run {
-    /// How to log.
-    #[must_use]
-    pub fn log(&self) -> Log {
-        Log {
-            log_format: LogFormat::Text,
-            log_filter: self.log_filter.clone(),
-        }
-    }
-
-    /// What the program may use.
-    #[must_use]
-    pub fn limits(&self) -> RunLimits {
-        RunLimits {
-            cpu_ms: self.cpu_ms,
-            wall_ms: self.wall_ms,
-            memory_bytes: u64::from(self.memory_mib) << 20,
-            ..RunLimits::default()
-        }
-    }
 }
 
 /// A setting that cannot be used, and what would be right.
@@ -460,14 +326,14 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// When the URL cannot be used. The error does not show it.
+    /// When the URL cannot be used, or its file cannot be read. The error does not show it.
     pub fn queue(&self) -> Result<QueueChoice, ConfigError> {
-        let Some(Secret(url)) = self.amqp_url.as_ref().filter(|url| !url.0.is_empty()) else {
+        let (text, file) = (self.amqp_url.as_ref(), self.amqp_url_file.as_deref());
+        let Some(url) = secret::given("AMQP_URL", text, file)? else {
             return Ok(QueueChoice::Embedded);
         };
-        let address = url
-            .parse()
-            .map_err(|error| ConfigError(format!("AMQP_URL: {error}")))?;
+        let address = url.parse::<Address>();
+        let address = address.map_err(|error| ConfigError(format!("AMQP_URL: {error}")))?;
         Ok(QueueChoice::RabbitMq(address, self.amqp_prefix.clone()))
     }
 }
@@ -488,80 +354,5 @@ impl Docker {
             warm: self.warm.into(),
             ..DockerSettings::new(instance, languages)
         })
-    }
-}
-
-impl Join {
-    /// Scheme, host and port of the edge.
-    ///
-    /// # Errors
-    ///
-    /// When it is not such a URL, or would send secrets in the clear.
-    pub fn edge(&self) -> Result<Url, ConfigError> {
-        let wrong = |why: &str| ConfigError(format!("{}: {why}", self.edge));
-        let url: Url = self
-            .edge
-            .parse()
-            .map_err(|_| wrong("not a URL like https://code.example"))?;
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("an edge's URL ends after its host and port"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(ConfigError(
-                "an edge's URL has no user or password in it".into(),
-            ));
-        }
-        match url.scheme() {
-            "https" => Ok(url),
-            "http" if self.allow_http || is_loopback(&url) => Ok(url),
-            "http" => Err(wrong(
-                "use https://, or --allow-http on a network that you trust",
-            )),
-            _ => Err(wrong("use https://")),
-        }
-    }
-
-    /// The name to enrol under.
-    ///
-    /// # Errors
-    ///
-    /// When it is too long or empty.
-    pub fn name(&self) -> Result<String, ConfigError> {
-        let of_host = || {
-            let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            let name: String = name.trim().chars().take(100).collect();
-            if name.is_empty() {
-                "executor".into()
-            } else {
-                name
-            }
-        };
-        let name = self.name.clone().unwrap_or_else(of_host);
-        if (1..=100).contains(&name.chars().count()) {
-            Ok(name)
-        } else {
-            Err(ConfigError("--name has 1–100 characters".into()))
-        }
-    }
-}
-
-/// The deployment's secret from the environment variable CODECRAFTER_SECRET.
-///
-/// # Errors
-///
-/// When it is not there or too short.
-pub fn secret() -> Result<Vec<u8>, ConfigError> {
-    let secret = std::env::var_os("CODECRAFTER_SECRET")
-        .unwrap_or_default()
-        .into_encoded_bytes();
-    match secret.len() {
-        0 => Err(ConfigError(
-            "set CODECRAFTER_SECRET to the deployment's secret".into(),
-        )),
-        length if length < keys::SECRET_BYTES_MIN => Err(ConfigError(format!(
-            "CODECRAFTER_SECRET has {length} bytes; it needs at least {}",
-            keys::SECRET_BYTES_MIN
-        ))),
-        _ => Ok(secret),
     }
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
 use codecrafter_shared::job::RunSpec;
 use codecrafter_shared::keys;
-use executor_host::config::{self, Cli, Command, Log, LogFormat, Plan, QueueChoice};
+use executor_host::config::{
+    self, Command, Effective, LoadError, Loaded, Log, LogFormat, Plan, QueueChoice,
+};
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
@@ -26,8 +27,15 @@ use tracing_subscriber::EnvFilter;
 type Fallible = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    let loaded = match config::load(std::env::args_os()) {
+        Ok(loaded) => loaded,
+        Err(LoadError::Usage(usage)) => usage.exit(),
+        Err(LoadError::File(error)) => {
+            eprintln!("executor-host: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(loaded) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("executor-host: {error}");
@@ -36,7 +44,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
+fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn Error>> {
+    let Loaded { cli, effective } = loaded;
     let done = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(settings) => asynchronously(run_service(settings)),
         Command::Join(settings) => asynchronously(join(settings)),
@@ -51,6 +60,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Command::Queue(settings) => asynchronously(show_queue(settings)),
         Command::Languages(settings) => asynchronously(show_languages(settings)),
         Command::Run(settings) => return asynchronously(run_here(settings)),
+        Command::Config(settings) => show_config(&settings, effective),
     };
     done.map(|()| ExitCode::SUCCESS)
 }
@@ -158,7 +168,7 @@ async fn connect(settings: DockerSettings) -> Arc<DockerSandbox> {
 async fn join(settings: config::Join) -> Fallible {
     let request = enrol::Join {
         edge: settings.edge()?,
-        token: &settings.token,
+        token: &settings.token()?,
         name: settings.name()?,
         again: settings.again,
     };
@@ -272,6 +282,27 @@ async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("{}", one_run::summary(&outcome));
     }
     Ok(ExitCode::from(one_run::exit_code(&outcome)))
+}
+
+/// Prints every setting; fails if some of them cannot be used.
+fn show_config(settings: &config::Config, mut effective: Effective) -> Fallible {
+    let serve = &settings.serve;
+    let state_dir = serve.state.dir();
+    if let Ok(state_dir) = &state_dir {
+        effective.by_default("state_dir", state_dir.display());
+    }
+    effective.by_default("slots", serve.host().slots);
+    effective.by_default("languages", "(built in)");
+    if settings.json {
+        println!("{}", effective.to_json());
+    } else {
+        print!("{effective}");
+    }
+    state_dir?;
+    serve.plan()?;
+    serve.docker.sandbox(String::new())?;
+    settings.enrolment.token()?;
+    Ok(())
 }
 
 fn log_to_stderr(log: &Log) -> Fallible {
