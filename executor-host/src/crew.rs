@@ -184,6 +184,7 @@ mod tests {
         let language = |id: &&str| AnnouncedLanguage {
             id: (*id).into(),
             version: "1".into(),
+            end_of_life: None,
         };
         Some(ids.iter().map(language).collect())
     }

@@ -394,6 +394,7 @@ impl Sandbox for DockerSandbox {
         let announced = |(row, working): (&LanguageRow, Working)| AnnouncedLanguage {
             id: row.id.clone(),
             version: working.version,
+            end_of_life: row.end_of_life.clone(),
         };
         Ok(inner.working().into_iter().map(announced).collect())
     }

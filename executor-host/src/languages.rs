@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use agent_protocol::is_safe_path;
-use codecrafter_shared::language::{self, LanguageRow};
+use codecrafter_shared::language::{self, LanguageRow, is_day};
 use serde::Deserialize;
 
 /// The table that comes with the binary.
@@ -92,6 +92,8 @@ fn check(row: &LanguageRow) -> Result<(), &'static str> {
         Err("`main_file` is no path inside the work directory")
     } else if !names_a_program(&row.version) {
         Err("`version` names no program")
+    } else if row.end_of_life.as_deref().is_some_and(|day| !is_day(day)) {
+        Err("`end_of_life` is no day")
     } else if row
         .compile
         .as_deref()
@@ -127,8 +129,12 @@ mod tests {
     fn the_table_that_comes_with_the_binary_is_whole() {
         let rows = load(None).unwrap();
         let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
-        let all = ["javascript", "python", "java", "cpp", "c", "go", "rust"];
-        assert_eq!(ids, all);
+        // Containers of the first three are started ahead of any job.
+        assert_eq!(ids[..3], ["javascript", "python", "java"]);
+        let mut sorted = ids.clone();
+        sorted.sort_unstable();
+        let known: Vec<_> = language::KNOWN.iter().map(|known| known.id).collect();
+        assert_eq!(sorted, known, "what is known and what can be run");
         let python = rows.iter().find(|row| row.id == "python").unwrap();
         assert_eq!(python.compile, None);
         assert_eq!(python.env["PYTHONUNBUFFERED"], "1");
@@ -154,6 +160,11 @@ mod tests {
                 "`main_file` is no path inside the work directory",
             ),
             ("[\"v\"]", "[]", "`version` names no program"),
+            (
+                "run =",
+                "end_of_life = \"2028-02-30\"\nrun =",
+                "`end_of_life` is no day",
+            ),
             ("[\"r\"]", "[\"\"]", "`run` names no program"),
             ("run =", "compile = []\nrun =", "`compile` names no program"),
             (

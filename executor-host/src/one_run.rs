@@ -24,21 +24,15 @@ fn language_of<'a>(rows: &'a [LanguageRow], file: &Path) -> Result<&'a LanguageR
     let ending = file.extension();
     let ends_so =
         |row: &&LanguageRow| ending.is_some() && Path::new(&row.main_file).extension() == ending;
-    let named: Vec<&LanguageRow> = rows.iter().filter(ends_so).collect();
-    if let [row] = named[..] {
-        return Ok(row);
-    }
-    let candidates = if named.is_empty() {
-        rows.iter().collect()
-    } else {
-        named
-    };
-    let ids: Vec<&str> = candidates.iter().map(|row| row.id.as_str()).collect();
-    Err(format!(
-        "{}: the name does not tell the language; say --language, one of {}",
-        file.display(),
-        ids.join(", ")
-    ))
+    // Of the variants of a language the first is meant.
+    rows.iter().find(ends_so).ok_or_else(|| {
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        format!(
+            "{}: the name does not tell the language; say --language, one of {}",
+            file.display(),
+            ids.join(", ")
+        )
+    })
 }
 
 /// A job that nobody but this machine knows of.

@@ -36,6 +36,7 @@ fn python() -> Offer {
     let python = AnnouncedLanguage {
         id: "python".into(),
         version: "3".into(),
+        end_of_life: None,
     };
     Some(vec![python].into())
 }

@@ -566,6 +566,10 @@ pub struct OfferedLanguage {
     pub name: String,
     /// Versions that live executors probed, newest first; empty if none is live.
     pub versions: Vec<String>,
+    /// The day after which upstream mends no more security faults of the first version, such as
+    /// `2028-10-31`; left out where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_of_life: Option<String>,
     /// Whether a live executor offers it. An execution in a language that nobody offers waits.
     pub available: bool,
 }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use time::Date;
+use time::format_description::FormatItem;
+use time::macros::format_description;
 
 /// A language that the system knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub struct KnownLanguage {
 /// that none is promised which nobody can offer. Which of them run at the moment is a question to
 /// the live executors.
 pub const KNOWN: &[KnownLanguage] = &[
+    KnownLanguage {
+        id: "bash",
+        name: "Bash",
+    },
     KnownLanguage { id: "c", name: "C" },
     KnownLanguage {
         id: "cpp",
@@ -35,12 +42,40 @@ pub const KNOWN: &[KnownLanguage] = &[
         name: "JavaScript",
     },
     KnownLanguage {
+        id: "lua",
+        name: "Lua",
+    },
+    KnownLanguage {
+        id: "perl",
+        name: "Perl",
+    },
+    KnownLanguage {
+        id: "php",
+        name: "PHP",
+    },
+    KnownLanguage {
         id: "python",
         name: "Python",
     },
     KnownLanguage {
+        id: "python-data",
+        name: "Python with pandas",
+    },
+    KnownLanguage {
+        id: "ruby",
+        name: "Ruby",
+    },
+    KnownLanguage {
         id: "rust",
         name: "Rust",
+    },
+    KnownLanguage {
+        id: "sql",
+        name: "SQL",
+    },
+    KnownLanguage {
+        id: "typescript",
+        name: "TypeScript",
     },
 ];
 
@@ -62,6 +97,10 @@ pub struct LanguageRow {
     pub main_file: String,
     /// The program and arguments that print the version; its first line is reported.
     pub version: Vec<String>,
+    /// The day after which upstream mends no more security faults of this release line, such as
+    /// `2028-10-31`; none where upstream names no day.
+    #[serde(default)]
+    pub end_of_life: Option<String>,
     /// The compiler and its arguments; none for languages that run their source. The argument
     /// `{sources}` stands for every file of the job that [`LanguageRow::sources`] names, the main
     /// file first; `{heap_mib}` anywhere for the stage's heap, see [`LanguageRow::heap_percent`].
@@ -109,6 +148,18 @@ pub struct AnnouncedLanguage {
     pub id: String,
     /// As the runtime itself prints it, probed at start.
     pub version: String,
+    /// The day after which upstream mends no more security faults of this release line, such as
+    /// `2028-10-31`; left out where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_of_life: Option<String>,
+}
+
+const DAY: &[FormatItem<'static>] = format_description!("[year]-[month]-[day]");
+
+/// Whether that is a day as `2028-10-31` is one.
+#[must_use]
+pub fn is_day(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit()) && Date::parse(text, DAY).is_ok()
 }
 
 #[cfg(test)]
@@ -120,5 +171,30 @@ mod tests {
         assert!(KNOWN.is_sorted_by(|a, b| a.id < b.id));
         assert_eq!(known("python").map(|l| l.name), Some("Python"));
         assert_eq!(known("Python"), None);
+    }
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        for day in ["2028-10-31", "2028-02-29", "0001-01-01"] {
+            assert!(is_day(day), "{day}");
+        }
+        for other in [
+            "",
+            "2028",
+            "2027-02-29",
+            "2028-1-1",
+            "+2028-10-31",
+            "2028-10-31 ",
+        ] {
+            assert!(!is_day(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_knows_no_end_of_life_is_understood_and_none_is_said() {
+        let told: AnnouncedLanguage = serde_json::from_str(r#"{"id":"c","version":"1"}"#).unwrap();
+        assert_eq!(told.end_of_life, None);
+        let said = serde_json::to_string(&told).unwrap();
+        assert_eq!(said, r#"{"id":"c","version":"1"}"#);
     }
 }

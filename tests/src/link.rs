@@ -154,6 +154,7 @@ impl Link {
         let language = AnnouncedLanguage {
             id: self.language.clone(),
             version: "1.2.3".into(),
+            end_of_life: None,
         };
         LeaseRequest {
             protocol: PROTOCOL_VERSION,

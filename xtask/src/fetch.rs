@@ -80,12 +80,14 @@ impl Package {
     /// The folder with what the image takes, from the cache if it is there.
     fn unpacked(&self, repo: &Repo, work: &Work) -> Result<PathBuf> {
         let cache = repo.packages_dir();
-        let place = cache.join(format!("{}-{}-{}", self.name, self.version, self.sha256));
+        // An npm package's name may have a scope, `@scope/name`.
+        let name = self.name.replace('/', "+");
+        let place = cache.join(format!("{name}-{}-{}", self.version, self.sha256));
         if place.is_dir() {
             return Ok(place);
         }
         // Renamed when it is whole, so that a crash or another clone cannot leave half of it.
-        let making = cache.join(format!("making-{}-{}", self.name, std::process::id()));
+        let making = cache.join(format!("making-{name}-{}", std::process::id()));
         if making.exists() {
             fs::remove_dir_all(&making)?;
         }

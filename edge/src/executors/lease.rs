@@ -15,7 +15,7 @@ use codecrafter_shared::job::{
     Acknowledged, Control, ControlAction, Job, Lease, LeaseRequest, Leases, PROTOCOL_VERSION,
     PROTOCOL_VERSION_MIN,
 };
-use codecrafter_shared::language::{AnnouncedLanguage, KNOWN};
+use codecrafter_shared::language::{AnnouncedLanguage, KNOWN, is_day};
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
@@ -118,6 +118,7 @@ async fn announce(directory: &Directory, call: &LeaseJobs) -> Result<Poll, Refus
     let languages = known.map(|offered| AnnouncedLanguage {
         id: offered.id.clone(),
         version: clipped(&offered.version),
+        end_of_life: offered.end_of_life.clone().filter(|day| is_day(day)),
     });
     let languages: Vec<AnnouncedLanguage> = languages.collect();
     let announced = &serde_json::to_string(&languages).map_err(Refusal::internal)?;

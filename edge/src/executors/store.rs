@@ -237,14 +237,22 @@ pub async fn offered(directory: &Directory, _: Offered) -> Result<Languages, Ref
     let live = live(directory).await?;
     let items = KNOWN.iter().map(|known| {
         let offers = live.iter().flatten().filter(|offer| offer.id == known.id);
-        let mut versions: Vec<String> = offers.map(|offer| offer.version.clone()).collect();
-        versions.sort_unstable_by(|a, b| newest_first(a, b));
+        let mut offers: Vec<&AnnouncedLanguage> = offers.collect();
+        offers.sort_unstable_by(|a, b| newest_first(&a.version, &b.version));
+        let newest = offers.first().map(|offer| &offer.version);
+        let of_newest = offers.iter().filter(|offer| Some(&offer.version) == newest);
+        // Not every link that offers it may be new enough to know.
+        let end_of_life = of_newest
+            .filter_map(|offer| offer.end_of_life.clone())
+            .max();
+        let mut versions: Vec<String> = offers.iter().map(|offer| offer.version.clone()).collect();
         versions.dedup();
         OfferedLanguage {
             id: known.id.into(),
             name: known.name.into(),
             available: !versions.is_empty(),
             versions,
+            end_of_life,
         }
     });
     Ok(Languages {

@@ -278,6 +278,7 @@ mod tests {
             AnnouncedLanguage {
                 id: "cobol".into(),
                 version: "85".into(),
+                end_of_life: None,
             },
         );
         let refused = |count| {

@@ -53,6 +53,7 @@ impl Sandbox for Echo {
         Ok(vec![AnnouncedLanguage {
             id: LANGUAGE.into(),
             version: "echo 1".into(),
+            end_of_life: None,
         }])
     }
 

@@ -14,4 +14,5 @@ mod pool;
 mod programs;
 mod programs_by_language;
 mod runs;
+mod scripts_by_language;
 mod world;

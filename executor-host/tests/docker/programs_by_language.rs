@@ -1,5 +1,7 @@
 //! The programs that [`crate::languages`] tries, language by language.
 
+use crate::scripts_by_language::{BASH, LUA, PERL, PHP, PYTHON_DATA, RUBY, SQL, TYPESCRIPT};
+
 /// Programs of one language; each is a whole main file.
 pub struct Language {
     pub id: &'static str,
@@ -39,7 +41,23 @@ pub enum Mistake {
     Run,
 }
 
-pub const LANGUAGES: &[Language] = &[JAVASCRIPT, PYTHON, JAVA, CPP, C, GO, RUST];
+pub const LANGUAGES: &[Language] = &[
+    JAVASCRIPT,
+    PYTHON,
+    JAVA,
+    CPP,
+    C,
+    GO,
+    RUST,
+    TYPESCRIPT,
+    PHP,
+    RUBY,
+    BASH,
+    LUA,
+    PERL,
+    SQL,
+    PYTHON_DATA,
+];
 
 const JAVASCRIPT: Language = Language {
     id: "javascript",

@@ -42,6 +42,7 @@ fn python() -> AnnouncedLanguage {
     AnnouncedLanguage {
         id: "python".into(),
         version: "1".into(),
+        end_of_life: None,
     }
 }
 

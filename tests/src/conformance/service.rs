@@ -23,7 +23,7 @@ pub async fn the_service_says_that_it_lives_and_is_ready(world: World) -> Result
 }
 
 pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<()> {
-    let link = Link::enrol(&world, "perl").await?;
+    let link = Link::enrol(&world, "cobol").await?;
     link.lease(0, 0).await?;
     let link = Link::enrol(&world, "go").await?;
     link.lease(0, 0).await?;
@@ -40,11 +40,20 @@ pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<(
     let go = languages.items.iter().find(|language| language.id == "go");
     let offered = go.is_some_and(|go| go.available && go.versions == ["1.2.3"]);
     ensure!(offered, "{go:?}");
-    // Another host with other versions: the newest is first, by its numbers.
-    for version in ["1.13.0", "1.9.4"] {
+    ensure!(go.is_some_and(|go| go.end_of_life.is_none()), "{go:?}");
+    // Other hosts with other versions: the newest is first, by its numbers. The end of life is the
+    // newest one's; that a host does not know it, or says what is no day, changes nothing.
+    let hosts = [
+        ("1.13.0", Some("2028-10-31")),
+        ("1.13.0", None),
+        ("1.13.0", Some("soon")),
+        ("1.9.4", Some("2030-01-01")),
+    ];
+    for (version, end_of_life) in hosts {
         let other = Link::enrol(&world, "go").await?;
         let mut asked = other.lease_request(0, 0);
         asked.languages[0].version = version.into();
+        asked.languages[0].end_of_life = end_of_life.map(String::from);
         other.ask(&asked).await?;
     }
     let languages: Languages = world
@@ -56,6 +65,8 @@ pub async fn languages_are_listed_with_what_is_offered(world: World) -> Result<(
     let versions = go.map(|go| go.versions.clone());
     let sorted = versions.as_deref() == Some(&["1.13.0", "1.9.4", "1.2.3"].map(String::from));
     ensure!(sorted, "{versions:?}");
+    let end_of_life = go.and_then(|go| go.end_of_life.as_deref());
+    ensure!(end_of_life == Some("2028-10-31"), "{end_of_life:?}");
     Ok(())
 }
 

@@ -217,6 +217,7 @@ fn service() -> Vec<(&'static str, Value)> {
             "id": "python",
             "name": "Python",
             "versions": ["Python 3.11.2"],
+            "endOfLife": "2027-10-31",
             "available": true,
         }],
     });
@@ -225,7 +226,7 @@ fn service() -> Vec<(&'static str, Value)> {
             "id": EXECUTOR,
             "name": "campus-1",
             "version": "0.1.0",
-            "languages": [{ "id": "python", "version": "Python 3.11.2" }],
+            "languages": [{ "id": "python", "version": "Python 3.11.2", "endOfLife": "2027-10-31" }],
             "capacity": 4,
             "held": 1,
             "live": true,

@@ -1,0 +1,1 @@
+echo "Hello from $(jq -r .name <<<'{"name": "Bash"}')"

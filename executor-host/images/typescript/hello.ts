@@ -1,0 +1,5 @@
+enum Language { JavaScript, TypeScript }
+
+const greet = (language: Language): string => `Hello from ${Language[language]}`
+
+console.log(greet(Language.TypeScript))
