@@ -17,6 +17,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::docker::DockerSettings;
+use crate::docker::demand::WAITING_BYTES;
+use crate::docker::harden::Isolation;
 use crate::host::HostSettings;
 use crate::languages::{self, LanguagesError};
 use crate::queue::rabbitmq::{Address, Prefix};
@@ -219,18 +221,56 @@ pub struct Docker {
     #[arg(long, env = "CODECRAFTER_CGROUP_PARENT", value_name = "CGROUP")]
     cgroup_parent: Option<String>,
 
-    /// Containers that are kept ready for each language, 0–64.
+    /// How jobs are kept from each other: `fresh`, a container each, or `reuse`, where a container
+    /// serves one after the other, with nothing of the first left for the second.
+    #[arg(
+        long,
+        env = "CODECRAFTER_ISOLATION",
+        value_name = "HOW",
+        default_value = "fresh",
+        value_parser = isolation
+    )]
+    isolation: Isolation,
+
+    /// Jobs that a container serves at the most with `--isolation reuse`, 1–100000.
+    #[arg(
+        long,
+        env = "CODECRAFTER_JOBS_PER_CONTAINER",
+        default_value_t = 250,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    jobs_per_container: u32,
+
+    /// Containers that are kept ready for each language in demand, 0–64 [default: 1, or with
+    /// `--isolation reuse` one for each slot].
     #[arg(
         long,
         env = "CODECRAFTER_WARM",
-        default_value_t = 1,
         value_parser = clap::value_parser!(u8).range(..=64)
     )]
-    warm: u8,
+    warm: Option<u8>,
+
+    /// MiB of memory for what compilers have made, so that an equal job is not compiled again,
+    /// 0–65536; 0 for none.
+    #[arg(
+        long,
+        env = "CODECRAFTER_COMPILED_MIB",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u64).range(..=65_536)
+    )]
+    compiled_mib: u64,
 
     /// The language table [default: the one that comes with the program].
     #[arg(long = "languages", env = "CODECRAFTER_LANGUAGES", value_name = "FILE")]
     languages: Option<PathBuf>,
+}
+
+fn isolation(text: &str) -> Result<Isolation, String> {
+    match text {
+        "fresh" => Ok(Isolation::Fresh),
+        "reuse" => Ok(Isolation::Reuse),
+        _ => Err("`fresh` or `reuse`".to_owned()),
+    }
 }
 
 /// A part of the host (X8).
@@ -339,20 +379,31 @@ impl Broker {
 }
 
 impl Docker {
-    /// The sandbox's settings, under the name `instance`, which no other process may use at the
-    /// same time.
+    /// The sandbox's settings, for so many jobs at a time, under the name `instance`, which no
+    /// other process may use at the same time.
     ///
     /// # Errors
     ///
     /// When the language table cannot be used.
-    pub fn sandbox(&self, instance: String) -> Result<DockerSettings, LanguagesError> {
+    pub fn sandbox(&self, instance: String, slots: u32) -> Result<DockerSettings, LanguagesError> {
         let languages = languages::load(self.languages.as_deref())?;
+        let each = match self.isolation {
+            Isolation::Fresh => 1,
+            Isolation::Reuse => slots as usize,
+        };
+        let warm = self.warm.map_or(each, usize::from);
+        let defaults = DockerSettings::new(instance, languages);
         Ok(DockerSettings {
             socket: self.docker_socket.clone(),
             runtime: self.docker_runtime.clone(),
             cgroup_parent: self.cgroup_parent.clone(),
-            warm: self.warm.into(),
-            ..DockerSettings::new(instance, languages)
+            isolation: self.isolation,
+            jobs_per_container: self.jobs_per_container,
+            warm,
+            // Enough for three languages however many containers each has.
+            warm_bytes: defaults.warm_bytes.max(3 * warm as u64 * WAITING_BYTES),
+            compiled_bytes: self.compiled_mib << 20,
+            ..defaults
         })
     }
 }

@@ -16,8 +16,9 @@
 mod attempt;
 mod cgroup;
 mod command;
+mod compiled;
 mod container;
-mod demand;
+pub mod demand;
 mod engine;
 mod files;
 pub mod harden;
@@ -44,15 +45,17 @@ use futures_util::future::try_join_all;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::attempt::{Attempt, run_budget};
+use self::compiled::Compilations;
 use self::container::{Container, Request};
 use self::demand::Demand;
 use self::engine::Engine;
+use self::harden::Isolation;
 use self::images::{Images, Working};
 use self::output::Relay;
-use self::pool::Pool;
+use self::pool::{Loan, Pool};
 use crate::sandbox::{FaultScope, HostFault, Progress, Sandbox};
 
 /// How this host uses Docker.
@@ -69,6 +72,12 @@ pub struct DockerSettings {
     pub warm: usize,
     /// Memory for containers that are kept ready, in bytes, at about 16 MiB each.
     pub warm_bytes: u64,
+    /// How jobs are kept from each other.
+    pub isolation: Isolation,
+    /// Jobs that a container serves at the most, where it may serve several; at least 1.
+    pub jobs_per_container: u32,
+    /// Memory for what compilers have made, in bytes; 0 to compile every job anew.
+    pub compiled_bytes: u64,
     /// CPU time that a container may use at a time, in billionths of a core.
     pub nano_cpus: i64,
     /// The engine's runtime, such as `runsc`, if it is not to be the default.
@@ -98,6 +107,9 @@ impl DockerSettings {
             languages,
             warm: 1,
             warm_bytes: 128 << 20,
+            isolation: Isolation::Fresh,
+            jobs_per_container: 250,
+            compiled_bytes: 64 << 20,
             nano_cpus: 1_000_000_000,
             runtime: None,
             cgroup_parent: None,
@@ -119,6 +131,9 @@ const NEXT_MAX: Duration = Duration::from_secs(10);
 /// And this long for all of them: less than a sandbox may take to answer.
 const ALL_MAX: Duration = Duration::from_secs(25);
 
+/// A container that is reset for longer is of no more use.
+const RESET_MAX: Duration = Duration::from_secs(5);
+
 /// Runs jobs in Docker.
 pub struct DockerSandbox {
     inner: Arc<Inner>,
@@ -127,6 +142,7 @@ pub struct DockerSandbox {
 struct Inner {
     engine: Arc<Engine>,
     pool: Arc<Pool>,
+    compilations: Compilations,
     images: Mutex<Images>,
     demand: Mutex<Demand>,
     /// Whoever tries out an image holds one, as long as that is quick.
@@ -145,6 +161,7 @@ impl DockerSandbox {
     /// The engine cannot be reached or refuses; worth another try.
     pub async fn connect(settings: DockerSettings) -> Result<Self, HostFault> {
         let inner = Inner {
+            compilations: Compilations::new(settings.compiled_bytes),
             engine: Arc::new(Engine::connect(settings).await?),
             pool: Arc::default(),
             images: Mutex::default(),
@@ -287,7 +304,9 @@ impl Inner {
     async fn acquire(&self, row: &LanguageRow, job: &Job) -> Result<Container, HostFault> {
         lock(&self.demand).used(&row.id, Instant::now());
         let working = lock(&self.images).working(&row.id);
-        if let Some(container) = working.and_then(|working| self.pool.take(&working.image)) {
+        if let Some(working) = working
+            && let Some(container) = self.pool.take_or_wait(&working.image).await
+        {
             return Ok(container);
         }
         let image = self.engine.image_id(&row.image).await?;
@@ -319,6 +338,44 @@ impl Inner {
         self.pool.stock(&self.engine, &wanted, settings.warm);
     }
 
+    /// Makes the container of a job that has ended ready for another, or ends it.
+    async fn release(self: &Arc<Self>, mut container: Container, loan: Option<Loan>) {
+        match loan {
+            Some(loan) if container.serves_another() => self.reset(container, loan),
+            over => {
+                // Before what makes up for it is counted.
+                drop(over);
+                self.retire(container).await;
+            }
+        }
+    }
+
+    /// In the background, because nobody need wait for it but the next job.
+    fn reset(self: &Arc<Self>, mut container: Container, mut loan: Loan) {
+        loan.announce_return();
+        let inner = Arc::clone(self);
+        self.engine.tasks.spawn(async move {
+            let reset = timeout(RESET_MAX, container.reset()).await;
+            let unwanted = match reset {
+                Ok(Ok(())) => loan.give_back(container),
+                Ok(Err(fault)) => {
+                    drop(loan);
+                    info!(%fault, "a container is not used again");
+                    Some(container)
+                }
+                Err(_) => {
+                    drop(loan);
+                    warn!("a container was not reset within {RESET_MAX:?}");
+                    Some(container)
+                }
+            };
+            if let Some(container) = unwanted {
+                container.remove().await;
+                inner.prepare();
+            }
+        });
+    }
+
     /// Ends the container of a job that has ended, and makes up for it.
     async fn retire(self: &Arc<Self>, container: Container) {
         let inner = Arc::clone(self);
@@ -344,6 +401,8 @@ impl Inner {
         cancel: &CancellationToken,
     ) -> Result<Outcome, HostFault> {
         let mut container = self.acquire(row, job).await?;
+        let reuses = self.engine.settings.isolation == Isolation::Reuse;
+        let loan = reuses.then(|| self.pool.lend(&container));
         let image = container.image().to_owned();
         let mut relay = Relay::new(progress);
         let attempt = Attempt {
@@ -352,13 +411,15 @@ impl Inner {
             job,
             relay: &mut relay,
             cancel,
+            compilations: &self.compilations,
         };
         let outcome = attempt.run(files).await;
-        if outcome.is_ok() {
-            lock(&self.images).ran(&row.id, &image);
+        match outcome {
+            Ok(_) => lock(&self.images).ran(&row.id, &image),
+            Err(_) => container.suspect(),
         }
         // First the program's end, then everything else: whatever the outcome, it is over.
-        self.retire(container).await;
+        self.release(container, loan).await;
         relay.finish().await;
         outcome
     }

@@ -112,7 +112,7 @@ async fn serve_alone(settings: &config::Serve, state_dir: &Path) -> Fallible {
     let credentials = joined(state_dir)?;
     let docker = settings
         .docker
-        .sandbox(credentials.executor_id.to_string())?;
+        .sandbox(credentials.executor_id.to_string(), settings.host().slots)?;
     let stop = shutdown::on_signals()?;
     let queue = Arc::new(open_queue(state_dir)?);
     let Some(sandbox) = stop.run_until_cancelled(connect(docker)).await else {
@@ -137,7 +137,9 @@ async fn serve_with_others(
         return Ok(serve_shared(queue, credentials, None, stop).await?);
     }
     let place = take_place(state_dir)?;
-    let docker = settings.docker.sandbox(place.name.clone())?;
+    let docker = settings
+        .docker
+        .sandbox(place.name.clone(), settings.host().slots)?;
     let Some(sandbox) = stop.run_until_cancelled(connect(docker)).await else {
         return Ok(());
     };
@@ -228,7 +230,7 @@ async fn show_languages(settings: config::Languages) -> Fallible {
     log_to_stderr(&settings.log)?;
     // A name of its own, because connecting removes what is left under a name.
     let instance = format!("languages-{}", std::process::id());
-    let sandbox = DockerSandbox::connect(settings.docker.sandbox(instance)?).await?;
+    let sandbox = DockerSandbox::connect(settings.docker.sandbox(instance, 1)?).await?;
     let languages = sandbox.all_languages().await;
     sandbox.close().await;
     let languages = languages?;
@@ -246,7 +248,7 @@ async fn show_languages(settings: config::Languages) -> Fallible {
 async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
     log_to_stderr(&settings.log())?;
     let instance = format!("run-{}", std::process::id());
-    let mut docker = settings.docker.sandbox(instance)?;
+    let mut docker = settings.docker.sandbox(instance, 1)?;
     // One job, so nothing is started ahead of it.
     docker.warm = 0;
     let language = settings.language.as_deref();
@@ -300,7 +302,7 @@ fn show_config(settings: &config::Config, mut effective: Effective) -> Fallible 
     }
     state_dir?;
     serve.plan()?;
-    serve.docker.sandbox(String::new())?;
+    serve.docker.sandbox(String::new(), serve.host().slots)?;
     settings.enrolment.token()?;
     Ok(())
 }

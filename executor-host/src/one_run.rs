@@ -178,6 +178,7 @@ mod tests {
                 peak_bytes: (3 << 20) + (1 << 19),
                 ..Default::default()
             },
+            cached: false,
         };
         Outcome {
             verdict,

@@ -439,6 +439,9 @@ pub struct RunOutcome {
     pub stderr: Captured,
     /// What it used.
     pub usage: Usage,
+    /// Whether all of this is from an equal run of the compiler, some time before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
 }
 
 /// What was kept of a stream: all of it, or its first and its last bytes.

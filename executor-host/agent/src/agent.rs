@@ -1,20 +1,25 @@
-//! The order loop. [`channel`] is the host, [`program`] runs one program, [`workspace`] is the
-//! files, [`counters`] what the container has used, [`sys`] every call that the standard library lacks.
+//! The order loop. [`channel`] is the host, [`workspace`] is the files, [`program`] runs one
+//! program, [`counters`] what the container has used, [`reset`] what comes between two jobs,
+//! [`sys`] every call that the standard library lacks.
 //!
-//! One thread, on purpose: [`sys::as_program_user`] forks and goes on in the child.
+//! One thread, on purpose: [`sys::as_user`] forks and goes on in the child.
 
 mod channel;
 mod counters;
 mod program;
+mod reset;
 mod sys;
 mod workspace;
 
 use std::io;
 use std::process::ExitCode;
 
-use agent_protocol::{Event, Order, VERSION};
+use agent_protocol::wire::PIECE_BYTES_MAX;
+use agent_protocol::{Event, Order, PROGRAM_UID, VERSION};
 
 use channel::Channel;
+use reset::Pristine;
+use sys::User;
 use workspace::Saved;
 
 /// Takes orders until the host closes the channel.
@@ -41,7 +46,7 @@ fn serve() -> io::Result<()> {
     let mut channel = Channel::over_stdio()?;
     channel.send(&Event::Ready { version: VERSION })?;
 
-    let mut state = State::default();
+    let mut state = State::new(user(PROGRAM_UID)?);
     while let Some(order) = channel.next_order()? {
         if let Err(error) = carry_out(order, &mut state, &mut channel, &children) {
             channel.send(&Event::Failed {
@@ -56,12 +61,33 @@ fn serve() -> io::Result<()> {
 }
 
 /// What one order leaves for the next.
-#[derive(Default)]
 struct State {
+    /// Whom programs run as.
+    user: User,
     /// A program has run: the work directory may hold anything, so nothing is written there
     /// from outside any more.
     tainted: bool,
     saved: Option<Saved>,
+    /// What has come of what is to be unpacked.
+    unpacking: Vec<u8>,
+    /// How everything was before the first job, if it is to serve several.
+    pristine: Option<Pristine>,
+}
+
+impl State {
+    fn new(user: User) -> Self {
+        Self {
+            user,
+            tainted: false,
+            saved: None,
+            unpacking: Vec::new(),
+            pristine: None,
+        }
+    }
+}
+
+fn user(id: u32) -> io::Result<User> {
+    User::new(id).ok_or_else(|| io::Error::other(format!("programs cannot run as user {id}")))
 }
 
 fn carry_out(
@@ -71,22 +97,59 @@ fn carry_out(
     children: &sys::Children,
 ) -> io::Result<()> {
     match order {
-        Order::File { .. } if state.tainted => {
+        Order::File { .. } | Order::Unpack { .. } if state.tainted => {
             Err(io::Error::other("a file came after a program had run"))
         }
-        Order::File { path, content } => workspace::write(&path, &content),
+        Order::File { path, content } => workspace::write(state.user, &path, &content),
+        Order::Unpack { bytes, last } => {
+            state.unpacking.extend_from_slice(&bytes);
+            if !last {
+                return Ok(());
+            }
+            workspace::unpack(state.user, &std::mem::take(&mut state.unpacking))?;
+            channel.send(&Event::Unpacked)
+        }
         Order::Exec(exec) => {
             state.tainted = true;
-            let ended = program::run(&exec, channel, children)?;
+            let ended = program::run(&exec, state.user, channel, children)?;
             channel.send(&Event::Ended(ended))
         }
         Order::Save => {
-            state.saved = Some(Saved::take()?);
+            state.saved = Some(Saved::take(state.user)?);
             Ok(())
         }
         Order::Restore => match &state.saved {
-            Some(saved) => saved.restore(),
+            Some(saved) => saved.restore(state.user),
             None => Err(io::Error::other("nothing was saved to restore")),
         },
+        Order::Pack { most } => {
+            let packed = workspace::pack(state.user, most)?.unwrap_or_default();
+            let mut pieces = packed.chunks(PIECE_BYTES_MAX).peekable();
+            loop {
+                let bytes = pieces.next().unwrap_or_default().to_vec();
+                let last = pieces.peek().is_none();
+                channel.send(&Event::Packed { bytes, last })?;
+                channel.flush()?;
+                if last {
+                    return Ok(());
+                }
+            }
+        }
+        Order::Reset { user: next } => {
+            let pristine = match state.pristine.take() {
+                Some(pristine) => pristine,
+                None if state.tainted => {
+                    return Err(io::Error::other("a job ran before there was any reset"));
+                }
+                None => Pristine::look()?,
+            };
+            let next = user(next)?;
+            reset::reset(&pristine, state.user, next, children)?;
+            *state = State {
+                pristine: Some(pristine),
+                ..State::new(next)
+            };
+            channel.send(&Event::Clean)
+        }
     }
 }

@@ -15,17 +15,21 @@
 //!  │ Restore, Exec (second run) …  ────▶ │
 //! ```
 //!
-//! Orders are carried out one after the other and only [`Order::Exec`] is answered, so the host
-//! may send several at once. An order that cannot be carried out is answered by
+//! In place of files and compiler, [`Order::Unpack`] brings what a compiler has left elsewhere, as
+//! [`Order::Pack`] gave it there. A container that serves several jobs gets [`Order::Reset`]
+//! before each.
+//!
+//! Orders are carried out one after the other and only those that say so are answered, so the
+//! host may send several at once. An order that cannot be carried out is answered by
 //! [`Event::Failed`], and nothing follows it. Standard input stays open for the whole job: when
 //! it closes, the host is gone and the agent ends, and the container with it.
 
 pub mod wire;
 
 /// The version of everything in this crate, announced in [`Event::Ready`].
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
-/// The user and the group that programs run as.
+/// The user and the group that programs run as, unless [`Order::Reset`] names another.
 pub const PROGRAM_UID: u32 = 65_534;
 
 /// Where files are written and programs start.
@@ -58,6 +62,26 @@ pub enum Order {
     /// Put [`WORK_DIR`] back to what [`Order::Save`] saw, and empty every other place that a
     /// program can write to.
     Restore,
+    /// Give what [`WORK_DIR`] holds now by [`Event::Packed`].
+    Pack {
+        /// Most bytes worth giving.
+        most: u32,
+    },
+    /// Put a piece of what [`Event::Packed`] gave into [`WORK_DIR`], which is empty: once the last
+    /// has come, [`Event::Unpacked`] follows. Refused once a program has run.
+    Unpack {
+        /// The next piece; at most [`wire::PIECE_BYTES_MAX`].
+        bytes: Vec<u8>,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// Leave no trace of the jobs before, and make ready for one whose programs run as this user
+    /// and group. [`Event::Clean`] once that is proven; [`Event::Failed`] if anything is not as it
+    /// was when the container started.
+    Reset {
+        /// The user and group, neither of them 0.
+        user: u32,
+    },
 }
 
 /// One start of a program.
@@ -101,6 +125,18 @@ pub enum Event {
     },
     /// The program has ended, and so has everything that it started.
     Ended(Ended),
+    /// A piece of what [`Order::Pack`] asked for. A single empty one if the work directory holds
+    /// more than was wanted, or something that is neither file, directory nor symbolic link.
+    Packed {
+        /// The next piece; at most [`wire::PIECE_BYTES_MAX`].
+        bytes: Vec<u8>,
+        /// Whether it is the last.
+        last: bool,
+    },
+    /// The work directory holds what [`Order::Unpack`] brought.
+    Unpacked,
+    /// Nothing is left of any job.
+    Clean,
     /// An order could not be carried out. Always the last event.
     Failed {
         /// Which and why, for the operator.

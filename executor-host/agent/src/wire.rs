@@ -14,6 +14,9 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most bytes of output that one [`Event::Output`] carries.
 pub const OUTPUT_BYTES_MAX: usize = 16 * 1024;
 
+/// Most bytes of a work directory that one [`Order::Unpack`] or [`Event::Packed`] carries.
+pub const PIECE_BYTES_MAX: usize = 256 * 1024;
+
 const LENGTH_BYTES: usize = 4;
 
 /// Why bytes are no frame. The other side does not speak this protocol, or the stream broke.
@@ -112,6 +115,19 @@ impl Order {
             }
             Self::Save => frame.byte(3),
             Self::Restore => frame.byte(4),
+            Self::Pack { most } => {
+                frame.byte(5);
+                frame.u32(*most);
+            }
+            Self::Unpack { bytes, last } => {
+                frame.byte(6);
+                frame.bytes(bytes);
+                frame.byte(u8::from(*last));
+            }
+            Self::Reset { user } => {
+                frame.byte(7);
+                frame.u32(*user);
+            }
         }
         frame.finish()
     }
@@ -139,6 +155,16 @@ impl Order {
             }),
             3 => Self::Save,
             4 => Self::Restore,
+            5 => Self::Pack {
+                most: reader.u32()?,
+            },
+            6 => Self::Unpack {
+                bytes: reader.bytes()?.to_vec(),
+                last: reader.bool()?,
+            },
+            7 => Self::Reset {
+                user: reader.u32()?,
+            },
             _ => return Err(WireError::Malformed),
         };
         reader.end(order)
@@ -203,6 +229,13 @@ impl Event {
                 frame.byte(4);
                 frame.bytes(reason.as_bytes());
             }
+            Self::Packed { bytes, last } => {
+                frame.byte(5);
+                frame.bytes(bytes);
+                frame.byte(u8::from(*last));
+            }
+            Self::Unpacked => frame.byte(6),
+            Self::Clean => frame.byte(7),
         }
         frame.finish()
     }
@@ -252,6 +285,12 @@ impl Event {
             4 => Self::Failed {
                 reason: reader.string()?,
             },
+            5 => Self::Packed {
+                bytes: reader.bytes()?.to_vec(),
+                last: reader.bool()?,
+            },
+            6 => Self::Unpacked,
+            7 => Self::Clean,
             _ => return Err(WireError::Malformed),
         };
         reader.end(event)
@@ -316,6 +355,14 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
+    fn bool(&mut self) -> Result<bool, WireError> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(WireError::Malformed),
+        }
+    }
+
     fn u32(&mut self) -> Result<u32, WireError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
@@ -378,6 +425,12 @@ mod tests {
             }),
             Order::Save,
             Order::Restore,
+            Order::Pack { most: 7 },
+            Order::Unpack {
+                bytes: vec![1, 2],
+                last: true,
+            },
+            Order::Reset { user: 1 << 30 },
         ]
     }
 
@@ -422,6 +475,12 @@ mod tests {
             Event::Failed {
                 reason: "no".into(),
             },
+            Event::Packed {
+                bytes: vec![3],
+                last: false,
+            },
+            Event::Unpacked,
+            Event::Clean,
         ]
     }
 

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use agent_protocol::{Ended, Event, Exec, Exit, Limits, Order};
 use codecrafter_shared::job::{
-    Job, Outcome, RunLimits, RunOutcome, RunSpec, Stage, Stream, Usage, UsageSource, Verdict,
+    Encoding, Job, Outcome, RunLimits, RunOutcome, RunSpec, Stage, Stream, Usage, UsageSource,
+    Verdict,
 };
 use codecrafter_shared::language::LanguageRow;
 use tokio_util::sync::CancellationToken;
 
 use super::cgroup::{Cgroup, Counters};
 use super::command::Values;
+use super::compiled::{Compilations, Compiled, Key, PROGRAM_BYTES_MAX};
 use super::container::Container;
 use super::harden::Budget;
 use super::output::{Capture, Relay, written_most};
@@ -51,6 +53,7 @@ pub struct Attempt<'a> {
     pub job: &'a Job,
     pub relay: &'a mut Relay,
     pub cancel: &'a CancellationToken,
+    pub compilations: &'a Compilations,
 }
 
 impl Attempt<'_> {
@@ -60,7 +63,7 @@ impl Attempt<'_> {
         let compile = match &self.row.compile {
             None => None,
             Some(compiler) => {
-                let compiled = self.compile(compiler, std::mem::take(&mut orders)).await?;
+                let compiled = self.compiled(compiler, std::mem::take(&mut orders)).await?;
                 if compiled.verdict != Verdict::Accepted {
                     return Ok(compiled.into_outcome_of_compiler());
                 }
@@ -114,22 +117,76 @@ impl Attempt<'_> {
         Ok(outcome)
     }
 
-    async fn compile(
-        &mut self,
-        compiler: &[String],
-        mut orders: Vec<Order>,
-    ) -> Result<Run, HostFault> {
-        self.container
-            .resize(run_budget(&COMPILE_LIMITS, self.row))
-            .await?;
-        self.relay.stage(Stage::Compile);
+    /// Has the files compiled, or finds that they were before. The work directory holds what the
+    /// compiler leaves.
+    async fn compiled(&mut self, compiler: &[String], files: Vec<Order>) -> Result<Run, HostFault> {
         let values = Values::new(self.job, self.row, COMPILE_LIMITS.memory_bytes);
-        orders.push(Order::Exec(Exec {
+        let compiler = Exec {
             argv: values.command(compiler),
             env: values.environment(self.row),
             stdin: Vec::new(),
             limits: agent_limits(&COMPILE_LIMITS),
-        }));
+        };
+        self.relay.stage(Stage::Compile);
+        let key = Key::new(&self.job.tenant, self.container.image(), &files, &compiler);
+        if let Some(kept) = self.compilations.get(&key)
+            && self.has_room_for(&kept.program)
+        {
+            return self.compiled_before(&kept).await;
+        }
+        let run = self.compile(files, compiler).await?;
+        if run.would_end_the_same {
+            let program = match run.verdict {
+                Verdict::Accepted => self.container.pack(PROGRAM_BYTES_MAX).await?,
+                _ => Some(Vec::new()),
+            };
+            if let Some(program) = program {
+                let mut outcome = run.outcome.clone();
+                outcome.cached = true;
+                let message = run.message.clone();
+                let compiled = Compiled {
+                    outcome,
+                    message,
+                    program,
+                };
+                self.compilations.put(key, compiled);
+            }
+        }
+        Ok(run)
+    }
+
+    /// Whether the agent can unpack it within the memory of the run: it is there as a file, in the
+    /// agent, and in the process that writes it.
+    fn has_room_for(&self, program: &[u8]) -> bool {
+        let budget = run_budget(&self.job.limits, self.row);
+        program.len() as u64 <= budget.memory_bytes / 4
+    }
+
+    async fn compiled_before(&mut self, kept: &Compiled) -> Result<Run, HostFault> {
+        let RunOutcome { stdout, stderr, .. } = &kept.outcome;
+        for (stream, written) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+            if written.encoding == Encoding::Utf8 {
+                self.relay.output(stream, written.data.as_bytes());
+            }
+        }
+        if !kept.program.is_empty() {
+            self.container.unpack(&kept.program).await?;
+        }
+        Ok(Run {
+            verdict: kept.outcome.verdict,
+            message: kept.message.clone(),
+            not_started: false,
+            would_end_the_same: true,
+            outcome: kept.outcome.clone(),
+        })
+    }
+
+    async fn compile(&mut self, files: Vec<Order>, compiler: Exec) -> Result<Run, HostFault> {
+        self.container
+            .resize(run_budget(&COMPILE_LIMITS, self.row))
+            .await?;
+        let mut orders = files;
+        orders.push(Order::Exec(compiler));
         let run = self.stage(Stage::Compile, &COMPILE_LIMITS, &orders).await?;
         if run.not_started {
             return Err(retryable(format!(
@@ -212,7 +269,12 @@ impl Attempt<'_> {
                 }
             }
         }
+        let has_exited = matches!(facts.exit, Some(Exit::Code(_))) && facts.limit.is_none();
         facts.out_of_memory |= stage == Stage::Run && self.gave_up_for_memory(&facts, &stderr);
+        let is_usual = has_exited && !facts.out_of_memory && !facts.over_output;
+        if !is_usual {
+            self.container.suspect();
+        }
         let verdict = verdict::of_run(stage, &facts);
         let (seen_out, seen_err) = ended
             .as_ref()
@@ -226,6 +288,7 @@ impl Attempt<'_> {
             verdict,
             message: verdict::sentence(stage, verdict, &facts, limits),
             not_started: matches!(facts.exit, Some(Exit::NotStarted(_))),
+            would_end_the_same: is_usual,
             outcome: RunOutcome {
                 verdict,
                 exit_code: exit_and_signal.0,
@@ -233,6 +296,7 @@ impl Attempt<'_> {
                 stdout: stdout.finish(seen_out),
                 stderr: stderr.finish(seen_err),
                 usage: usage(before.zip(after), ended.as_ref(), wall),
+                cached: false,
             },
         })
     }
@@ -286,8 +350,8 @@ impl Attempt<'_> {
                 Some(Event::Failed { reason }) => {
                     return Err(permanent(format!("the agent could not go on: {reason}")));
                 }
-                Some(Event::Ready { .. }) => {
-                    return Err(permanent("the agent said twice that it is ready"));
+                Some(event) => {
+                    return Err(permanent(format!("nobody asked the agent for {event:?}")));
                 }
                 None => return Ok(End::Vanished),
             }
@@ -315,6 +379,8 @@ struct Run {
     verdict: Verdict,
     message: Option<String>,
     not_started: bool,
+    /// It exited by itself, within its limits: for a compiler that means, always so.
+    would_end_the_same: bool,
     outcome: RunOutcome,
 }
 

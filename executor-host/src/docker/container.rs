@@ -6,7 +6,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use agent_protocol::wire::Frames;
+use agent_protocol::wire::{Frames, PIECE_BYTES_MAX};
 use agent_protocol::{Event, Order, VERSION};
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::models::ContainerUpdateBody;
@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::cgroup::Cgroup;
 use super::engine::{self, Engine, status};
-use super::harden::{self, Budget, Spec};
+use super::harden::{self, Budget, Isolation, Spec};
 use super::{engine_fault, permanent, retryable};
 use crate::sandbox::HostFault;
 
@@ -47,6 +47,10 @@ pub struct Container {
     frames: Frames,
     /// Whether the agent has ended all that it was told to start.
     quiet: bool,
+    /// Jobs that it has served.
+    served: u32,
+    /// Whether anything unusual has happened in it.
+    suspect: bool,
 }
 
 impl Container {
@@ -108,9 +112,16 @@ impl Container {
             output,
             frames: Frames::default(),
             quiet: true,
+            served: 0,
+            suspect: false,
         };
         match container.next_event().await? {
-            Some(Event::Ready { version: VERSION }) => Ok(container),
+            Some(Event::Ready { version: VERSION }) => {
+                if container.guard.engine.settings.isolation == Isolation::Reuse {
+                    container.reset().await?;
+                }
+                Ok(container)
+            }
             Some(Event::Ready { version }) => Err(retryable(format!(
                 "the image's agent speaks protocol {version} and this host {VERSION}; build the images again"
             ))),
@@ -134,7 +145,7 @@ impl Container {
         loop {
             if let Some(body) = self.frames.next_body().map_err(broken)? {
                 let event = Event::from_body(body).map_err(broken)?;
-                self.quiet = matches!(event, Event::Ready { .. } | Event::Ended(_));
+                self.quiet = !matches!(event, Event::Output { .. } | Event::Failed { .. });
                 return Ok(Some(event));
             }
             match self.output.next().await {
@@ -163,6 +174,12 @@ impl Container {
         if self.budget == budget {
             return Ok(true);
         }
+        if let Some(Ok(fits)) = self.cgroup().map(|cgroup| cgroup.set_budget(budget)) {
+            // What was tried and did not fit may be half set.
+            self.budget = budget;
+            self.suspect |= !fits;
+            return Ok(fits);
+        }
         let body = ContainerUpdateBody {
             memory: Some(budget.memory()),
             memory_swap: Some(budget.memory()),
@@ -184,6 +201,68 @@ impl Container {
             Err(error) if error.to_string().contains("unable to set memory limit") => Ok(false),
             Err(error) => Err(engine::fault("a container's limits cannot be set", &error)),
         }
+    }
+
+    /// What the work directory holds; `None` if that is more than `most` bytes, or cannot be
+    /// packed.
+    pub async fn pack(&mut self, most: u32) -> Result<Option<Vec<u8>>, HostFault> {
+        self.send(&[Order::Pack { most }]).await?;
+        let mut packed = Vec::new();
+        loop {
+            match self.next_event().await? {
+                Some(Event::Packed { bytes, last }) => {
+                    packed.extend_from_slice(&bytes);
+                    // Beside what is in the files there are their names.
+                    if packed.len() > 2 * most as usize {
+                        return Err(permanent("the agent packs more than it was asked for"));
+                    }
+                    if last {
+                        return Ok((!packed.is_empty()).then_some(packed));
+                    }
+                }
+                other => return Err(unexpected("packed its files", other)),
+            }
+        }
+    }
+
+    /// Puts what [`Self::pack`] gave, here or in another container, into the work directory.
+    pub async fn unpack(&mut self, packed: &[u8]) -> Result<(), HostFault> {
+        let pieces = packed.chunks(PIECE_BYTES_MAX);
+        let count = pieces.len();
+        let unpack = |(number, piece): (usize, &[u8])| Order::Unpack {
+            bytes: piece.to_vec(),
+            last: number + 1 == count,
+        };
+        let orders: Vec<_> = pieces.enumerate().map(unpack).collect();
+        self.send(&orders).await?;
+        match self.next_event().await? {
+            Some(Event::Unpacked) => Ok(()),
+            other => Err(unexpected("unpacked its files", other)),
+        }
+    }
+
+    /// Leaves nothing of the jobs that it has served, and makes ready for one under a user of its
+    /// own. After an error it is of no more use.
+    pub async fn reset(&mut self) -> Result<(), HostFault> {
+        let user = self.guard.engine.next_user();
+        self.send(&[Order::Reset { user }]).await?;
+        match self.next_event().await? {
+            Some(Event::Clean) => Ok(()),
+            other => Err(unexpected("left everything clean", other)),
+        }
+    }
+
+    /// Something unusual has happened in it: it serves no other job.
+    pub fn suspect(&mut self) {
+        self.suspect = true;
+    }
+
+    /// Whether it may serve another job after the one that has just ended in it.
+    pub fn serves_another(&mut self) -> bool {
+        let settings = &self.guard.engine.settings;
+        self.served += 1;
+        let is_asked_to = settings.isolation == Isolation::Reuse;
+        is_asked_to && self.quiet && !self.suspect && self.served < settings.jobs_per_container
     }
 
     /// Whether no program runs in it: the agent has said so, and has not been told to start
@@ -215,6 +294,16 @@ impl Container {
     }
 }
 
+/// The agent has not done what it was told.
+fn unexpected(done: &str, event: Option<Event>) -> HostFault {
+    match event {
+        Some(Event::Failed { reason }) => permanent(format!("the agent has not {done}: {reason}")),
+        event => retryable(format!(
+            "the agent should have {done}, but there was {event:?}"
+        )),
+    }
+}
+
 /// A container's name, whether the engine has made it yet or not, and the duty to remove it.
 struct Guard {
     engine: Arc<Engine>,
@@ -236,6 +325,7 @@ impl Guard {
             language: &request.language,
             job: request.job.as_deref(),
             budget: request.budget,
+            isolation: settings.isolation,
             nano_cpus: settings.nano_cpus,
             seccomp: &engine.seccomp,
             cgroup_parent: settings.cgroup_parent.as_deref(),

@@ -15,7 +15,7 @@ const STARTERS: usize = 3;
 
 /// What a container that waits costs in memory: its agent, its share of the engine, and the
 /// process that the engine keeps beside it, which is most of it.
-const WAITING_BYTES: u64 = 16 << 20;
+pub const WAITING_BYTES: u64 = 16 << 20;
 
 /// When each language was last used.
 #[derive(Debug, Default)]

@@ -2,7 +2,9 @@
 //! that what it made is removed.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
@@ -32,7 +34,13 @@ pub struct Engine {
     pub tasks: TaskTracker,
     /// Containers that could not be removed yet, by name.
     abandoned: Mutex<Vec<String>>,
+    /// Users of jobs that were given out, and where that began.
+    users: AtomicU32,
 }
+
+/// The users of jobs that are not alone in their container: of so many, the numbers from here on.
+/// Nobody else uses them: distributions end below, and the sign bit is above.
+const USERS: Range<u32> = 0x7000_0000..0x7fff_ffff;
 
 impl Engine {
     /// Connects, agrees on a version of the API, and finds out what the engine is.
@@ -72,7 +80,15 @@ impl Engine {
             seccomp,
             tasks: TaskTracker::new(),
             abandoned: Mutex::default(),
+            // By chance, so that two hosts on one machine hardly meet.
+            users: AtomicU32::new(getrandom::u32().unwrap_or_default()),
         })
+    }
+
+    /// A user that no other job of this host has, for as long as there are others.
+    pub fn next_user(&self) -> u32 {
+        let number = self.users.fetch_add(1, Ordering::Relaxed);
+        USERS.start + number % (USERS.end - USERS.start)
     }
 
     /// The id of an image, or `None` if there is no such image here.

@@ -1,8 +1,9 @@
-//! Containers that were started ahead of any job, so that a job need not wait for its own to
-//! start. Each serves one job and is removed after it, like any other.
+//! Containers that are ready, so that a job need not wait for its own to start: started ahead of
+//! any job, or back from one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tracing::warn;
 
 use super::container::{Container, Request};
@@ -13,6 +14,57 @@ use super::shelves::Shelves;
 #[derive(Default)]
 pub struct Pool {
     shelves: Mutex<Shelves<Container>>,
+    /// One is back, was started, or could not be.
+    changed: Notify,
+}
+
+/// The duty to tell the pool what has become of a container that serves several jobs.
+pub struct Loan {
+    pool: Arc<Pool>,
+    image: String,
+    announced: bool,
+}
+
+/// Somebody who waits for a container.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    image: &'a str,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.pool.shelves().stop_waiting(self.image);
+    }
+}
+
+impl Loan {
+    /// It will be back soon: whoever needs one may as well wait for it.
+    pub fn announce_return(&mut self) {
+        self.announced = true;
+        self.pool.shelves().announce_return(&self.image);
+    }
+
+    /// It is back. Returns it if it is not wanted any more.
+    pub fn give_back(mut self, container: Container) -> Option<Container> {
+        self.end(Some(container))
+    }
+
+    fn end(&mut self, back: Option<Container>) -> Option<Container> {
+        let image = std::mem::take(&mut self.image);
+        let mut shelves = self.pool.shelves();
+        let surplus = shelves.end_loan(&image, self.announced, back);
+        drop(shelves);
+        self.pool.changed.notify_waiters();
+        surplus
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if !self.image.is_empty() {
+            self.end(None);
+        }
+    }
 }
 
 impl Pool {
@@ -24,6 +76,39 @@ impl Pool {
             if container.is_idle() {
                 return Some(container);
             }
+        }
+    }
+
+    /// A container of the image, if one is ready or will be so soon.
+    pub async fn take_or_wait(&self, image: &str) -> Option<Container> {
+        if let Some(container) = self.take(image) {
+            return Some(container);
+        }
+        if !self.shelves().wait(image) {
+            return None;
+        }
+        let _waiting = Waiting { pool: self, image };
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(container) = self.take(image) {
+                return Some(container);
+            }
+            if !self.shelves().is_worth_waiting(image) {
+                return None;
+            }
+            changed.await;
+        }
+    }
+
+    /// Counts a container that is in use as one that will come back.
+    pub fn lend(self: &Arc<Self>, container: &Container) -> Loan {
+        let image = container.image().to_owned();
+        self.shelves().lend(&image);
+        Loan {
+            pool: Arc::clone(self),
+            image,
+            announced: false,
         }
     }
 
@@ -65,6 +150,7 @@ impl Pool {
                 warn!(%error, "no container could be started ahead");
             });
             let unwanted = self.shelves().put(&request.image, started.ok());
+            self.changed.notify_waiters();
             if let Some(container) = unwanted {
                 container.remove().await;
             }

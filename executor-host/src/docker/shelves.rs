@@ -1,4 +1,4 @@
-//! How many containers wait on which shelf, and how many are on their way there: pure.
+//! How many containers wait on which shelf, and how many are on their way there or lent: pure.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,12 @@ pub struct Shelves<T> {
 struct Shelf<T> {
     ready: Vec<T>,
     starting: usize,
+    /// In use, of those that come back.
+    lent: usize,
+    /// Of the lent ones those that are about to be back.
+    returning: usize,
+    /// Who waits for the next one.
+    waiting: usize,
     /// As many as are to wait. A shelf of which none are stays for those that are starting.
     wanted: usize,
 }
@@ -22,8 +28,18 @@ impl<T> Default for Shelf<T> {
         Self {
             ready: Vec::new(),
             starting: 0,
+            lent: 0,
+            returning: 0,
+            waiting: 0,
             wanted: 0,
         }
+    }
+}
+
+impl<T> Shelf<T> {
+    /// How many will be ready before one could be started. Of an image one is started at a time.
+    fn soon(&self) -> usize {
+        self.returning + self.starting.min(1)
     }
 }
 
@@ -56,7 +72,7 @@ impl<T> Shelves<T> {
         let Some(shelf) = self.shelves.get_mut(image) else {
             return 0;
         };
-        let there = shelf.ready.len() + shelf.starting;
+        let there = shelf.ready.len() + shelf.starting + shelf.lent;
         let missing = shelf.wanted.saturating_sub(there);
         shelf.starting += missing;
         missing
@@ -84,9 +100,66 @@ impl<T> Shelves<T> {
         self.shelves.get_mut(image)?.ready.pop()
     }
 
+    /// One that was taken, or was never on the shelf, is in use and will come back.
+    pub fn lend(&mut self, image: &str) {
+        self.shelves.entry(image.to_owned()).or_default().lent += 1;
+    }
+
+    /// One that is lent will be back soon.
+    pub fn announce_return(&mut self, image: &str) {
+        if let Some(shelf) = self.shelves.get_mut(image) {
+            shelf.returning += 1;
+        }
+    }
+
+    /// Joins those who wait for the next one, if enough will be there soon; the caller leaves by
+    /// [`Self::stop_waiting`].
+    pub fn wait(&mut self, image: &str) -> bool {
+        let Some(shelf) = self.shelves.get_mut(image) else {
+            return false;
+        };
+        let is_enough = shelf.soon() > shelf.waiting;
+        shelf.waiting += usize::from(is_enough);
+        is_enough
+    }
+
+    /// Whether enough will still be there soon for all who wait.
+    pub fn is_worth_waiting(&self, image: &str) -> bool {
+        let shelf = self.shelves.get(image);
+        shelf.is_some_and(|shelf| shelf.soon() >= shelf.waiting)
+    }
+
+    /// One who waited has one, or does not wait any more.
+    pub fn stop_waiting(&mut self, image: &str) {
+        if let Some(shelf) = self.shelves.get_mut(image) {
+            shelf.waiting = shelf.waiting.saturating_sub(1);
+        }
+        self.forget_empty();
+    }
+
+    /// One that was lent is back, or is no more. Returns it if it is not wanted any more.
+    pub fn end_loan(&mut self, image: &str, was_announced: bool, back: Option<T>) -> Option<T> {
+        let Some(shelf) = self.shelves.get_mut(image) else {
+            return back;
+        };
+        shelf.lent = shelf.lent.saturating_sub(1);
+        shelf.returning = shelf.returning.saturating_sub(usize::from(was_announced));
+        let surplus = match back {
+            Some(one) if shelf.ready.len() + shelf.starting < shelf.wanted => {
+                shelf.ready.push(one);
+                None
+            }
+            other => other,
+        };
+        self.forget_empty();
+        surplus
+    }
+
     fn forget_empty(&mut self) {
-        self.shelves
-            .retain(|_, shelf| shelf.wanted > 0 || shelf.starting > 0);
+        self.shelves.retain(|_, shelf| {
+            let users = shelf.starting + shelf.lent + shelf.waiting;
+            shelf.wanted > 0 || users > 0
+        });
     }
 }
 
@@ -120,6 +193,55 @@ mod tests {
         assert_eq!(shelves.take("c"), None);
         assert_eq!(shelves.put("go", Some(3)), None);
         assert_eq!(shelves.put("go", Some(4)), Some(4), "one is enough now");
+    }
+
+    #[test]
+    fn what_is_lent_is_not_made_up_for_and_waited_for_when_it_comes_back() {
+        let mut shelves = Shelves::default();
+        shelves.want(&["c"], 2);
+        assert_eq!(shelves.start("c"), 2);
+        shelves.put("c", Some(1));
+        shelves.put("c", Some(2));
+        assert_eq!(shelves.take("c"), Some(2));
+        shelves.lend("c");
+        assert_eq!(shelves.start("c"), 0);
+        assert!(!shelves.wait("c"), "nobody knows when it comes back");
+        shelves.announce_return("c");
+        assert!(shelves.wait("c"));
+        assert!(!shelves.wait("c"), "it is for the first who waits");
+        assert_eq!(shelves.end_loan("c", true, Some(2)), None);
+        shelves.stop_waiting("c");
+        assert_eq!(shelves.take("c"), Some(2));
+        shelves.lend("c");
+        assert_eq!(shelves.end_loan("c", false, None), None, "it is no more");
+        assert_eq!(shelves.start("c"), 1);
+    }
+
+    #[test]
+    fn what_is_started_is_waited_for_by_one_until_it_cannot_be_started() {
+        let mut shelves = Shelves::<u8>::default();
+        shelves.want(&["c"], 3);
+        assert_eq!(shelves.start("c"), 3);
+        assert!(shelves.wait("c"));
+        assert!(!shelves.wait("c"), "they are started one after the other");
+        assert!(shelves.is_worth_waiting("c"));
+        for _ in 0..3 {
+            assert_eq!(shelves.put("c", None), None);
+        }
+        assert!(!shelves.is_worth_waiting("c"));
+    }
+
+    #[test]
+    fn what_comes_back_to_a_shelf_that_is_full_or_gone_is_given_back() {
+        let mut shelves = Shelves::default();
+        shelves.want(&["c"], 1);
+        shelves.lend("c");
+        assert_eq!(shelves.end_loan("c", false, Some(1)), None);
+        shelves.lend("c");
+        assert_eq!(shelves.end_loan("c", false, Some(2)), Some(2));
+        shelves.lend("go");
+        assert_eq!(shelves.end_loan("go", false, Some(3)), Some(3));
+        assert!(!shelves.shelves.contains_key("go"));
     }
 
     #[test]

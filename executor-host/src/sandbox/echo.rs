@@ -179,6 +179,7 @@ impl Run<'_> {
             stdout: captured(self.stdout),
             stderr: captured(self.stderr),
             usage: Usage::default(),
+            cached: false,
         }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! Each test has an instance name of its own, so that it sees only its own containers.
 
+mod compiled;
 mod faults;
 mod isolation;
 mod languages;
@@ -13,6 +14,7 @@ mod one_run;
 mod pool;
 mod programs;
 mod programs_by_language;
+mod reuse;
 mod runs;
 mod scripts_by_language;
 mod world;

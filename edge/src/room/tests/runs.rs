@@ -42,6 +42,7 @@ fn finished(verdict: Verdict) -> Event {
             peak_bytes: 5,
             ..Usage::default()
         },
+        cached: false,
     };
     let runs = vec![
         run(Verdict::Accepted, 0),

@@ -11,7 +11,7 @@ use agent_protocol::{BASE_ENV, Ended, Event, Exec, Exit, Limit, Stream};
 
 use super::channel::Channel;
 use super::counters::Counters;
-use super::sys::{self, Children, Interest, PollFd, Reaped, Wait};
+use super::sys::{self, Children, Interest, PollFd, Reaped, User, Wait};
 
 /// How often CPU time is looked at, at the most.
 const CPU_CHECK: Duration = Duration::from_millis(3);
@@ -21,12 +21,17 @@ const CPU_CHECK: Duration = Duration::from_millis(3);
 /// # Errors
 /// The channel broke or the system refused something that it always grants. What goes wrong
 /// because of the program is in [`Ended`].
-pub fn run(exec: &Exec, channel: &mut Channel, children: &Children) -> io::Result<Ended> {
+pub fn run(
+    exec: &Exec,
+    user: User,
+    channel: &mut Channel,
+    children: &Children,
+) -> io::Result<Ended> {
     let counters = Counters::open();
     let cpu_before = counters.cpu().unwrap_or_default();
     let oom_kills_before = counters.oom_kills();
     let started = Instant::now();
-    let mut child = match command(exec)?.spawn() {
+    let mut child = match command(exec, user)?.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(not_started(&error)),
     };
@@ -54,7 +59,7 @@ pub fn run(exec: &Exec, channel: &mut Channel, children: &Children) -> io::Resul
 }
 
 /// The command, confined, with pipes of its own.
-fn command(exec: &Exec) -> io::Result<Command> {
+fn command(exec: &Exec, user: User) -> io::Result<Command> {
     let (program, arguments) = exec
         .argv
         .split_first()
@@ -69,10 +74,8 @@ fn command(exec: &Exec) -> io::Result<Command> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     // One second more than all processes may have together, so that our own limit comes first.
-    sys::confine(
-        &mut command,
-        u64::from(exec.limits.cpu_ms).div_ceil(1000) + 1,
-    );
+    let cpu_seconds = u64::from(exec.limits.cpu_ms).div_ceil(1000) + 1;
+    sys::confine(&mut command, user, cpu_seconds);
     Ok(command)
 }
 

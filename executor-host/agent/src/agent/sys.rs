@@ -5,15 +5,17 @@
     reason = "system calls without a wrapper in the standard library"
 )]
 
-use std::io::{self, Read, Write};
+mod rights;
+mod traces;
+
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::ptr;
 use std::time::Duration;
 
-use agent_protocol::{PROGRAM_UID, WORK_DIR};
+pub use rights::{User, as_user, confine};
+pub use traces::{Used, remove_attributes, remove_ipc_objects};
 
 /// The value of a call that reports failure as -1.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -28,6 +30,12 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
 pub fn make_undumpable() -> io::Result<()> {
     // SAFETY: changes a flag of this process; takes numbers only.
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map(drop)
+}
+
+/// The user that this process acts as.
+pub fn own_user() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 /// Makes reads and writes return instead of waiting.
@@ -230,137 +238,4 @@ impl Children {
             }
         }
     }
-}
-
-// ---- Programs ----
-
-/// Makes the command's process what a program may be: the program's user with nothing to gain
-/// rights from, a session of its own, only its three streams, first to die when memory is short.
-///
-/// `cpu_seconds` is the kernel's own limit on each process, behind the agent's on all of them.
-pub fn confine(command: &mut Command, cpu_seconds: u64) {
-    let setup = move || {
-        // Ours to write only as long as we are root.
-        std::fs::write("/proc/self/oom_score_adj", "1000")?;
-        limit(libc::RLIMIT_CPU, cpu_seconds)?;
-        limit(libc::RLIMIT_CORE, 0)?;
-        drop_rights()?;
-        // SAFETY: these take numbers and a constant string. The descriptors above 2 are closed
-        // by the exec, not here, because the standard library reports its failure by one.
-        unsafe {
-            check(libc::setsid())?;
-            libc::umask(0o022);
-            let all = libc::c_uint::MAX;
-            check(libc::syscall(libc::SYS_close_range, 3, all, libc::CLOSE_RANGE_CLOEXEC) as _)?;
-        }
-        std::env::set_current_dir(WORK_DIR)
-    };
-    // SAFETY: runs in the child between fork and exec. The agent has one thread, so no lock can
-    // be held by another and allocating is fine.
-    unsafe { command.pre_exec(setup) };
-}
-
-/// Runs `work` in a process of the program's user and gives what it returned. For files: what
-/// the agent touches there, it touches with a program's rights and no more.
-pub fn as_program_user(work: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
-    let (mut reader, mut writer) = io::pipe()?;
-    // SAFETY: the agent has one thread, so the child may go on like any process.
-    let pid = check(unsafe { libc::fork() })?;
-    if pid == 0 {
-        let result = drop_rights().and_then(|()| work());
-        let (code, bytes) = match result {
-            Ok(bytes) => (0, bytes),
-            Err(error) => (1, error.to_string().into_bytes()),
-        };
-        let code = if writer.write_all(&bytes).is_ok() {
-            code
-        } else {
-            2
-        };
-        // SAFETY: ends the child without running what belongs to the parent.
-        unsafe { libc::_exit(code) };
-    }
-    drop(writer);
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes)?;
-    let mut status = 0;
-    // SAFETY: `status` is valid for writing; `pid` is a child that nobody else waits for.
-    while let Err(error) = check(unsafe { libc::waitpid(pid, &raw mut status, 0) }) {
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-    if status == 0 {
-        Ok(bytes)
-    } else {
-        Err(io::Error::other(
-            String::from_utf8_lossy(&bytes).into_owned(),
-        ))
-    }
-}
-
-/// Becomes the program's user for good: no capability in any set, none to be had by exec.
-fn drop_rights() -> io::Result<()> {
-    // SAFETY: all of these take numbers, except setgroups, which gets an empty list.
-    unsafe {
-        // Past the last capability of the running kernel the call fails with EINVAL.
-        for capability in 0..64 {
-            match check(libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0)) {
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
-                other => other.map(drop)?,
-            }
-        }
-        check(libc::setgroups(0, ptr::null()))?;
-        check(libc::setresgid(PROGRAM_UID, PROGRAM_UID, PROGRAM_UID))?;
-        check(libc::setresuid(PROGRAM_UID, PROGRAM_UID, PROGRAM_UID))?;
-        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
-    }
-    Ok(())
-}
-
-/// Sets both the soft and the hard limit.
-fn limit(resource: Resource, value: u64) -> io::Result<()> {
-    let limit = libc::rlimit {
-        rlim_cur: value as _,
-        rlim_max: value as _,
-    };
-    // SAFETY: the pointer is valid for the call, which reads it only.
-    check(unsafe { libc::setrlimit(resource, &raw const limit) }).map(drop)
-}
-
-#[cfg(target_env = "gnu")]
-type Resource = libc::__rlimit_resource_t;
-#[cfg(not(target_env = "gnu"))]
-type Resource = libc::c_int;
-
-/// Removes the System V shared memory, semaphores and queues of this user.
-pub fn remove_ipc_objects() {
-    for (table, remove) in [
-        ("/proc/sysvipc/shm", remove_shm as fn(libc::c_int)),
-        ("/proc/sysvipc/sem", remove_sem),
-        ("/proc/sysvipc/msg", remove_msg),
-    ] {
-        let rows = std::fs::read_to_string(table).unwrap_or_default();
-        let ids = rows
-            .lines()
-            .skip(1)
-            .filter_map(|row| row.split_whitespace().nth(1)?.parse().ok());
-        ids.for_each(remove);
-    }
-}
-
-// Each of the three takes numbers only; what is not ours to remove stays.
-fn remove_shm(id: libc::c_int) {
-    // SAFETY: IPC_RMID reads no buffer.
-    unsafe { libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()) };
-}
-
-fn remove_sem(id: libc::c_int) {
-    // SAFETY: IPC_RMID takes no fourth argument.
-    unsafe { libc::semctl(id, 0, libc::IPC_RMID) };
-}
-
-fn remove_msg(id: libc::c_int) {
-    // SAFETY: IPC_RMID reads no buffer.
-    unsafe { libc::msgctl(id, libc::IPC_RMID, ptr::null_mut()) };
 }

@@ -1,6 +1,7 @@
-//! The files that programs see: written before the first, put back between runs.
+//! The files that programs see: written before the first, put back between runs, gone after the
+//! job.
 //!
-//! All of it happens with the program's own rights ([`sys::as_program_user`]) and while no
+//! All of it happens with the program's own rights ([`sys::as_user`]) and while no
 //! program lives, so nothing that a program leaves behind can turn it against anyone.
 
 use std::ffi::OsStr;
@@ -12,20 +13,20 @@ use std::path::{Path, PathBuf};
 
 use agent_protocol::{WORK_DIR, is_safe_path};
 
-use super::sys;
+use super::sys::{self, User};
 
 /// Every place beside [`WORK_DIR`] that a program can write to.
-const SCRATCH_DIRS: &[&str] = &["/tmp", "/dev/shm", "/dev/mqueue"];
+pub const SCRATCH_DIRS: &[&str] = &["/tmp", "/dev/shm", "/dev/mqueue"];
 
 /// Writes a new file into the work directory.
 ///
 /// # Errors
 /// The path is not safe, the file exists, or there is no room.
-pub fn write(path: &str, content: &[u8]) -> io::Result<()> {
+pub fn write(user: User, path: &str, content: &[u8]) -> io::Result<()> {
     if !is_safe_path(path) {
         return Err(io::Error::other(format!("{path:?} is no path for a file")));
     }
-    sys::as_program_user(|| {
+    sys::as_user(user, || {
         let path = Path::new(WORK_DIR).join(path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -55,14 +56,14 @@ pub struct Saved {
 
 impl Saved {
     /// Remembers the work directory as it is.
-    pub fn take() -> io::Result<Self> {
-        let entries = sys::as_program_user(|| collect(Path::new(WORK_DIR)))?;
+    pub fn take(user: User) -> io::Result<Self> {
+        let entries = sys::as_user(user, || collect(Path::new(WORK_DIR)))?;
         Ok(Self { entries })
     }
 
     /// Makes everything that a program can write to as it was then.
-    pub fn restore(&self) -> io::Result<()> {
-        sys::as_program_user(|| {
+    pub fn restore(&self, user: User) -> io::Result<()> {
+        sys::as_user(user, || {
             sys::remove_ipc_objects();
             for dir in SCRATCH_DIRS {
                 empty(Path::new(dir))?;
@@ -76,12 +77,55 @@ impl Saved {
     }
 }
 
+/// What the work directory holds, for [`unpack`] in another container. `None` if that is more
+/// than `most` bytes, or not only files, directories and symbolic links.
+pub fn pack(user: User, most: u32) -> io::Result<Option<Vec<u8>>> {
+    let packed = sys::as_user(user, || {
+        let root = Path::new(WORK_DIR);
+        let is_small = size(root)?.is_some_and(|bytes| bytes <= u64::from(most));
+        if is_small {
+            collect(root)
+        } else {
+            Ok(Vec::new())
+        }
+    })?;
+    Ok((!packed.is_empty()).then_some(packed))
+}
+
+/// Puts what [`pack`] gave into the work directory, which is empty.
+pub fn unpack(user: User, packed: &[u8]) -> io::Result<()> {
+    sys::as_user(user, || {
+        put_back(Path::new(WORK_DIR), packed)?;
+        Ok(Vec::new())
+    })
+    .map(drop)
+}
+
+/// The bytes of all files below a directory; `None` if not everything there can be packed.
+fn size(root: &Path) -> io::Result<Option<u64>> {
+    let mut bytes = 0_u64;
+    let mut dirs = vec![root.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for path in list(&dir)? {
+            let metadata = fs::symlink_metadata(&path)?;
+            let kind = metadata.file_type();
+            if kind.is_dir() {
+                dirs.push(path);
+            } else if !kind.is_file() && !kind.is_symlink() {
+                return Ok(None);
+            }
+            bytes = bytes.saturating_add(metadata.len());
+        }
+    }
+    Ok(Some(bytes))
+}
+
 /// Removes all that is in a directory of ours, if it exists, however deep and however it is
 /// protected.
 ///
 /// Directories are not descended into but taken apart from the top: what is in one moves up
 /// beside it, then it goes. So paths stay short and a tree of any depth needs no stack.
-fn empty(dir: &Path) -> io::Result<()> {
+pub fn empty(dir: &Path) -> io::Result<()> {
     let mut moved = 0_u64;
     loop {
         let entries = match list(dir) {
@@ -112,8 +156,7 @@ fn empty(dir: &Path) -> io::Result<()> {
 
 /// The paths in a directory, which is made readable first if it is ours.
 fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let own = fs::symlink_metadata(dir)?.uid() == agent_protocol::PROGRAM_UID;
-    if own {
+    if fs::symlink_metadata(dir)?.uid() == sys::own_user() {
         fs::set_permissions(dir, Permissions::from_mode(0o755))?;
     }
     fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect()
