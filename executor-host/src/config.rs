@@ -25,7 +25,7 @@ use crate::queue::rabbitmq::{Address, Prefix};
 
 use self::secret::{Secret, secret_text};
 
-pub use commands::{Config, Enrolment, Join, Languages, Run, Show};
+pub use commands::{Config, Doctor, Enrolment, Join, Languages, Run, Show};
 pub use effective::{Effective, Origin};
 pub use file::{LoadError, Loaded, load};
 pub use secret::secret;
@@ -70,6 +70,9 @@ pub enum Command {
     Languages(Languages),
     /// Run one program here, as a job would be run, and exit as it does.
     Run(Run),
+    /// Name what is missing or weak on this host, and how to mend it. Exits with 1 if something
+    /// is broken.
+    Doctor(Doctor),
     /// Print every setting, where it comes from, and whether all can be used.
     Config(Config),
 }

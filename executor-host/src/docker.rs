@@ -425,6 +425,13 @@ impl Inner {
     }
 }
 
+/// Whether it is known which system calls a container may make on an engine of this architecture,
+/// by Go's name for it. There is no container without.
+#[must_use]
+pub fn has_system_call_profile(architecture: &str) -> bool {
+    seccomp::profile(architecture).is_some()
+}
+
 /// What is started ahead for a language: it has the limits that most jobs have.
 fn request_ahead(row: &LanguageRow, image: String) -> Request {
     let budget = run_budget(&RunLimits::default(), row);

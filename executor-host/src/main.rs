@@ -12,6 +12,7 @@ use executor_host::config::{
     self, Command, Effective, LoadError, Loaded, Log, LogFormat, Plan, QueueChoice,
 };
 use executor_host::docker::{DockerSandbox, DockerSettings};
+use executor_host::doctor;
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
 use executor_host::one_run;
@@ -60,6 +61,7 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn Error>> {
         Command::Queue(settings) => asynchronously(show_queue(settings)),
         Command::Languages(settings) => asynchronously(show_languages(settings)),
         Command::Run(settings) => return asynchronously(run_here(settings)),
+        Command::Doctor(settings) => return asynchronously(examine(settings)),
         Command::Config(settings) => show_config(&settings, effective),
     };
     done.map(|()| ExitCode::SUCCESS)
@@ -284,6 +286,27 @@ async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("{}", one_run::summary(&outcome));
     }
     Ok(ExitCode::from(one_run::exit_code(&outcome)))
+}
+
+/// Prints what is missing or weak on this host; fails if something is broken.
+async fn examine(settings: config::Doctor) -> Result<ExitCode, Box<dyn Error>> {
+    // Why an image does not work is told where that is found out, and nothing else is wanted.
+    log_to_stderr(&Log {
+        log_filter: "error".into(),
+        ..settings.serve.log.clone()
+    })?;
+    let stop = shutdown::on_signals()?;
+    let report = doctor::examine(&settings, &stop).await;
+    if settings.json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.is_healthy() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Prints every setting; fails if some of them cannot be used.

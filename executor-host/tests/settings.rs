@@ -120,7 +120,7 @@ fn what_is_shown_to_people_is_the_same() {
 fn a_file_that_cannot_be_used_stops_every_command_that_is_given_it() {
     let world = World::new();
     let file = world.file("a.toml", "slots = 0\nslot = 1\n");
-    for command in ["serve", "join-token", "languages", "config"] {
+    for command in ["serve", "join-token", "languages", "doctor", "config"] {
         let refusal = world.refusal(&[command, "--config", text(&file)], &[]);
         for words in [
             "a.toml:1: slots: 0 is not in 1..=256",
@@ -171,7 +171,7 @@ fn secrets_are_never_shown_wherever_they_come_from() {
         let refusal = world.refusal(&["queue"], environment);
         assert!(refusal.contains("amqp://127.0.0.1:1"), "{refusal}");
         world.config(&[], environment);
-        for command in ["serve", "join", "config"] {
+        for command in ["serve", "join", "config", "doctor"] {
             world.run(&[command, "--help"], environment);
         }
         let join = ["join", "http://127.0.0.1:1"];

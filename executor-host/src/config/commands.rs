@@ -135,6 +135,22 @@ pub struct Run {
     log_filter: String,
 }
 
+/// Settings of `doctor`: those that `serve` would have.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Print JSON, and nothing else.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Start no containers: look only at what can be read.
+    #[arg(long)]
+    pub no_probes: bool,
+
+    /// What is looked at.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
 /// Settings of `config`: every one there is.
 #[derive(Debug, Clone, Args)]
 pub struct Config {

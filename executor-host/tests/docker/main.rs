@@ -5,6 +5,7 @@
 //! Each test has an instance name of its own, so that it sees only its own containers.
 
 mod compiled;
+mod doctor;
 mod faults;
 mod isolation;
 mod languages;
