@@ -292,6 +292,12 @@ pub enum Role {
 #[error("{0}")]
 pub struct ConfigError(String);
 
+impl ConfigError {
+    pub(crate) const fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
 impl State {
     /// The state folder.
     ///

@@ -27,4 +27,5 @@ pub mod shutdown;
 pub mod config;
 
 pub mod clock;
+pub mod logs;
 pub mod retry;

@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use codecrafter_shared::job::RunSpec;
 use codecrafter_shared::keys;
-use executor_host::config::{
-    self, Command, Effective, LoadError, Loaded, Log, LogFormat, Plan, QueueChoice,
-};
+use executor_host::config::{self, Command, Effective, LoadError, Loaded, Log, Plan, QueueChoice};
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::doctor;
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
+use executor_host::logs;
 use executor_host::one_run;
 use executor_host::queue::{Embedded, RabbitMq};
 use executor_host::retry::Retry;
@@ -23,7 +22,6 @@ use executor_host::serve::{
 };
 use executor_host::shutdown;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
 type Fallible = Result<(), Box<dyn Error>>;
 
@@ -331,15 +329,7 @@ fn show_config(settings: &config::Config, mut effective: Effective) -> Fallible 
 }
 
 fn log_to_stderr(log: &Log) -> Fallible {
-    // What the AMQP library has to say, callers say as well, and it quotes whole messages.
-    let filter = EnvFilter::try_new(format!("lapin=off,{}", log.log_filter))
-        .map_err(|error| format!("--log {}: {error}", log.log_filter))?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match log.log_format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().init(),
-    }
+    let subscriber = logs::subscriber(log, std::io::stderr)?;
+    tracing::subscriber::set_global_default(subscriber)?;
     Ok(())
 }

@@ -130,10 +130,14 @@ impl Reporting {
 
 async fn confirm(batch: Vec<Item>) {
     for item in batch {
-        if let Item::Final(stored) = item
-            && let Err(error) = stored.confirm().await
-        {
+        let Item::Final(stored) = item else {
+            continue;
+        };
+        let (execution, attempt) = (stored.report.execution_id, stored.report.attempt_id);
+        if let Err(error) = stored.confirm().await {
             tracing::warn!(
+                execution.id = %execution,
+                attempt.id = %attempt,
                 error = describe(&error),
                 "a delivered result will be sent again"
             );
