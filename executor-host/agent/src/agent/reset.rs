@@ -22,8 +22,11 @@ const TABLES: &[&str] = &[
     "/proc/sysvipc/shm",
     "/proc/sysvipc/sem",
     "/proc/sysvipc/msg",
-    // Every packet is counted here, on the loopback device too.
+    // Every packet is counted here, on the loopback device too, and so is what was not sent.
     "/proc/net/dev",
+    "/proc/net/snmp",
+    "/proc/net/snmp6",
+    "/proc/net/netstat",
 ];
 
 /// How a container is before its first job.

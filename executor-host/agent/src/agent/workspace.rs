@@ -70,6 +70,7 @@ impl Saved {
             }
             let work = Path::new(WORK_DIR);
             empty(work)?;
+            sys::remove_attributes(work)?;
             put_back(work, &self.entries)?;
             Ok(Vec::new())
         })
