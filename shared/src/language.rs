@@ -30,6 +30,10 @@ pub const KNOWN: &[KnownLanguage] = &[
         name: "C++",
     },
     KnownLanguage {
+        id: "csharp",
+        name: "C#",
+    },
+    KnownLanguage {
         id: "go",
         name: "Go",
     },
@@ -40,6 +44,10 @@ pub const KNOWN: &[KnownLanguage] = &[
     KnownLanguage {
         id: "javascript",
         name: "JavaScript",
+    },
+    KnownLanguage {
+        id: "kotlin",
+        name: "Kotlin",
     },
     KnownLanguage {
         id: "lua",
@@ -59,8 +67,9 @@ pub const KNOWN: &[KnownLanguage] = &[
     },
     KnownLanguage {
         id: "python-data",
-        name: "Python with pandas",
+        name: "Python (data)",
     },
+    KnownLanguage { id: "r", name: "R" },
     KnownLanguage {
         id: "ruby",
         name: "Ruby",
@@ -89,7 +98,7 @@ pub fn known(id: &str) -> Option<&'static KnownLanguage> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageRow {
-    /// One of [`KNOWN`].
+    /// One of [`KNOWN`], or one of the operator's own, which no edge offers to anybody.
     pub id: String,
     /// The image to run it in.
     pub image: String,

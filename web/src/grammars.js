@@ -1,5 +1,6 @@
 // How each language is coloured and indented. A grammar is loaded when a session needs it: most
-// people use one or two of them. Languages without one are edited as plain text.
+// people use one or two of them. Languages without one are edited as plain text, some indented as
+// their people do.
 
 import { indentUnit } from '@codemirror/language'
 
@@ -8,13 +9,22 @@ const TAB = indentUnit.of('\t')
 
 const cpp = async () => [(await import('@codemirror/lang-cpp')).cpp(), FOUR_SPACES]
 
+const python = async () => [(await import('@codemirror/lang-python')).python(), FOUR_SPACES]
+
+const fourSpaces = async () => FOUR_SPACES
+
 const LOADERS = {
   c: cpp,
   cpp,
+  csharp: fourSpaces,
   go: async () => [(await import('@codemirror/lang-go')).go(), TAB],
   java: async () => [(await import('@codemirror/lang-java')).java(), FOUR_SPACES],
   javascript: async () => (await import('@codemirror/lang-javascript')).javascript(),
-  python: async () => [(await import('@codemirror/lang-python')).python(), FOUR_SPACES],
+  kotlin: fourSpaces,
+  perl: fourSpaces,
+  php: fourSpaces,
+  python,
+  'python-data': python,
   rust: async () => [(await import('@codemirror/lang-rust')).rust(), FOUR_SPACES],
   typescript: async () => (await import('@codemirror/lang-javascript')).javascript({ typescript: true })
 }

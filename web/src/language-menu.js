@@ -1,7 +1,7 @@
 // The session's language: a menu for those who may change it, a word for the others.
 
 import { h, show } from './dom.js'
-import { withVersion } from './languages.js'
+import { inFull, withVersion } from './languages.js'
 
 const PREPARING = 'No executor offers this language at the moment. A new executor prepares its languages one after the other; this menu follows by itself.'
 
@@ -24,7 +24,7 @@ export function createLanguageMenu ({ languages, onChoose }) {
     word.hidden = changeable
     word.textContent = language === undefined ? id : withVersion(language)
     word.title = 'Owner and admins can change the language'
-    select.title = language?.available === false ? PREPARING : language?.versions.join('\n') ?? ''
+    select.title = language === undefined ? '' : language.available ? inFull(language) : PREPARING
 
     const items = languages.items.length > 0 ? languages.items : [{ id, name: id, versions: [], available: true }]
     const ready = items.filter(({ available }) => available)

@@ -8,7 +8,7 @@ import { ApiError } from './api.js'
 const AGAIN_MS = 5_000
 const AGAIN_MS_MAX = 60_000
 
-/** @typedef {{ id: string, name: string, versions: string[], available: boolean }} Language */
+/** @typedef {{ id: string, name: string, versions: string[], endOfLife?: string, available: boolean }} Language */
 
 /** Events: `change` (Language[]). */
 export class Languages extends ObservableV2 {
@@ -72,3 +72,9 @@ export const shortVersion = (printed) => /\d+(?:\.\d+)+/.exec(printed)?.[0] ?? p
 /** `Python 3.11.2`: the newest that can be run. @param {Language} language */
 export const withVersion = ({ name, versions }) =>
   versions.length === 0 ? name : `${name} ${shortVersion(versions[0])}`
+
+/** All versions as printed, the newest with the end of its life. @param {Language} language */
+export const inFull = ({ versions: [newest, ...others], endOfLife }) => {
+  if (newest === undefined) return ''
+  return [endOfLife === undefined ? newest : `${newest}, security fixes until ${endOfLife}`, ...others].join('\n')
+}

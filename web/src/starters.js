@@ -10,8 +10,10 @@ print(f"Hello, {name}!")
   javascript: `const name = require("node:fs").readFileSync(0, "utf8").trim() || "world";
 console.log(\`Hello, \${name}!\`);
 `,
-  typescript: `const who: string = "world";
-console.log(\`Hello, \${who}!\`);
+  typescript: `import { readFileSync } from "node:fs";
+
+const name: string = readFileSync(0, "utf8").trim() || "world";
+console.log(\`Hello, \${name}!\`);
 `,
   java: `import java.util.Scanner;
 
@@ -72,6 +74,58 @@ fn main() {
     };
     println!("Hello, {name}!");
 }
+`,
+  csharp: `using System;
+
+class Program
+{
+    static void Main()
+    {
+        string name = Console.ReadLine();
+        if (string.IsNullOrEmpty(name)) name = "world";
+        Console.WriteLine($"Hello, {name}!");
+    }
+}
+`,
+  kotlin: `fun main() {
+    val name = readlnOrNull()?.takeIf { it.isNotBlank() } ?: "world"
+    println("Hello, $name!")
+}
+`,
+  php: `<?php
+
+$name = trim(fgets(STDIN) ?: '') ?: 'world';
+echo "Hello, $name!\\n";
+`,
+  ruby: `name = gets.to_s.strip
+name = "world" if name.empty?
+puts "Hello, #{name}!"
+`,
+  bash: `read -r name
+echo "Hello, \${name:-world}!"
+`,
+  lua: `local name = io.read("l")
+if not name or name == "" then name = "world" end
+print("Hello, " .. name .. "!")
+`,
+  perl: `use v5.40;
+
+chomp(my $name = <STDIN> // "");
+say "Hello, ", $name || "world", "!";
+`,
+  r: `name <- readLines(file("stdin"), n = 1)
+if (length(name) == 0) name <- "world"
+cat("Hello, ", name, "!\\n", sep = "")
+`,
+  sql: `CREATE TABLE input (name);
+.import "|cat" input
+SELECT 'Hello, ' || coalesce((SELECT name FROM input LIMIT 1), 'world') || '!';
+`,
+  'python-data': `import sys
+import pandas as pd
+
+numbers = pd.Series(map(float, sys.stdin.read().split() or [1, 2, 3]))
+print(numbers.describe())
 `
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { splitArguments } from '../src/arguments.js'
-import { shortVersion, withVersion } from '../src/languages.js'
+import { inFull, shortVersion, withVersion } from '../src/languages.js'
 import { givable, mayEdit, mayManage } from '../src/roles.js'
 import { accessWords } from '../src/standing.js'
 import { offersStarter, starterOf } from '../src/starters.js'
@@ -55,10 +55,17 @@ test('a version is found in what each runtime prints', () => {
   assert.equal(withVersion({ name: 'Go', versions: [] }), 'Go')
 })
 
+test('what a runtime printed is shown in full, with the end of its life where it is known', () => {
+  const python = { name: 'Python', versions: ['Python 3.13.5', 'Python 3.11.2'] }
+  assert.equal(inFull(python), 'Python 3.13.5\nPython 3.11.2')
+  assert.equal(inFull({ ...python, endOfLife: '2029-10-31' }), 'Python 3.13.5, security fixes until 2029-10-31\nPython 3.11.2')
+  assert.equal(inFull({ name: 'Go', versions: [] }), '')
+})
+
 test('a starter is offered for nothing and for another starter, never for somebody’s work', () => {
   assert.ok(offersStarter('java', '  \n'))
   assert.ok(offersStarter('java', starterOf('python')))
   assert.ok(!offersStarter('java', starterOf('java')))
   assert.ok(!offersStarter('java', 'print(1)'))
-  assert.ok(!offersStarter('ruby', ''))
+  assert.ok(!offersStarter('cobol', ''))
 })

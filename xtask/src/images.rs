@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -76,19 +77,20 @@ pub fn languages_step<'a>(repo: &'a Repo, name: &'static str, wanted: &[String])
         .installs(missing)
 }
 
-/// Builds what is not fresh, in this order, and says how large each image is.
+/// Builds what is not fresh, in this order, and says how large each image is and how long it took.
 fn build_all(languages: &[Language], repo: &Repo, work: &Work) -> Result<Report> {
     let base = docker::image_id(BASE).with_context(|| format!("no image {BASE}"))?;
     let next = AtomicUsize::new(0);
     let built = Mutex::new(Vec::new());
     let build = || -> Result<()> {
         while let Some(language) = languages.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let started = Instant::now();
             let result = language.build(repo, work, &base);
             if result.with_context(|| format!("image {}", language.tag))? {
                 built
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .push(&language.name);
+                    .push((&language.name, started.elapsed()));
             }
         }
         Ok(())
@@ -102,10 +104,10 @@ fn build_all(languages: &[Language], repo: &Repo, work: &Work) -> Result<Report>
     let mut report = Report::default();
     for language in languages {
         let megabytes = docker::image_bytes(&language.tag).unwrap_or_default() / 1_000_000;
-        let done = if built.contains(&&language.name) {
-            "built"
-        } else {
-            "as it was"
+        let of_this = built.iter().find(|(name, _)| *name == &language.name);
+        let done = match of_this {
+            Some((_, took)) => format!("built in {:.0} s", took.as_secs_f32()),
+            None => "as it was".to_owned(),
         };
         report.say(format!("{:<11} {megabytes:>4} MB, {done}", language.name));
     }

@@ -1,10 +1,12 @@
 //! Every language of the table keeps the same promises, each tried with a program of its own.
 //! The programs are in [`crate::programs_by_language`].
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
 use codecrafter_shared::job::{Job, Outcome, RunOutcome, RunSpec, SourceFile, Verdict};
+use codecrafter_shared::language::LanguageRow;
 use executor_host::sandbox::Sandbox;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
@@ -72,6 +74,14 @@ impl Trial {
     }
 }
 
+#[test]
+fn every_language_of_the_table_is_tried() {
+    let table = executor_host::languages::load(None).unwrap();
+    let in_table: BTreeSet<_> = table.iter().map(|row| row.id.as_str()).collect();
+    let tried: BTreeSet<_> = LANGUAGES.iter().map(|language| language.id).collect();
+    assert_eq!(tried, in_table);
+}
+
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
 async fn every_language_announces_its_version_and_says_hello() {
@@ -90,6 +100,50 @@ async fn every_language_announces_its_version_and_says_hello() {
         }
     })
     .await;
+}
+
+/// What docs/languages.md tells operators to do.
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_row_in_a_table_of_ones_own_is_one_more_language() {
+    let mut table = include_str!("../../languages.toml").to_owned();
+    table.push_str(
+        r#"
+            [[language]]
+            id = "python-strict"
+            image = "codecrafter/python:dev"
+            main_file = "main.py"
+            version = ["python3", "--version"]
+            end_of_life = "2029-10-31"
+            run = ["python3", "-W", "error", "main.py"]
+        "#,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("languages.toml");
+    std::fs::write(&path, table).unwrap();
+    let world = World::with("own-table", |settings| {
+        settings.languages = executor_host::languages::load(Some(&path)).unwrap();
+        let of_python = |row: &LanguageRow| row.id.starts_with("python");
+        settings.languages.retain(of_python);
+    })
+    .await;
+
+    let announced = world.sandbox.all_languages().await.unwrap();
+    let strict = announced.iter().find(|one| one.id == "python-strict");
+    let strict = strict.unwrap_or_else(|| panic!("{announced:?}"));
+    assert!(strict.version.starts_with("Python 3."), "{strict:?}");
+    assert_eq!(strict.end_of_life.as_deref(), Some("2029-10-31"));
+
+    let mut job = timed(
+        "import warnings; warnings.warn('old'); print('ran')",
+        15_000,
+        300_000,
+    );
+    assert_eq!(printed(&only_run(world.run(&job).await)), "ran\n");
+    job.language = "python-strict".into();
+    let run = only_run(world.run(&job).await);
+    assert_eq!(run.verdict, Verdict::RuntimeError);
+    assert!(run.stderr.data.contains("UserWarning: old"), "{run:#?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The programs that [`crate::languages`] tries, language by language.
 
-use crate::scripts_by_language::{BASH, LUA, PERL, PHP, PYTHON_DATA, RUBY, SQL, TYPESCRIPT};
+use crate::scripts_by_language::{BASH, LUA, PERL, PHP, PYTHON_DATA, R, RUBY, SQL, TYPESCRIPT};
 
 /// Programs of one language; each is a whole main file.
 pub struct Language {
@@ -57,6 +57,9 @@ pub const LANGUAGES: &[Language] = &[
     PERL,
     SQL,
     PYTHON_DATA,
+    CSHARP,
+    KOTLIN,
+    R,
 ];
 
 const JAVASCRIPT: Language = Language {
@@ -382,4 +385,98 @@ fn main() { println!(\"{}\", numbers::FORTY + lib::two::two()); }",
     println!(\"{}\", if sum == 200 { \"done\" } else { \"\" });
 }",
     lines_5000: "fn main() { for i in 1..=5000 { println!(\"line {i}\"); } }",
+};
+
+const CSHARP: Language = Language {
+    id: "csharp",
+    version: "Mono JIT compiler version 6.12.",
+    hello: "class Program { static void Main() => System.Console.WriteLine(\"Hello\"); }",
+    echo: "using System;
+class Program {
+    static void Main(string[] args) {
+        Console.Write(Console.In.ReadToEnd());
+        Console.WriteLine($\"[{string.Join(\"|\", args)}]\");
+    }
+}",
+    files: (
+        "using System;\nusing System.Linq;
+class Program { static void Main() => Console.WriteLine(new[] { Numbers.Forty, Lib.Two.Value }.Sum()); }",
+        &[
+            ("Numbers.cs", "static class Numbers { public const int Forty = 40; }"),
+            ("lib/two.cs", "namespace Lib { public static class Two { public static int Value => 2; } }"),
+        ],
+    ),
+    mistake: (
+        "class Program { static void Main() { int x = \"1\"; } }",
+        &["Program.cs(1,46): error CS0029: Cannot implicitly convert"],
+        Mistake::Compiled,
+    ),
+    exit_7: "class Program { static int Main() => 7; }",
+    crash: (
+        "class Program {\n    static void Main(string[] args) {\n        throw new System.Exception(\"no way\");\n    }\n}",
+        Some(1),
+        None,
+        "Program.cs:3",
+    ),
+    spin: "class Program { static void Main() { for (long i = 0; ; i++) if (i < 0) break; } }",
+    hoards: &[
+        "using System.Collections.Generic;
+class Program { static void Main() { var kept = new List<string>(); for (;;) kept.Add(\"x\" + kept.Count); } }",
+        "using System.Collections.Generic;
+class Program {
+    static void Main() {
+        var kept = new List<byte[]>();
+        for (;;) { var block = new byte[1 << 20]; for (int i = 0; i < 1 << 20; i += 4096) block[i] = 1; kept.Add(block); }
+    }
+}",
+    ],
+    churn: "class Program {
+    static void Main() {
+        int sum = 0;
+        for (int i = 0; i < 200; i++) sum += new byte[1 << 20].Length >> 20;
+        System.Console.WriteLine(sum == 200 ? \"done\" : \"\");
+    }
+}",
+    lines_5000: "class Program {
+    static void Main() { for (int i = 1; i <= 5000; i++) System.Console.WriteLine(\"line \" + i); }
+}",
+};
+
+const KOTLIN: Language = Language {
+    id: "kotlin",
+    version: "Kotlin 2.4.",
+    hello: "fun main() = println(\"Hello\")",
+    echo: "fun main(args: Array<String>) {
+    System.`in`.transferTo(System.out)
+    println(args.joinToString(\"|\", \"[\", \"]\"))
+}",
+    files: (
+        "import lib.two\nfun main() = println(forty() + two)",
+        &[
+            ("numbers.kt", "fun forty() = 40"),
+            ("lib/two.kt", "package lib\nval two = 2"),
+        ],
+    ),
+    mistake: (
+        "fun main() { val x: Int = \"1\" }",
+        &["Main.kt:1:25: error: initializer type mismatch"],
+        Mistake::Compiled,
+    ),
+    exit_7: "fun main() { kotlin.system.exitProcess(7) }",
+    crash: (
+        "fun main(args: Array<String>) {\n    println(args[0])\n}",
+        Some(1),
+        None,
+        "at MainKt.main(Main.kt:2)",
+    ),
+    spin: "fun main() { var i = 0L; while (true) i++ }",
+    hoards: &[
+        "fun main() { val kept = mutableListOf<String>(); while (true) kept += \"x${kept.size}\" }",
+        "fun main() { println(ByteArray(1 shl 30).size) }",
+    ],
+    churn: "fun main() {
+    val sum = (1..200).sumOf { ByteArray(1 shl 20).size shr 20 }
+    println(if (sum == 200) \"done\" else \"\")
+}",
+    lines_5000: "fun main() { for (i in 1..5000) println(\"line $i\") }",
 };

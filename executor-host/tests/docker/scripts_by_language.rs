@@ -303,3 +303,37 @@ print('done')
 ",
     lines_5000: "for i in range(1, 5001): print('line', i)",
 };
+
+pub const R: Language = Language {
+    id: "r",
+    version: "R version 4.5.",
+    hello: "cat('Hello\\n')",
+    echo: "
+cat(readLines(file('stdin')), sep = '\\n')
+cat('[', paste(commandArgs(TRUE), collapse = '|'), ']\\n', sep = '')
+",
+    files: (
+        "source('lib/numbers.R')\ncat(forty + sum(read.csv('two.csv')$two), '\\n', sep = '')",
+        &[("lib/numbers.R", "forty <- 40"), ("two.csv", "two\n1\n1\n")],
+    ),
+    mistake: (
+        "x <- = 1",
+        &["Error: unexpected '=' in \"x <- =\""],
+        Mistake::Run,
+    ),
+    exit_7: "quit(status = 7)",
+    crash: (
+        "f <- function() stop('no way')\nf()",
+        Some(1),
+        None,
+        "Error in f() : no way",
+    ),
+    spin: "repeat {}",
+    hoards: &[
+        "kept <- list()\nrepeat kept[[length(kept) + 1]] <- rep(1, 1e5)",
+        "x <- rep(1, 2^28)",
+        "x <- numeric(2^45)",
+    ],
+    churn: "for (i in 1:200) x <- rep(1, 2^17)\ncat('done\\n')",
+    lines_5000: "for (i in 1:5000) cat(paste0('line ', i, '\\n'))",
+};

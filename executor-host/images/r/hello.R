@@ -1,0 +1,1 @@
+cat("Hello", "from", LETTERS[18], fill = TRUE)
