@@ -1,0 +1,4 @@
+use crate::world::Attack;
+pub fn attacks() -> Vec<Attack> {
+    vec![]
+}
