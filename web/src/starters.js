@@ -124,8 +124,9 @@ SELECT 'Hello, ' || coalesce((SELECT name FROM input LIMIT 1), 'world') || '!';
   'python-data': `import sys
 import pandas as pd
 
-numbers = pd.Series(map(float, sys.stdin.read().split() or [1, 2, 3]))
-print(numbers.describe())
+name = sys.stdin.readline().strip() or "world"
+print(f"Hello, {name}!")
+print(pd.Series(list(name)).value_counts().to_string())
 `
 }
 
