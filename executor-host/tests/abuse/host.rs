@@ -122,6 +122,7 @@ impl World {
 /// A process of a container, as the host sees it.
 #[derive(Debug)]
 pub struct Process {
+    pub pid: u32,
     pub container: String,
     pub name: String,
     pub threads: usize,
@@ -160,8 +161,8 @@ fn process(pid: u32) -> Option<Process> {
     let container = words.find(|word| is_id(word))?.to_owned();
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count();
-    // One that has ended and waits for its parent is in no cgroup's way, and has no memory.
     Some(Process {
+        pid,
         container,
         name: name.trim_end().to_owned(),
         threads,

@@ -46,12 +46,24 @@ async fn a41_nothing_answers_on_any_network(case: &mut Case) {
     ];
     targets.extend(others.map(str::to_owned));
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
-    let run = case.run_one(Program::python(NETWORK).args(&targets)).await;
+    let run = case
+        .run_one(Program::python(&format!("{NETWORK}{DATAGRAMS}")).args(&targets))
+        .await;
     // Its own loopback device refuses, and there is no route.
     assert_eq!(printed(&run), format!("127.0.0.1:{port} is there\nlo 0\n"));
 }
 
+/// Tries to reach the addresses that it is given, and prints the devices there are.
 pub const NETWORK: &str = include_str!("programs/a41_network.py");
+
+/// Tries to send where nobody answers.
+const DATAGRAMS: &str = "
+for family, address in [(socket.AF_INET, '192.0.2.1'), (socket.AF_INET6, '2001:db8::1')]:
+    try: socket.socket(family, socket.SOCK_DGRAM).sendto(b'x', (address, 53)); print('sent')
+    except OSError: pass
+try: socket.getaddrinfo('example.com', 80); print('resolved')
+except OSError: pass
+";
 
 async fn a42_sockets_are_local_or_of_the_internet(case: &mut Case) {
     let run = case.run_one(Program::python(SOCKETS)).await;

@@ -30,7 +30,10 @@ use libtest_mimic::{Arguments, Trial};
 use crate::world::{Attack, Mode, block_on};
 
 /// Cases that are not run, by a part of their names, and why. They are counted as skipped.
-const SKIPPED: &[(&str, &str)] = &[];
+const SKIPPED: &[(&str, &str)] = &[(
+    "weakened::a14_",
+    "there is no swap on a machine that runs this suite, so a program cannot evade to it",
+)];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

@@ -4,12 +4,17 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use codecrafter_shared::job::{Captured, Encoding, Outcome, Verdict};
+use executor_host::sandbox::Sandbox;
 
-use crate::world::{Attack, Case, Program, attacks, only_run, printed};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{Attack, Case, Program, World, attacks, is_output, only_run, printed};
 
 pub fn attacks() -> Vec<Attack> {
     attacks![
         a20_a_flood_of_output_is_ended_and_only_so_much_is_kept,
+        a20_output_is_in_no_log,
         a21_a_flood_of_errors_is_ended_alone_and_beside_one_of_output,
         a22_a_slow_drip_defeats_no_timer,
         a23_one_endless_line_is_a_flood,
@@ -37,6 +42,32 @@ async fn a20_a_flood_of_output_is_ended_and_only_so_much_is_kept(case: &mut Case
     assert_eq!(run.verdict, Verdict::OutputLimit);
     is_a_flood(&run.stdout);
     assert_eq!(run.stderr, Captured::default());
+}
+
+async fn a20_output_is_in_no_log(case: &mut Case) {
+    // So that the case has a control job like all others.
+    case.run(Program::python("")).await;
+    assert!(!is_logged(&case.world).await);
+}
+
+/// Whether the engine writes down what the container of a program that writes says.
+pub async fn is_logged(world: &World) -> bool {
+    let code = "import time; print('x' * 1000, flush=True); time.sleep(1)";
+    let job = Program::python(code).0;
+    let (sender, mut progress) = mpsc::channel(16);
+    let run = world.sandbox.run(&job, sender, CancellationToken::new());
+    let look = async {
+        while progress.recv().await.is_some_and(|seen| !is_output(&seen)) {}
+        let mut logs = Vec::new();
+        for container in world.containers().await {
+            let id = container.id.unwrap();
+            let inspected = world.docker.inspect_container(&id, None).await.unwrap();
+            logs.push(inspected.log_path.unwrap_or_default());
+        }
+        assert!(!logs.is_empty());
+        logs.iter().any(|path| !path.is_empty())
+    };
+    tokio::join!(run, look).1
 }
 
 async fn a21_a_flood_of_errors_is_ended_alone_and_beside_one_of_output(case: &mut Case) {

@@ -247,16 +247,7 @@ async fn a13_endless_recursion_is_a_fault_of_the_program_and_no_memory_limit(cas
 
 /// There may be no swap on this machine to evade to, so the container's setting is looked at too.
 async fn a14_nothing_is_swapped_out_to_have_more_memory(case: &mut Case) {
-    let code = "
-import mmap, time
-print('on', flush=True)
-time.sleep(1.5)
-x = mmap.mmap(-1, 96 << 20)
-for page in range(0, len(x), 4096): x[page] = 1
-for page in range(0, len(x), 4096): x[page] += 1
-print('enough')
-";
-    let program = Program::python(code).memory_mib(64);
+    let program = Program::python(SWAPPED).memory_mib(64);
     let (mut progress, _cancel, run) = case.start(program).await;
     while progress
         .recv()
@@ -279,6 +270,17 @@ print('enough')
     assert!(limits.contains(&(64 << 20)), "{limits:?}");
     assert_eq!(ended(run).await.verdict, Verdict::MemoryLimit);
 }
+
+/// Takes more memory than it may have, slowly enough to be looked at before.
+pub const SWAPPED: &str = "
+import mmap, time
+print('on', flush=True)
+time.sleep(1.5)
+x = mmap.mmap(-1, 96 << 20)
+for page in range(0, len(x), 4096): x[page] = 1
+for page in range(0, len(x), 4096): x[page] += 1
+print('enough')
+";
 
 /// The verdict is by the kernel's counter: what a program prints after that is not its answer.
 async fn a15_a_child_out_of_memory_counts_though_its_parent_goes_on(case: &mut Case) {

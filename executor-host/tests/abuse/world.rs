@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -112,7 +113,10 @@ impl World {
         name: &str,
         change: impl FnOnce(&mut DockerSettings),
     ) -> Arc<Self> {
-        let instance = format!("abuse-{name}-{}", std::process::id());
+        // Of nobody else: whoever connects removes all containers that carry its name.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let instance = format!("abuse-{name}-{number}-{}", std::process::id());
         let mut settings = DockerSettings::new(&instance, languages());
         mode.apply(&mut settings);
         change(&mut settings);
@@ -140,10 +144,7 @@ impl World {
         };
         match free {
             Some(world) => world,
-            None => {
-                let number = lock(&ALL).len();
-                Self::new(mode, &format!("{}-{number}", mode.name()), |_| {}).await
-            }
+            None => Self::new(mode, mode.name(), |_| {}).await,
         }
     }
 
