@@ -24,11 +24,12 @@ use crate::up;
 use crate::work::{Work, on_path};
 
 /// The suites, in the order in which they run: what fails fast comes first.
-pub const NAMES: [&str; 14] = [
+pub const NAMES: [&str; 15] = [
     "unit",
     "check",
     "web",
     "docker",
+    "abuse",
     "rabbitmq",
     "contract",
     "conformance",
@@ -67,6 +68,9 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     let docker = |work: &_| cargo::docker(repo, work);
     let docker = step("docker", docker, &[&[names::TESTS, names::IMAGES]]);
     plan.push(docker);
+    let abuse = |work: &_| cargo::abuse(repo, work);
+    let abuse = step("abuse", abuse, &[&[names::TESTS, names::IMAGES]]);
+    plan.push(abuse);
     let rabbitmq = |work: &_| cargo::rabbitmq(repo, work);
     plan.push(step(
         "rabbitmq",

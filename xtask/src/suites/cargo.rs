@@ -1,5 +1,5 @@
-//! The suites that are `cargo test`: the workspace's own, and the executor's with real containers and
-//! with a real broker.
+//! The suites that are `cargo test`: the workspace's own, and the executor's with real containers,
+//! with attacks on them, and with a real broker.
 
 use anyhow::{Result, ensure};
 
@@ -18,6 +18,11 @@ pub fn unit(repo: &Repo, work: &Work) -> Result<Report> {
 pub fn docker(repo: &Repo, work: &Work) -> Result<Report> {
     // The whole workspace again, so that nothing is compiled for another selection of features.
     test(repo, work, &["--test", "docker"], &["--ignored"], &[])
+}
+
+/// What attacks the sandbox. It says itself which cases it leaves out, and why.
+pub fn abuse(repo: &Repo, work: &Work) -> Result<Report> {
+    test(repo, work, &["--test", "abuse"], &["--ignored"], &[])
 }
 
 /// What needs RabbitMQ: the queue's promises, on a node of the suite's own that was killed before,
@@ -53,7 +58,8 @@ fn test(
     report(&output, success)
 }
 
-/// Adds up the lines `test result: …` and names the tests that failed.
+/// Adds up the lines `test result: …`, names the tests that failed, and passes on why others were
+/// left out: lines `skipped NAME: WHY`.
 fn report(output: &str, success: bool) -> Result<Report> {
     let mut report = Report::default();
     let mut ignored = 0;
@@ -71,6 +77,11 @@ fn report(output: &str, success: bool) -> Result<Report> {
     {
         report.say(line);
     }
+    for line in output.lines().filter(|line| line.starts_with("skipped ")) {
+        report.skipped += 1;
+        report.say(line);
+    }
+    let ignored = ignored.saturating_sub(report.skipped);
     if ignored > 0 {
         report.say(format!(
             "{ignored} ignored here, because they need a service"
@@ -114,6 +125,15 @@ test result: ok. 12 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; fin
         let report = report(OUTPUT, false).expect("a report");
         assert_eq!((report.passed, report.failed, report.skipped), (13, 1, 0));
         assert!(report.note.contains("test a::c ... FAILED"));
+    }
+
+    #[test]
+    fn what_a_test_program_leaves_out_is_skipped_with_its_reason() {
+        let output = format!("skipped a::b: there is no swap\n\n{OUTPUT}");
+        let report = report(&output, false).expect("a report");
+        assert_eq!((report.passed, report.failed, report.skipped), (13, 1, 1));
+        assert!(report.note.contains("skipped a::b: there is no swap"));
+        assert!(!report.note.contains("ignored here"));
     }
 
     #[test]
