@@ -10,6 +10,7 @@ mod effective;
 mod file;
 mod secret;
 
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -146,6 +147,11 @@ pub struct Serve {
     /// Where jobs are kept.
     #[command(flatten)]
     pub broker: Broker,
+
+    /// Answer /health, /ready and /metrics at this address, such as 127.0.0.1:9464 [default: at
+    /// none]. They need no password and tell no secret.
+    #[arg(long, env = "CODECRAFTER_METRICS", value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
 
     /// How to log.
     #[command(flatten)]

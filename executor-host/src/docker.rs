@@ -471,6 +471,14 @@ impl Sandbox for DockerSandbox {
         self.inner.changed.notified().await;
     }
 
+    fn ready(&self) -> Vec<(String, usize)> {
+        let inner = &self.inner;
+        let ready = |(row, working): (&LanguageRow, Working)| {
+            (row.id.clone(), inner.pool.ready(&working.image))
+        };
+        inner.working().into_iter().map(ready).collect()
+    }
+
     async fn run(
         &self,
         job: &Job,

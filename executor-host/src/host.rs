@@ -18,7 +18,7 @@ mod forward;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::{Control, ControlAction, Event, Job, Outcome, Report};
@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clock;
+use crate::metrics::{Metrics, Stopwatch};
 use crate::queue::{ControlFeed, DELIVERIES_MAX, Delivery, LiveReports, Queue, QueueError};
 use crate::retry::Retry;
 use crate::sandbox::{FaultScope, HostFault, Sandbox};
@@ -79,17 +80,20 @@ pub struct Host {
     faulted: Notify,
     cancels: Cancels,
     listening: watch::Sender<bool>,
+    metrics: Metrics,
 }
 
 impl Host {
-    /// A host that does nothing yet.
+    /// A host that does nothing yet, and will count in `metrics`.
     #[must_use]
     pub fn new(
         queue: Arc<dyn Queue>,
         sandbox: Arc<dyn Sandbox>,
         live: LiveReports,
         settings: HostSettings,
+        metrics: Metrics,
     ) -> Self {
+        metrics.slots(settings.slots);
         Self {
             queue,
             sandbox,
@@ -99,6 +103,7 @@ impl Host {
             faulted: Notify::new(),
             cancels: Cancels::default(),
             listening: watch::Sender::new(false),
+            metrics,
         }
     }
 
@@ -163,9 +168,10 @@ impl Host {
             };
             retry.succeeded();
             let (host, end_now) = (Arc::clone(self), end_now.clone());
+            let in_use = self.metrics.slot_in_use();
             attempts.spawn(async move {
                 host.attempt(delivery, end_now).await;
-                drop(slot);
+                drop((slot, in_use));
             });
             while attempts.try_join_next().is_some() {}
         }
@@ -255,7 +261,7 @@ impl Host {
     }
 
     fn set_offer(&self, offer: Offer) {
-        self.offer.send_if_modified(|known| {
+        let changed = self.offer.send_if_modified(|known| {
             let changed = *known != offer;
             if let Some(languages) = offer.as_deref().filter(|_| changed) {
                 let ids: Vec<_> = languages.iter().map(|language| &*language.id).collect();
@@ -268,6 +274,12 @@ impl Host {
             *known = offer;
             changed
         });
+        if changed {
+            let offer = self.offer.borrow();
+            let languages = offer.as_deref().unwrap_or_default();
+            let ids = languages.iter().map(|language| language.id.as_str());
+            self.metrics.offered(ids);
+        }
     }
 
     async fn attempt(&self, delivery: Delivery, end_now: CancellationToken) {
@@ -296,6 +308,9 @@ impl Host {
             attempt_id,
             seq: 0,
         };
+        if delivery.count == 1 {
+            self.metrics.taken(&delivery.job);
+        }
         let run = end_now.child_token();
         let begun = self.cancels.begin(delivery.job.execution_id, run.clone());
         let offer = self.offer.borrow().clone();
@@ -311,18 +326,19 @@ impl Host {
                     language,
                     "the job is not for this host; another may have it"
                 );
-                return give_back(delivery, delay).await;
+                return self.give_back(delivery, delay).await;
             }
             None => {
                 let ended = self.run_job(&delivery.job, &mut reporter, run).await;
                 match self.decide(ended, &delivery, &begun, &end_now) {
                     Next::Keep(outcome) => outcome,
-                    Next::GiveBack(delay) => return give_back(delivery, delay).await,
+                    Next::GiveBack(delay) => return self.give_back(delivery, delay).await,
                 }
             }
         };
         let outcome = decide::fit(outcome, decide::OUTCOME_BYTES_MAX);
         tracing::info!(verdict = outcome.verdict.as_str(), "finished");
+        self.metrics.ended(&delivery.job, outcome.verdict);
         let finished = reporter.report(Event::Finished {
             outcome: Box::new(outcome),
         });
@@ -369,7 +385,9 @@ impl Host {
         let (progress, told) = mpsc::channel(PROGRESS_MESSAGES);
         let run = AssertUnwindSafe(self.sandbox.run(job, progress, cancel));
         let run = run.catch_unwind();
-        let ended = forward::until_ended(run, told, |event| reporter.tell(event)).await;
+        let mut stopwatch = self.metrics.attempt(job);
+        let tell = |event| tell(event, reporter, &mut stopwatch);
+        let ended = forward::until_ended(run, told, tell).await;
         let outcome = ended.unwrap_or_else(|_| {
             Err(HostFault {
                 what: "the sandbox panicked".into(),
@@ -377,7 +395,11 @@ impl Host {
                 scope: FaultScope::Language,
             })
         });
+        if outcome.is_ok() {
+            stopwatch.ended();
+        }
         if let Err(fault) = &outcome {
+            self.metrics.fault(fault.scope);
             if fault.scope == FaultScope::Engine {
                 // Nothing is taken until the sandbox answers again.
                 self.set_offer(None);
@@ -390,6 +412,7 @@ impl Host {
     /// The result first, then the job: in between, a crash costs a second run and loses nothing.
     async fn keep_result(&self, delivery: Delivery, finished: Report, end_now: &CancellationToken) {
         let mut retry = Retry::new("keep a result");
+        let ended = Instant::now();
         while let Err(error) = self.queue.store_result(&finished).await {
             let delay = retry.failed(&describe(&error));
             if end_now
@@ -401,19 +424,29 @@ impl Host {
             }
         }
         retry.succeeded();
+        self.metrics.published(ended.elapsed());
         if let Err(error) = delivery.ack().await {
             tracing::error!(error = describe(&error), "a finished job will run again");
         }
     }
+
+    async fn give_back(&self, delivery: Delivery, delay: Duration) {
+        self.metrics.given_back();
+        if let Err(error) = delivery.give_back(delay).await {
+            tracing::error!(
+                error = describe(&error),
+                "the job is given back by the next start"
+            );
+        }
+    }
 }
 
-async fn give_back(delivery: Delivery, delay: Duration) {
-    if let Err(error) = delivery.give_back(delay).await {
-        tracing::error!(
-            error = describe(&error),
-            "the job is given back by the next start"
-        );
+/// Reports what happens in an attempt, and times it.
+fn tell(event: Event, reporter: &mut Reporter<'_>, stopwatch: &mut Stopwatch) {
+    if let Event::Stage { stage } = event {
+        stopwatch.stage(stage);
     }
+    reporter.tell(event);
 }
 
 /// An error with its causes.

@@ -4,6 +4,7 @@
 //! keeps it, [`host`] admits it and sees it through, [`sandbox`] is what it runs in, [`docker`]
 //! is the real one. Reports go back the same way. [`serve`] joins them, [`shutdown`] ends them;
 //! [`one_run`] needs a sandbox only; [`doctor`] looks at the host itself;
+//! [`health`] and [`metrics`] tell operators how it goes;
 //! [`crew`] is how a link knows its workers where hosts share a queue.
 
 pub mod link;
@@ -20,6 +21,8 @@ pub mod sandbox;
 pub mod docker;
 
 pub mod doctor;
+pub mod health;
+pub mod metrics;
 pub mod one_run;
 pub mod serve;
 pub mod shutdown;

@@ -11,6 +11,7 @@ use codecrafter_shared::keys;
 use executor_host::config::{self, Command, Effective, LoadError, Loaded, Log, Plan, QueueChoice};
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::doctor;
+use executor_host::health::{self, Monitor};
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
 use executor_host::logs;
@@ -77,8 +78,16 @@ fn asynchronously<T>(
 async fn run_service(settings: config::Serve) -> Fallible {
     log_to_stderr(&settings.log)?;
     let state_dir = settings.state.dir()?;
-    match settings.plan()? {
-        Plan::Alone => serve_alone(&settings, &state_dir).await,
+    let plan = settings.plan()?;
+    let monitor = Monitor::default();
+    if let Some(address) = settings.metrics {
+        let server = health::Server::bind(address).await;
+        let server = server.map_err(|error| format!("--metrics {address}: {error}"))?;
+        tracing::info!(address = %server.address()?, "answering to operators");
+        tokio::spawn(server.run(monitor.clone()));
+    }
+    match plan {
+        Plan::Alone => serve_alone(&settings, &state_dir, monitor).await,
         Plan::Shared {
             address,
             prefix,
@@ -91,7 +100,8 @@ async fn run_service(settings: config::Serve) -> Fallible {
                 None
             };
             let queue = RabbitMq::new(address, prefix);
-            serve_with_others(&settings, &state_dir, queue, credentials, worker).await
+            let parts = (credentials, worker);
+            serve_with_others(&settings, &state_dir, queue, parts, monitor).await
         }
     }
 }
@@ -108,7 +118,7 @@ fn joined(state_dir: &Path) -> Result<Credentials, Box<dyn Error>> {
 }
 
 /// Link and worker in one process, around the queue in the state folder.
-async fn serve_alone(settings: &config::Serve, state_dir: &Path) -> Fallible {
+async fn serve_alone(settings: &config::Serve, state_dir: &Path, monitor: Monitor) -> Fallible {
     let credentials = joined(state_dir)?;
     let docker = settings
         .docker
@@ -119,7 +129,7 @@ async fn serve_alone(settings: &config::Serve, state_dir: &Path) -> Fallible {
         return Ok(());
     };
     let shared = Arc::clone(&sandbox) as _;
-    let served = serve(queue, credentials, settings.host(), shared, stop).await;
+    let served = serve(queue, credentials, settings.host(), shared, monitor, stop).await;
     sandbox.close().await;
     Ok(served?)
 }
@@ -129,12 +139,12 @@ async fn serve_with_others(
     settings: &config::Serve,
     state_dir: &Path,
     queue: RabbitMq,
-    credentials: Option<Credentials>,
-    works: bool,
+    (credentials, works): (Option<Credentials>, bool),
+    monitor: Monitor,
 ) -> Fallible {
     let stop = shutdown::on_signals()?;
     if !works {
-        return Ok(serve_shared(queue, credentials, None, stop).await?);
+        return Ok(serve_shared(queue, credentials, None, monitor, stop).await?);
     }
     let place = take_place(state_dir)?;
     let docker = settings
@@ -148,7 +158,7 @@ async fn serve_with_others(
         settings: settings.host(),
         sandbox: Arc::clone(&sandbox) as _,
     };
-    let served = serve_shared(queue, credentials, Some(worker), stop).await;
+    let served = serve_shared(queue, credentials, Some(worker), monitor, stop).await;
     sandbox.close().await;
     Ok(served?)
 }

@@ -51,6 +51,11 @@ pub trait Sandbox: Send + Sync + 'static {
         std::future::pending().await
     }
 
+    /// What waits for jobs just now: languages, and how many jobs of each could begin at once.
+    fn ready(&self) -> Vec<(String, usize)> {
+        Vec::new()
+    }
+
     /// Runs the job to its end: compiles once, then starts the program once per
     /// [`Job::runs`], stopping after the first run that is not accepted.
     ///

@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::health::Monitor;
 use crate::host::{Host, HostSettings, Offer, describe};
 use crate::link::client::CallError;
 use crate::link::credentials::make_state_dir;
@@ -75,6 +76,7 @@ pub async fn serve(
     credentials: Credentials,
     settings: HostSettings,
     sandbox: Arc<dyn Sandbox>,
+    monitor: Monitor,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let client = client_for(credentials)?;
@@ -82,13 +84,21 @@ pub async fn serve(
     tracing::info!(slots = settings.slots, "working");
     let slots = watch::Sender::new(settings.slots).subscribe();
     let shared = Arc::clone(&queue);
-    let host = Arc::new(Host::new(shared, sandbox, live.clone(), settings));
+    let host = Arc::new(Host::new(
+        shared,
+        Arc::clone(&sandbox),
+        live.clone(),
+        settings,
+        monitor.metrics.clone(),
+    ));
     let (offer, mut listening) = (host.offer(), host.listening());
+    monitor.worker(offer.clone(), listening.clone(), sandbox);
     let working = spawn(host.run(stop.clone()), &stop);
     // A control message that is passed on before the worker listens is lost.
     let listens = listening.wait_for(|listening| *listening);
     let _ = stop.run_until_cancelled(listens).await;
-    let link = start_link(client, queue, live, (offer, slots), &stop);
+    let link = start_link(client, queue, live, (offer, slots), &monitor, &stop);
+    monitor.started();
     let worked = working.await;
     let linked = link.wind_up().await;
     worked.map_err(|error| ServeError::Ended("the worker", error))?;
@@ -119,20 +129,24 @@ fn start_link(
     queue: Arc<dyn Queue>,
     live: LiveReports,
     from: (watch::Receiver<Offer>, watch::Receiver<u32>),
+    monitor: &Monitor,
     stop: &CancellationToken,
 ) -> Link {
     let (offer, slots) = from;
+    monitor.link(Arc::clone(&client));
     let leasing = Leasing {
         client: Arc::clone(&client),
         queue: Arc::clone(&queue),
         slots,
         offer,
         announce_every: ANNOUNCE_EVERY,
+        metrics: monitor.metrics.clone(),
     };
     let reporting = Reporting {
         client,
         queue,
         live,
+        metrics: monitor.metrics.clone(),
     };
     let ended = CancellationToken::new();
     // Should one of them panic, everything is wound up.

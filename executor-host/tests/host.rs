@@ -11,6 +11,7 @@ use codecrafter_shared::job::{Event, Job, Outcome, Report, Stage, Stream, Verdic
 use codecrafter_shared::time::Timestamp;
 use common::{Faulty, Flaky, PATIENCE};
 use executor_host::host::{Host, HostSettings, Offer};
+use executor_host::metrics::Metrics;
 use executor_host::queue::contract::{cancel, execution, job};
 use executor_host::queue::{DELIVERIES_MAX, Delivery, Embedded, LiveReports, Queue};
 use tempfile::TempDir;
@@ -53,7 +54,13 @@ impl World {
 
     fn start(&self) -> Running {
         let (queue, sandbox) = (Arc::clone(&self.queue), Arc::clone(&self.sandbox));
-        let host = Host::new(queue, sandbox, self.live.clone(), self.settings.clone());
+        let host = Host::new(
+            queue,
+            sandbox,
+            self.live.clone(),
+            self.settings.clone(),
+            Metrics::default(),
+        );
         let (offer, stop) = (host.offer(), CancellationToken::new());
         let ended = tokio::spawn(Arc::new(host).run(stop.clone()));
         Running { offer, stop, ended }

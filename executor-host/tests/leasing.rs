@@ -14,6 +14,7 @@ use codecrafter_shared::limits;
 use common::{Edge, Faulty, PATIENCE};
 use executor_host::host::Offer;
 use executor_host::link::{Client, Leasing};
+use executor_host::metrics::Metrics;
 use executor_host::queue::contract::{cancel, execution, job};
 use executor_host::queue::{ControlFeed, Embedded, Queue};
 use tempfile::TempDir;
@@ -68,6 +69,7 @@ impl Lessee {
             slots: watch::Sender::new(slots).subscribe(),
             offer: self.offer.subscribe(),
             announce_every: Duration::from_millis(100),
+            metrics: Metrics::default(),
         };
         tokio::spawn(leasing.run(self.stop.clone(), self.ended.clone()))
     }

@@ -11,6 +11,7 @@ use codecrafter_shared::limits;
 use common::{Edge, JOIN_TOKEN, PATIENCE};
 use executor_host::link::enrol::{self, Join, JoinError, Joined};
 use executor_host::link::{Credentials, Reporting};
+use executor_host::metrics::Metrics;
 use executor_host::queue::contract::{execution, result};
 use executor_host::queue::{Embedded, LiveReports, Queue};
 use tempfile::TempDir;
@@ -132,6 +133,7 @@ impl Reporter {
             client,
             queue,
             live,
+            metrics: Metrics::default(),
         };
         self.task = Some(tokio::spawn(reporting.run(self.ended.clone())));
     }

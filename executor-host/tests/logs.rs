@@ -11,6 +11,7 @@ use codecrafter_shared::id::ExecutionId;
 use codecrafter_shared::job::Job;
 use common::Edge;
 use executor_host::config::{Log, LogFormat};
+use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::logs;
 use executor_host::queue::contract::{execution, job};
@@ -77,7 +78,14 @@ async fn every_line_about_a_job_carries_its_execution_and_its_attempt() {
     };
     let (queue, stop) = (open_queue(folder.path()).unwrap(), CancellationToken::new());
     let (queue, sandbox) = (Arc::new(queue), Arc::new(Echo::default()));
-    let service = tokio::spawn(serve(queue, credentials, settings, sandbox, stop.clone()));
+    let service = tokio::spawn(serve(
+        queue,
+        credentials,
+        settings,
+        sandbox,
+        Monitor::default(),
+        stop.clone(),
+    ));
     edge.until_finished((1..=5).map(execution)).await;
     stop.cancel();
     service.await.unwrap().unwrap();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::{Event, Job, Verdict};
 use common::{Edge, PATIENCE};
+use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::link::Credentials;
 use executor_host::queue::contract::{cancel, execution, job};
@@ -86,7 +87,14 @@ async fn served(
     let stop = CancellationToken::new();
     let queue = Arc::new(open_queue(folder.path()).unwrap());
     let sandbox = Arc::new(Echo::default());
-    let service = serve(queue, credentials, settings(), sandbox, stop.clone());
+    let service = serve(
+        queue,
+        credentials,
+        settings(),
+        sandbox,
+        Monitor::default(),
+        stop.clone(),
+    );
     (stop, tokio::spawn(service))
 }
 
@@ -179,6 +187,7 @@ async fn child_that_serves() {
         credentials,
         settings,
         Arc::new(Echo::default()),
+        Monitor::default(),
         stop,
     )
     .await

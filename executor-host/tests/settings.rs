@@ -246,6 +246,18 @@ fn config_fails_when_a_setting_cannot_be_used_and_shows_it_still() {
     );
 }
 
+#[test]
+fn an_address_that_somebody_has_is_named_before_anything_starts() {
+    let world = World::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refusal = world.refusal(&["serve"], &[("CODECRAFTER_METRICS", value(&address))]);
+    assert!(
+        refusal.contains(&format!("--metrics {address}")),
+        "{refusal}"
+    );
+}
+
 /// So that the document is complete, and each name in it is one that there is.
 #[test]
 fn every_setting_is_in_the_document() {

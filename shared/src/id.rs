@@ -35,6 +35,16 @@ macro_rules! id {
             pub fn random(random: [u8; 16]) -> Self {
                 Self(uuid::Builder::from_random_bytes(random).into_uuid())
             }
+
+            /// When it was made, by the clock of who made it; `None` unless it is of version 7.
+            #[must_use]
+            pub fn made_at(self) -> Option<Timestamp> {
+                if self.0.get_version_num() != 7 {
+                    return None;
+                }
+                let millis = self.0.as_u128() >> 80;
+                i64::try_from(millis).ok().map(Timestamp::from_millis)
+            }
         }
 
         impl fmt::Display for $name {

@@ -296,7 +296,7 @@ mod tests {
     fn every_fault_is_told_with_its_line_and_what_would_be_right() {
         let found = faults(
             "slots = 0\n\n# a comment\nslot = 3\nrole = \"boss\"\nwarm = true\ngrace-seconds = 3\n\
-             zzzzzzzz = 1\nstate_dir = \"\"\n[docker]\nsocket = \"x\"\n",
+             zzzzzzzz = 1\nstate_dir = \"\"\nmetrics = \"9464\"\n[docker]\nsocket = \"x\"\n",
         );
         let expected = [
             (1, "slots: 0 is not in 1..=256"),
@@ -309,7 +309,8 @@ mod tests {
             (7, "\"grace_seconds\" is meant, perhaps"),
             (8, "there are amqp_prefix, amqp_url"),
             (9, "state_dir: it is empty"),
-            (10, "there is no setting \"docker\""),
+            (10, "metrics: invalid socket address"),
+            (11, "there is no setting \"docker\""),
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for ((line, why), (expected_line, words)) in found.iter().zip(expected) {

@@ -79,6 +79,11 @@ impl Pool {
         }
     }
 
+    /// How many containers of the image wait.
+    pub fn ready(&self, image: &str) -> usize {
+        self.shelves().ready(image)
+    }
+
     /// A container of the image, if one is ready or will be so soon.
     pub async fn take_or_wait(&self, image: &str) -> Option<Container> {
         if let Some(container) = self.take(image) {

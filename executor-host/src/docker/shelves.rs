@@ -78,6 +78,11 @@ impl<T> Shelves<T> {
         missing
     }
 
+    /// How many wait.
+    pub fn ready(&self, image: &str) -> usize {
+        self.shelves.get(image).map_or(0, |shelf| shelf.ready.len())
+    }
+
     /// One that was started, or could not be. Returns it if it is not wanted any more.
     pub fn put(&mut self, image: &str, started: Option<T>) -> Option<T> {
         let Some(shelf) = self.shelves.get_mut(image) else {

@@ -1,6 +1,7 @@
 //! One signed request to the edge and its answer, as values; no retries and no state.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use codecrafter_shared::error::{ErrorCode, Problem};
@@ -27,6 +28,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 pub struct Client {
     http: reqwest::Client,
     credentials: Credentials,
+    /// Whether the last request was answered as it should be.
+    is_connected: AtomicBool,
 }
 
 impl Client {
@@ -39,7 +42,15 @@ impl Client {
         Ok(Self {
             http: http(&credentials.edge)?,
             credentials,
+            is_connected: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the edge has answered the last request of those that are over, and works with this
+    /// host. A report that it does not take is no quarrel.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.is_connected.load(Ordering::Relaxed)
     }
 
     /// Asks for jobs. The edge may hold the request for `request.wait_ms`.
@@ -66,6 +77,18 @@ impl Client {
     }
 
     async fn call<Q: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        request: &Q,
+        patience: Duration,
+    ) -> Result<A, CallError> {
+        let answer = self.ask(path, request, patience).await;
+        let is_connected = answer.as_ref().map_or_else(CallError::is_final, |_| true);
+        self.is_connected.store(is_connected, Ordering::Relaxed);
+        answer
+    }
+
+    async fn ask<Q: Serialize + Sync, A: DeserializeOwned>(
         &self,
         path: &'static str,
         request: &Q,

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::Client;
 use super::client::CallError;
 use crate::host::{Offer, describe};
+use crate::metrics::Metrics;
 use crate::queue::{Queue, QueueError};
 use crate::retry::Retry;
 
@@ -53,6 +54,8 @@ pub struct Leasing {
     pub offer: watch::Receiver<Offer>,
     /// The longest pause between requests to an edge that does not hold them open.
     pub announce_every: Duration,
+    /// Where jobs are counted.
+    pub metrics: Metrics,
 }
 
 /// Why a round of leasing did not work.
@@ -188,7 +191,11 @@ impl Polling {
             version: env!("CARGO_PKG_VERSION").into(),
             controls_taken: self.taken.clone(),
             languages: ask.languages.clone(),
-            wait_ms: limits::LEASE_WAIT_MS_MAX,
+            // Whether an edge is there at all is worth an answer at once.
+            wait_ms: match self.leasing.client.is_connected() {
+                true => limits::LEASE_WAIT_MS_MAX,
+                false => 0,
+            },
         }
     }
 
@@ -277,6 +284,7 @@ impl Polling {
             }
         }
         if !kept.is_empty() {
+            self.leasing.metrics.leased(kept.len());
             self.acknowledge(kept).await;
         }
         failed.map_or(Ok(()), |error| Err(error.into()))

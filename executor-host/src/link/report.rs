@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Client;
 use crate::host::describe;
+use crate::metrics::Metrics;
 use crate::queue::{LiveReports, Queue, QueueError, StoredResult};
 use crate::retry::Retry;
 
@@ -24,6 +25,8 @@ pub struct Reporting {
     pub queue: Arc<dyn Queue>,
     /// Where everything else comes from.
     pub live: LiveReports,
+    /// Where reports are counted.
+    pub metrics: Metrics,
 }
 
 /// A report, and what to do once it is delivered.
@@ -83,6 +86,7 @@ impl Reporting {
             match self.client.report(&reports).await {
                 Ok(taken) => {
                     retry.succeeded();
+                    self.metrics.posted(reports.len(), &taken);
                     if taken.refused > 0 {
                         tracing::warn!(reports = taken.refused, "the edge refused reports");
                     }

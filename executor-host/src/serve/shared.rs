@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{LAST_REPORTS, ServeError, client_for, start_link};
 use crate::clock;
 use crate::crew;
+use crate::health::Monitor;
 use crate::host::{self, Host, HostSettings, describe};
 use crate::link::Credentials;
 use crate::link::credentials::make_state_dir;
@@ -69,6 +70,7 @@ pub async fn serve_shared(
     queue: RabbitMq,
     credentials: Option<Credentials>,
     worker: Option<Worker>,
+    monitor: Monitor,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let live = LiveReports::default();
@@ -84,7 +86,7 @@ pub async fn serve_shared(
             let shared = Arc::clone(&queue) as Arc<dyn Queue>;
             let from = (offer.subscribe(), slots.subscribe());
             let client = client_for(credentials)?;
-            let link = start_link(client, shared, live.clone(), from, &stop);
+            let link = start_link(client, shared, live.clone(), from, &monitor, &stop);
             let shared = Arc::clone(&queue);
             background.spawn(async move { crew::follow(&shared, &offer, &slots).await });
             background.spawn(receive_live(Arc::clone(&queue), live.clone()));
@@ -99,8 +101,11 @@ pub async fn serve_shared(
         let shared = Arc::clone(&queue) as Arc<dyn Queue>;
         let slots = worker.settings.slots;
         tracing::info!(worker = worker.name, slots, "working");
-        let host = Host::new(shared, worker.sandbox, live.clone(), worker.settings);
+        let (sandbox, metrics) = (Arc::clone(&worker.sandbox), monitor.metrics.clone());
+        let host = Host::new(shared, sandbox, live.clone(), worker.settings, metrics);
         let host = Arc::new(host);
+        monitor.worker(host.offer(), host.listening(), worker.sandbox);
+        monitor.started();
         let announcing = {
             let (queue, stop) = (Arc::clone(&queue), stop.clone());
             let (offer, mut listening) = (host.offer(), host.listening());
@@ -122,6 +127,7 @@ pub async fn serve_shared(
             let _ = timeout(LAST_REPORTS, queue.send_live(&live.drain())).await;
         }
     } else {
+        monitor.started();
         stop.cancelled().await;
     }
     let linked = match link {

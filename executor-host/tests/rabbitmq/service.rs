@@ -10,6 +10,7 @@ use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::{Event, Job, Verdict};
 use codecrafter_shared::language::AnnouncedLanguage;
 use executor_host::crew;
+use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::link::credentials::Credentials;
 use executor_host::queue::contract::{execution, job};
@@ -93,7 +94,13 @@ async fn link_and_worker_in_one_process_run_every_job_once() {
     }
     let stop = CancellationToken::new();
     let parts = (Some(credentials), Some(worker("both")));
-    let service = serve_shared(bench.queue(), parts.0, parts.1, stop.clone());
+    let service = serve_shared(
+        bench.queue(),
+        parts.0,
+        parts.1,
+        Monitor::default(),
+        stop.clone(),
+    );
     let service = tokio::spawn(service);
     edge.until_finished((0..JOBS).map(execution)).await;
     ended([service], &stop).await;
@@ -112,7 +119,13 @@ async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() 
     let bench = Bench::new().await;
     let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
-    let link = serve_shared(bench.queue(), Some(credentials), None, stop.clone());
+    let link = serve_shared(
+        bench.queue(),
+        Some(credentials),
+        None,
+        Monitor::default(),
+        stop.clone(),
+    );
     let link = tokio::spawn(link);
     let queue = Arc::new(bench.queue());
     let announced = Arc::clone(&queue);
@@ -145,10 +158,22 @@ async fn a_link_and_two_workers_run_every_job_once_and_their_output_is_live() {
     let bench = Bench::new().await;
     let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
-    let link = serve_shared(bench.queue(), Some(credentials), None, stop.clone());
+    let link = serve_shared(
+        bench.queue(),
+        Some(credentials),
+        None,
+        Monitor::default(),
+        stop.clone(),
+    );
     let mut services = vec![tokio::spawn(link)];
     for name in ["one", "two"] {
-        let service = serve_shared(bench.queue(), None, Some(worker(name)), stop.clone());
+        let service = serve_shared(
+            bench.queue(),
+            None,
+            Some(worker(name)),
+            Monitor::default(),
+            stop.clone(),
+        );
         services.push(tokio::spawn(service));
     }
     // Their slots add up.
@@ -232,7 +257,7 @@ async fn child_that_works() {
     let url = crate::bench::url();
     let queue = RabbitMq::new(url.parse().unwrap(), prefix.parse().unwrap());
     let stop = shutdown::on_signals().unwrap();
-    serve_shared(queue, None, Some(worker("child")), stop)
+    serve_shared(queue, None, Some(worker("child")), Monitor::default(), stop)
         .await
         .unwrap();
 }
@@ -252,7 +277,13 @@ async fn the_job_of_a_worker_that_is_killed_is_finished_by_another() {
     let bench = Bench::new().await;
     let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
-    let link = serve_shared(bench.queue(), Some(credentials), None, stop.clone());
+    let link = serve_shared(
+        bench.queue(),
+        Some(credentials),
+        None,
+        Monitor::default(),
+        stop.clone(),
+    );
     let link = tokio::spawn(link);
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "service::child_that_works", "--ignored"]);
@@ -270,7 +301,13 @@ async fn the_job_of_a_worker_that_is_killed_is_finished_by_another() {
     };
     let first = started().await;
     drop(child);
-    let other = serve_shared(bench.queue(), None, Some(worker("other")), stop.clone());
+    let other = serve_shared(
+        bench.queue(),
+        None,
+        Some(worker("other")),
+        Monitor::default(),
+        stop.clone(),
+    );
     let other = tokio::spawn(other);
     edge.until_finished([execution(1)]).await;
     ended([link, other], &stop).await;
