@@ -56,7 +56,7 @@ use self::harden::Isolation;
 use self::images::{Images, Working};
 use self::output::Relay;
 use self::pool::{Loan, Pool};
-use crate::sandbox::{FaultScope, HostFault, Progress, Sandbox};
+use crate::sandbox::{FaultScope, HostFault, Interaction, Progress, Sandbox};
 
 /// How this host uses Docker.
 #[derive(Debug, Clone)]
@@ -397,6 +397,7 @@ impl Inner {
         self: &Arc<Self>,
         (job, row): (&Job, &LanguageRow),
         files: Vec<Order>,
+        interaction: Option<Interaction>,
         progress: mpsc::Sender<Progress>,
         cancel: &CancellationToken,
     ) -> Result<Outcome, HostFault> {
@@ -412,6 +413,7 @@ impl Inner {
             relay: &mut relay,
             cancel,
             compilations: &self.compilations,
+            interaction,
         };
         let outcome = attempt.run(files).await;
         match outcome {
@@ -479,9 +481,10 @@ impl Sandbox for DockerSandbox {
         inner.working().into_iter().map(ready).collect()
     }
 
-    async fn run(
+    async fn run_with(
         &self,
         job: &Job,
+        interaction: Option<Interaction>,
         progress: mpsc::Sender<Progress>,
         cancel: CancellationToken,
     ) -> Result<Outcome, HostFault> {
@@ -500,7 +503,7 @@ impl Sandbox for DockerSandbox {
             ));
         }
         let ended = inner
-            .run_in_container((job, row), files, progress, &cancel)
+            .run_in_container((job, row), files, interaction, progress, &cancel)
             .await;
         if let Err(fault) = &ended
             && fault.scope == FaultScope::Language

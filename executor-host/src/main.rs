@@ -12,6 +12,7 @@ use executor_host::config::{self, Command, Effective, LoadError, Loaded, Log, Pl
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::doctor;
 use executor_host::health::{self, Monitor};
+use executor_host::keyboard::Keyboard;
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
 use executor_host::logs;
@@ -254,7 +255,7 @@ async fn show_languages(settings: config::Languages) -> Fallible {
     Ok(())
 }
 
-/// Runs one program, with this command's standard input unless that is a terminal.
+/// Runs one program, with this command's standard input or at its terminal.
 async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
     log_to_stderr(&settings.log())?;
     let instance = format!("run-{}", std::process::id());
@@ -266,6 +267,7 @@ async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
     let code = std::fs::read_to_string(&settings.file)
         .map_err(|error| format!("{}: {error}", settings.file.display()))?;
     let mut stdin = String::new();
+    let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !std::io::stdin().is_terminal() {
         std::io::stdin()
             .read_to_string(&mut stdin)
@@ -275,7 +277,7 @@ async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
         stdin,
         args: settings.args.clone(),
     };
-    let job = one_run::job(&language.id, code, spec, settings.limits());
+    let job = one_run::job(&language.id, code, spec, settings.limits(on_terminal));
     let stop = shutdown::on_signals()?;
     let sandbox = DockerSandbox::connect(docker).await?;
     let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
@@ -285,7 +287,12 @@ async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
     } else {
         (&mut stdout, &mut stderr)
     };
-    let ended = one_run::run(&sandbox, &job, stop, shown).await;
+    let (keyboard, interaction) = match on_terminal && !settings.json {
+        true => Keyboard::lend().map(|(keyboard, person)| (Some(keyboard), Some(person)))?,
+        false => (None, None),
+    };
+    let ended = one_run::run(&sandbox, &job, interaction, stop, shown).await;
+    drop(keyboard);
     sandbox.close().await;
     let outcome = ended?;
     if settings.json {

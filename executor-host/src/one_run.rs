@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::sandbox::{HostFault, Progress, Sandbox};
+use crate::sandbox::{HostFault, Interaction, Progress, Sandbox};
 
 /// Messages between the sandbox and the terminal.
 const PROGRESS_MESSAGES: usize = 64;
@@ -61,6 +61,7 @@ pub fn job(language: &str, code: String, run: RunSpec, limits: RunLimits) -> Job
 pub async fn run(
     sandbox: &dyn Sandbox,
     job: &Job,
+    interaction: Option<Interaction>,
     cancel: CancellationToken,
     (stdout, stderr): (&mut dyn Write, &mut dyn Write),
 ) -> Result<Outcome, HostFault> {
@@ -76,7 +77,8 @@ pub async fn run(
             };
         }
     };
-    tokio::join!(sandbox.run(job, progress, cancel), show).0
+    let run = sandbox.run_with(job, interaction, progress, cancel);
+    tokio::join!(run, show).0
 }
 
 /// How it ended, in a line, and a second one where there is more to say.

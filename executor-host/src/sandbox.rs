@@ -2,6 +2,7 @@
 
 pub mod echo;
 
+use agent_protocol::TerminalSize;
 use async_trait::async_trait;
 use codecrafter_shared::job::{Job, Outcome, Stage, Stream};
 use codecrafter_shared::language::AnnouncedLanguage;
@@ -15,6 +16,26 @@ pub enum Progress {
     Stage(Stage),
     /// The compiler or the program wrote these bytes, within the job's output limit.
     Output(Stream, Vec<u8>),
+}
+
+/// What somebody does while a program runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Writes to its standard input.
+    Bytes(Vec<u8>),
+    /// Sends this signal, by the kernel's number, to its first process and that one's group.
+    Signal(i32),
+    /// Gives its terminal another size; nothing without a terminal.
+    Resize(TerminalSize),
+}
+
+/// Somebody at the keyboard of a job's program.
+#[derive(Debug)]
+pub struct Interaction {
+    /// What they do. Once the sender is dropped, standard input ends.
+    pub input: mpsc::Receiver<Input>,
+    /// Gives the program a terminal of this size, on which both outputs are one.
+    pub terminal: Option<TerminalSize>,
 }
 
 /// The host could not run the job. Never the program's fault, and never shown as if it were.
@@ -68,6 +89,18 @@ pub trait Sandbox: Send + Sync + 'static {
     async fn run(
         &self,
         job: &Job,
+        progress: mpsc::Sender<Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Outcome, HostFault> {
+        self.run_with(job, None, progress, cancel).await
+    }
+
+    /// The same, where standard input does not end after [`Job::runs`]' own: the job has one run.
+    /// Input is taken as the program reads it and never slows anything else down.
+    async fn run_with(
+        &self,
+        job: &Job,
+        interaction: Option<Interaction>,
         progress: mpsc::Sender<Progress>,
         cancel: CancellationToken,
     ) -> Result<Outcome, HostFault>;

@@ -1,6 +1,6 @@
 //! The order loop. [`channel`] is the host, [`workspace`] is the files, [`program`] runs one
-//! program, [`counters`] what the container has used, [`reset`] what comes between two jobs,
-//! [`sys`] every call that the standard library lacks.
+//! program on its [`streams`], [`counters`] what the container has used, [`reset`] what comes
+//! between two jobs, [`sys`] every call that the standard library lacks.
 //!
 //! One thread, on purpose: [`sys::as_user`] forks and goes on in the child.
 
@@ -8,6 +8,7 @@ mod channel;
 mod counters;
 mod program;
 mod reset;
+mod streams;
 mod sys;
 mod workspace;
 
@@ -122,6 +123,8 @@ fn carry_out(
             Some(saved) => saved.restore(state.user),
             None => Err(io::Error::other("nothing was saved to restore")),
         },
+        // For a program that has ended meanwhile.
+        Order::Input { .. } | Order::CloseInput | Order::Signal { .. } | Order::Resize(_) => Ok(()),
         Order::Pack { most } => {
             let packed = workspace::pack(state.user, most)?.unwrap_or_default();
             let mut pieces = packed.chunks(PIECE_BYTES_MAX).peekable();

@@ -19,6 +19,9 @@
 //! [`Order::Pack`] gave it there. A container that serves several jobs gets [`Order::Reset`]
 //! before each.
 //!
+//! While a program runs whose input is [`Exec::keeps_input`], [`Order::Input`] and its like reach
+//! it.
+//!
 //! Orders are carried out one after the other and only those that say so are answered, so the
 //! host may send several at once. An order that cannot be carried out is answered by
 //! [`Event::Failed`], and nothing follows it. Standard input stays open for the whole job: when
@@ -27,7 +30,7 @@
 pub mod wire;
 
 /// The version of everything in this crate, announced in [`Event::Ready`].
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The user and the group that programs run as, unless [`Order::Reset`] names another.
 pub const PROGRAM_UID: u32 = 65_534;
@@ -75,6 +78,21 @@ pub enum Order {
         /// Whether it is the last.
         last: bool,
     },
+    /// More standard input for the program that runs. This and the next three are passed over
+    /// when none runs that keeps its input, because it may have ended meanwhile.
+    Input {
+        /// The next bytes.
+        bytes: Vec<u8>,
+    },
+    /// The program that runs has got all its input.
+    CloseInput,
+    /// A signal for the program that runs and the processes of its group.
+    Signal {
+        /// By the kernel's number.
+        number: i32,
+    },
+    /// The terminal of the program that runs has another size.
+    Resize(TerminalSize),
     /// Leave no trace of the jobs before, and make ready for one whose programs run as this user
     /// and group. [`Event::Clean`] once that is proven; [`Event::Failed`] if anything is not as it
     /// was when the container started.
@@ -91,10 +109,24 @@ pub struct Exec {
     pub argv: Vec<String>,
     /// Added to [`BASE_ENV`].
     pub env: Vec<(String, String)>,
-    /// What it reads from standard input, which then ends.
+    /// What it reads from standard input, which then ends unless `keeps_input`.
     pub stdin: Vec<u8>,
+    /// Whether more input may come while it runs, until [`Order::CloseInput`].
+    pub keeps_input: bool,
+    /// Gives it a terminal of this size for its input and both outputs, which are one then and
+    /// reported as standard output.
+    pub terminal: Option<TerminalSize>,
     /// When to end it.
     pub limits: Limits,
+}
+
+/// What fits on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Characters in a line.
+    pub columns: u16,
+    /// Lines.
+    pub rows: u16,
 }
 
 /// When to end a program.

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::{Ended, Event, Exec, Exit, Limit, Limits, Order, Stream};
+use super::{Ended, Event, Exec, Exit, Limit, Limits, Order, Stream, TerminalSize};
 
 /// Longest body of a frame. Holds any file and any standard input that an execution may have.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -92,6 +92,8 @@ impl Order {
                 argv,
                 env,
                 stdin,
+                keeps_input,
+                terminal,
                 limits,
             }) => {
                 let Limits {
@@ -109,6 +111,11 @@ impl Order {
                     frame.bytes(value.as_bytes());
                 }
                 frame.bytes(stdin);
+                frame.byte(u8::from(*keeps_input));
+                frame.byte(u8::from(terminal.is_some()));
+                if let Some(size) = terminal {
+                    frame.size(*size);
+                }
                 frame.u32(*cpu_ms);
                 frame.u32(*wall_ms);
                 frame.u32(*output_bytes);
@@ -127,6 +134,19 @@ impl Order {
             Self::Reset { user } => {
                 frame.byte(7);
                 frame.u32(*user);
+            }
+            Self::Input { bytes } => {
+                frame.byte(8);
+                frame.bytes(bytes);
+            }
+            Self::CloseInput => frame.byte(9),
+            Self::Signal { number } => {
+                frame.byte(10);
+                frame.u32(number.cast_unsigned());
+            }
+            Self::Resize(size) => {
+                frame.byte(11);
+                frame.size(*size);
             }
         }
         frame.finish()
@@ -147,6 +167,11 @@ impl Order {
                 argv: reader.list(Reader::string)?,
                 env: reader.list(|pair| Ok((pair.string()?, pair.string()?)))?,
                 stdin: reader.bytes()?.to_vec(),
+                keeps_input: reader.bool()?,
+                terminal: match reader.bool()? {
+                    true => Some(reader.size()?),
+                    false => None,
+                },
                 limits: Limits {
                     cpu_ms: reader.u32()?,
                     wall_ms: reader.u32()?,
@@ -165,6 +190,14 @@ impl Order {
             7 => Self::Reset {
                 user: reader.u32()?,
             },
+            8 => Self::Input {
+                bytes: reader.bytes()?.to_vec(),
+            },
+            9 => Self::CloseInput,
+            10 => Self::Signal {
+                number: reader.u32()?.cast_signed(),
+            },
+            11 => Self::Resize(reader.size()?),
             _ => return Err(WireError::Malformed),
         };
         reader.end(order)
@@ -318,6 +351,11 @@ impl Writer {
         self.0.extend_from_slice(&number.to_le_bytes());
     }
 
+    fn size(&mut self, TerminalSize { columns, rows }: TerminalSize) {
+        self.0.extend_from_slice(&columns.to_le_bytes());
+        self.0.extend_from_slice(&rows.to_le_bytes());
+    }
+
     fn u64(&mut self, number: u64) {
         self.0.extend_from_slice(&number.to_le_bytes());
     }
@@ -365,6 +403,13 @@ impl<'a> Reader<'a> {
 
     fn u32(&mut self) -> Result<u32, WireError> {
         Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn size(&mut self) -> Result<TerminalSize, WireError> {
+        Ok(TerminalSize {
+            columns: u16::from_le_bytes(self.array()?),
+            rows: u16::from_le_bytes(self.array()?),
+        })
     }
 
     fn u64(&mut self) -> Result<u64, WireError> {
@@ -417,6 +462,11 @@ mod tests {
                 argv: vec!["python3".into(), String::new(), "ä".into()],
                 env: vec![("A".into(), "b=c".into())],
                 stdin: b"in\n".to_vec(),
+                keeps_input: true,
+                terminal: Some(TerminalSize {
+                    columns: 80,
+                    rows: 25,
+                }),
                 limits: Limits {
                     cpu_ms: 1,
                     wall_ms: 2,
@@ -431,6 +481,14 @@ mod tests {
                 last: true,
             },
             Order::Reset { user: 1 << 30 },
+            Order::Exec(Exec::default()),
+            Order::Input { bytes: vec![4] },
+            Order::CloseInput,
+            Order::Signal { number: -1 },
+            Order::Resize(TerminalSize {
+                columns: 1,
+                rows: u16::MAX,
+            }),
         ]
     }
 
@@ -536,7 +594,7 @@ mod tests {
                 assert_eq!(Event::from_body(&body[..cut]), Err(WireError::Malformed));
             }
         }
-        assert_eq!(Order::from_body(&[9]), Err(WireError::Malformed));
+        assert_eq!(Order::from_body(&[99]), Err(WireError::Malformed));
         assert_eq!(Event::from_body(&[9]), Err(WireError::Malformed));
     }
 }

@@ -110,9 +110,9 @@ pub struct Run {
     #[arg(long, default_value_t = limits::CPU_MS_DEFAULT, value_parser = from_to(limits::CPU_MS))]
     cpu_ms: u32,
 
-    /// Milliseconds of wall time.
-    #[arg(long, default_value_t = limits::WALL_MS_DEFAULT, value_parser = from_to(limits::WALL_MS))]
-    wall_ms: u32,
+    /// Milliseconds of wall time, 10–3600000 [default: 10000, or on a terminal 600000].
+    #[arg(long, value_parser = from_to(WALL_MS))]
+    wall_ms: Option<u32>,
 
     /// MiB of memory, files included.
     #[arg(
@@ -167,6 +167,11 @@ pub struct Config {
     pub enrolment: Enrolment,
 }
 
+/// Wall time of a program on one's own machine.
+const WALL_MS: RangeInclusive<u32> = 10..=3_600_000;
+/// Wall time of a program at whose keyboard somebody sits.
+const WALL_MS_ON_TERMINAL: u32 = 600_000;
+
 /// [`limits::MEMORY_BYTES`] in MiB.
 const MEMORY_MIB: RangeInclusive<u32> =
     (*limits::MEMORY_BYTES.start() >> 20) as u32..=(*limits::MEMORY_BYTES.end() >> 20) as u32;
@@ -188,10 +193,14 @@ impl Run {
 
     /// What the program may use.
     #[must_use]
-    pub fn limits(&self) -> RunLimits {
+    pub fn limits(&self, on_terminal: bool) -> RunLimits {
+        let wall_ms = match on_terminal {
+            true => WALL_MS_ON_TERMINAL,
+            false => limits::WALL_MS_DEFAULT,
+        };
         RunLimits {
             cpu_ms: self.cpu_ms,
-            wall_ms: self.wall_ms,
+            wall_ms: self.wall_ms.unwrap_or(wall_ms),
             memory_bytes: u64::from(self.memory_mib) << 20,
             ..RunLimits::default()
         }

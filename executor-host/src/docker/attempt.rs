@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::cgroup::{Cgroup, Counters};
 use super::command::Values;
 use super::compiled::{Compilations, Compiled, Key, PROGRAM_BYTES_MAX};
-use super::container::Container;
+use super::container::{Container, Next};
 use super::harden::Budget;
 use super::output::{Capture, Relay, written_most};
 use super::verdict::{self, Facts};
 use super::{permanent, retryable};
-use crate::sandbox::HostFault;
+use crate::sandbox::{HostFault, Input, Interaction};
 
 /// How long after a run's wall limit the host stops to believe that the agent will end it.
 const GRACE: Duration = Duration::from_secs(3);
@@ -54,6 +54,8 @@ pub struct Attempt<'a> {
     pub relay: &'a mut Relay,
     pub cancel: &'a CancellationToken,
     pub compilations: &'a Compilations,
+    /// Until its sender is gone.
+    pub interaction: Option<Interaction>,
 }
 
 impl Attempt<'_> {
@@ -124,8 +126,8 @@ impl Attempt<'_> {
         let compiler = Exec {
             argv: values.command(compiler),
             env: values.environment(self.row),
-            stdin: Vec::new(),
             limits: agent_limits(&COMPILE_LIMITS),
+            ..Exec::default()
         };
         self.relay.stage(Stage::Compile);
         let key = Key::new(&self.job.tenant, self.container.image(), &files, &compiler);
@@ -205,6 +207,8 @@ impl Attempt<'_> {
             argv,
             env: values.environment(self.row),
             stdin: spec.stdin.clone().into_bytes(),
+            keeps_input: self.interaction.is_some(),
+            terminal: self.interaction.as_ref().and_then(|person| person.terminal),
             limits: agent_limits(&self.job.limits),
         }
     }
@@ -327,16 +331,28 @@ impl Attempt<'_> {
             () = &mut deadline => return Ok(End::Overdue),
             sent = self.container.send(orders) => sent?,
         }
+        let mut keeps_input = matches!(orders.last(), Some(Order::Exec(exec)) if exec.keeps_input);
         loop {
-            let event = tokio::select! {
+            let takes_input = keeps_input && self.container.has_sent_all();
+            let next = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Ok(End::Cancelled),
                 () = &mut deadline => return Ok(End::Overdue),
                 () = self.relay.room(), if self.relay.is_waiting() => continue,
-                event = self.container.next_event() => event?,
+                input = next_input(&mut self.interaction), if takes_input => {
+                    keeps_input = input != Order::CloseInput;
+                    self.container.send_meanwhile(&input);
+                    continue;
+                }
+                next = self.container.next() => next?,
+            };
+            let event = match next {
+                Next::Event(event) => event,
+                Next::Sent => continue,
+                Next::End => return Ok(End::Vanished),
             };
             match event {
-                Some(Event::Output { stream, bytes }) => {
+                Event::Output { stream, bytes } => {
                     let (stream, capture) = match stream {
                         agent_protocol::Stream::Stdout => (Stream::Stdout, &mut *stdout),
                         agent_protocol::Stream::Stderr => (Stream::Stderr, &mut *stderr),
@@ -346,16 +362,29 @@ impl Attempt<'_> {
                         return Ok(End::Flooded);
                     }
                 }
-                Some(Event::Ended(ended)) => return Ok(End::Reported(ended)),
-                Some(Event::Failed { reason }) => {
+                Event::Ended(ended) => return Ok(End::Reported(ended)),
+                Event::Failed { reason } => {
                     return Err(permanent(format!("the agent could not go on: {reason}")));
                 }
-                Some(event) => {
+                event => {
                     return Err(permanent(format!("nobody asked the agent for {event:?}")));
                 }
-                None => return Ok(End::Vanished),
             }
         }
+    }
+}
+
+/// The next that somebody at the keyboard does, as an order.
+async fn next_input(interaction: &mut Option<Interaction>) -> Order {
+    let input = match interaction {
+        Some(person) => person.input.recv().await,
+        None => None,
+    };
+    match input {
+        Some(Input::Bytes(bytes)) => Order::Input { bytes },
+        Some(Input::Signal(number)) => Order::Signal { number },
+        Some(Input::Resize(size)) => Order::Resize(size),
+        None => Order::CloseInput,
     }
 }
 

@@ -36,6 +36,17 @@ pub struct Request {
     pub budget: Budget,
 }
 
+/// What happens between a container and this host.
+#[derive(Debug)]
+pub enum Next {
+    /// The agent says something.
+    Event(Event),
+    /// All that was to be sent meanwhile is sent.
+    Sent,
+    /// The container has ended.
+    End,
+}
+
 /// A running container whose agent takes orders.
 pub struct Container {
     guard: Guard,
@@ -45,6 +56,8 @@ pub struct Container {
     input: Pin<Box<dyn AsyncWrite + Send>>,
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
     frames: Frames,
+    /// Orders that go out while events are waited for.
+    outgoing: Vec<u8>,
     /// Whether the agent has ended all that it was told to start.
     quiet: bool,
     /// Jobs that it has served.
@@ -111,6 +124,7 @@ impl Container {
             input,
             output,
             frames: Frames::default(),
+            outgoing: Vec::new(),
             quiet: true,
             served: 0,
             suspect: false,
@@ -132,23 +146,56 @@ impl Container {
     /// Sends orders. Losing this future may leave half of one sent; only removing is left then.
     pub async fn send(&mut self, orders: &[Order]) -> Result<(), HostFault> {
         self.quiet = false;
-        let frames: Vec<u8> = orders.iter().flat_map(Order::to_frame).collect();
-        let lost = |error| retryable(format!("the agent takes no orders: {error}"));
-        self.input.write_all(&frames).await.map_err(lost)?;
-        self.input.flush().await.map_err(lost)
+        let mut frames = std::mem::take(&mut self.outgoing);
+        frames.extend(orders.iter().flat_map(Order::to_frame));
+        self.input.write_all(&frames).await.map_err(deaf)?;
+        self.input.flush().await.map_err(deaf)
+    }
+
+    /// Sends an order whenever the agent takes it, while events are waited for: it may take none
+    /// until some of its events are taken.
+    pub fn send_meanwhile(&mut self, order: &Order) {
+        self.outgoing.extend(order.to_frame());
+    }
+
+    /// Whether the agent has taken all that was sent meanwhile.
+    pub fn has_sent_all(&self) -> bool {
+        self.outgoing.is_empty()
     }
 
     /// The agent's next event, or `None` if the container has ended. Losing this future loses
     /// nothing.
     pub async fn next_event(&mut self) -> Result<Option<Event>, HostFault> {
+        loop {
+            match self.next().await? {
+                Next::Event(event) => return Ok(Some(event)),
+                Next::Sent => {}
+                Next::End => return Ok(None),
+            }
+        }
+    }
+
+    /// What happens next. Losing this future loses nothing.
+    pub async fn next(&mut self) -> Result<Next, HostFault> {
         let broken = |error| permanent(format!("the agent's stream is broken: {error}"));
         loop {
             if let Some(body) = self.frames.next_body().map_err(broken)? {
                 let event = Event::from_body(body).map_err(broken)?;
                 self.quiet = !matches!(event, Event::Output { .. } | Event::Failed { .. });
-                return Ok(Some(event));
+                return Ok(Next::Event(event));
             }
-            match self.output.next().await {
+            let read = tokio::select! {
+                read = self.output.next() => read,
+                written = self.input.write(&self.outgoing), if !self.outgoing.is_empty() => {
+                    self.outgoing.drain(..written.map_err(deaf)?);
+                    self.input.flush().await.map_err(deaf)?;
+                    match self.outgoing.is_empty() {
+                        true => return Ok(Next::Sent),
+                        false => continue,
+                    }
+                }
+            };
+            match read {
                 Some(Ok(LogOutput::StdOut { message })) => self.frames.push(&message),
                 Some(Ok(LogOutput::StdErr { message })) => {
                     let text = String::from_utf8_lossy(&message);
@@ -158,7 +205,7 @@ impl Container {
                 Some(Err(error)) => {
                     return Err(engine_fault(format!("the engine's stream broke: {error}")));
                 }
-                None => return Ok(None),
+                None => return Ok(Next::End),
             }
         }
     }
@@ -292,6 +339,11 @@ impl Container {
     pub async fn remove(mut self) {
         self.guard.remove().await;
     }
+}
+
+/// The agent's end of the stream is closed.
+fn deaf(error: std::io::Error) -> HostFault {
+    retryable(format!("the agent takes no orders: {error}"))
 }
 
 /// The agent has not done what it was told.

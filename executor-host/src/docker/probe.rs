@@ -35,8 +35,8 @@ async fn ask(container: &mut Container, row: &LanguageRow) -> Result<String, Hos
         argv: row.version.clone(),
         // The row's is for compiling and running, and means something in a job only.
         env: Vec::new(),
-        stdin: Vec::new(),
         limits: LIMITS,
+        ..Exec::default()
     };
     let events = async {
         container.send(&[Order::Exec(exec)]).await?;

@@ -12,7 +12,7 @@ use codecrafter_shared::language::AnnouncedLanguage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{FaultScope, HostFault, Progress, Sandbox};
+use super::{FaultScope, HostFault, Input, Interaction, Progress, Sandbox};
 
 /// The language that [`Echo`] runs. It borrows the id of a known one.
 pub const LANGUAGE: &str = "python";
@@ -27,6 +27,7 @@ pub const LANGUAGE: &str = "python";
 /// | `panic` | the sandbox panics |
 /// | `wait` | goes on only when it is cancelled |
 /// | `sleep MS` | goes on after MS milliseconds |
+/// | `read` | waits for input and writes it to standard output; ends well where none can come |
 /// | `bytes HEX` | writes these bytes to standard output, in one piece |
 /// | `err TEXT` | writes the text and a newline to standard error |
 /// | `exit CODE` | ends with that exit code |
@@ -57,9 +58,10 @@ impl Sandbox for Echo {
         }])
     }
 
-    async fn run(
+    async fn run_with(
         &self,
         job: &Job,
+        mut interaction: Option<Interaction>,
         progress: mpsc::Sender<Progress>,
         cancel: CancellationToken,
     ) -> Result<Outcome, HostFault> {
@@ -79,6 +81,7 @@ impl Sandbox for Echo {
             let _ = progress.send(Progress::Stage(Stage::Run)).await;
             let mut run = Run {
                 progress: &progress,
+                interaction: &mut interaction,
                 stdout: Vec::new(),
                 stderr: Vec::new(),
             };
@@ -96,6 +99,7 @@ impl Sandbox for Echo {
 
 struct Run<'a> {
     progress: &'a mpsc::Sender<Progress>,
+    interaction: &'a mut Option<Interaction>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
@@ -131,6 +135,11 @@ impl Run<'_> {
                     let sleep = tokio::time::sleep(Duration::from_millis(number(rest).into()));
                     cancel.run_until_cancelled(sleep).await;
                 }
+                "read" => match cancel.run_until_cancelled(self.next_bytes()).await {
+                    Some(Some(bytes)) => self.write(Stream::Stdout, &bytes).await,
+                    Some(None) => break,
+                    None => {}
+                },
                 "bytes" => self.write(Stream::Stdout, &bytes(rest)).await,
                 "err" => {
                     self.write(Stream::Stderr, format!("{rest}\n").as_bytes())
@@ -151,6 +160,15 @@ impl Run<'_> {
             }
         }
         Ok((Verdict::Accepted, Some(0)))
+    }
+
+    /// What somebody types next; `None` where nobody does any more.
+    async fn next_bytes(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Input::Bytes(bytes) = self.interaction.as_mut()?.input.recv().await? {
+                return Some(bytes);
+            }
+        }
     }
 
     async fn write(&mut self, stream: Stream, bytes: &[u8]) {

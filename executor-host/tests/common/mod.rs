@@ -32,7 +32,7 @@ use executor_host::queue::{
     ControlFeed, Delivery, Depth, Published, Queue, QueueError, StoredResult,
 };
 use executor_host::sandbox::echo::Echo;
-use executor_host::sandbox::{FaultScope, HostFault, Progress, Sandbox};
+use executor_host::sandbox::{FaultScope, HostFault, Interaction, Progress, Sandbox};
 use jwt_simple::prelude::{Ed25519PublicKey, EdDSAPublicKeyLike as _, VerificationOptions};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
@@ -499,9 +499,10 @@ impl Sandbox for Flaky {
         self.changed.notified().await;
     }
 
-    async fn run(
+    async fn run_with(
         &self,
         job: &Job,
+        interaction: Option<Interaction>,
         progress: mpsc::Sender<Progress>,
         cancel: CancellationToken,
     ) -> Result<codecrafter_shared::job::Outcome, HostFault> {
@@ -512,6 +513,6 @@ impl Sandbox for Flaky {
                 scope: FaultScope::Engine,
             });
         }
-        self.echo.run(job, progress, cancel).await
+        self.echo.run_with(job, interaction, progress, cancel).await
     }
 }

@@ -7,6 +7,7 @@
 mod compiled;
 mod doctor;
 mod faults;
+mod interactive;
 mod isolation;
 mod languages;
 mod limits;

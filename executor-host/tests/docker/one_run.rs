@@ -1,6 +1,6 @@
 //! `executor-host run`, as an operator uses it.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -56,5 +56,35 @@ fn what_a_limit_ended_or_a_compiler_refused_is_said_and_is_no_success() {
     assert!(
         told.contains("error:") && told.contains("\ncompile error, "),
         "{told}"
+    );
+}
+
+#[test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+fn at_a_terminal_the_program_has_it_and_gives_it_back() {
+    let code = "import os\nname = input('Who? ')\nprint('Hello', name, os.isatty(0))";
+    let (_folder, file) = source("a.py", code);
+    let program = env!("CARGO_BIN_EXE_executor-host");
+    // Both commands see one terminal after the other; `script` plays the person's end of it.
+    let both = format!("{program} run {} && stty -a", file.display());
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &both, "/dev/null"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = command.spawn().unwrap();
+    let (mut keys, mut seen) = (terminal.stdin.take().unwrap(), String::new());
+    let mut screen = terminal.stdout.take().unwrap();
+    while !seen.contains("Who? ") {
+        let mut byte = [0];
+        screen.read_exact(&mut byte).unwrap();
+        seen.push(char::from(byte[0]));
+    }
+    keys.write_all(b"Ada\n").unwrap();
+    screen.read_to_string(&mut seen).unwrap();
+    assert!(terminal.wait().unwrap().success(), "{seen}");
+    assert!(seen.contains("Hello Ada True\r\n"), "{seen}");
+    assert!(seen.contains("accepted, exit code 0"), "{seen}");
+    assert!(
+        seen.contains(" icanon ") && seen.contains(" echo "),
+        "{seen}"
     );
 }

@@ -38,14 +38,34 @@ impl Channel {
 
     /// Waits for the next order. `None` when the host has closed the channel.
     pub fn next_order(&mut self) -> io::Result<Option<Order>> {
+        loop {
+            if let Some(order) = self.received_order()? {
+                return Ok(Some(order));
+            }
+            if !self.receive()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next order, if it has come whole.
+    pub fn received_order(&mut self) -> io::Result<Option<Order>> {
+        let body = self.frames.next_body().map_err(io::Error::other)?;
+        let order = body.map(Order::from_body).transpose();
+        order.map_err(io::Error::other)
+    }
+
+    /// Takes what the host has sent, and waits if that is nothing. False if the host has closed
+    /// the channel.
+    pub fn receive(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
         loop {
-            if let Some(body) = self.frames.next_body().map_err(io::Error::other)? {
-                return Order::from_body(body).map(Some).map_err(io::Error::other);
-            }
             match self.input.read(&mut buffer) {
-                Ok(0) => return Ok(None),
-                Ok(length) => self.frames.push(&buffer[..length]),
+                Ok(0) => return Ok(false),
+                Ok(length) => {
+                    self.frames.push(&buffer[..length]);
+                    return Ok(true);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -93,7 +113,7 @@ impl Channel {
         !self.pending.is_empty()
     }
 
-    /// To watch for the host going away while a program runs.
+    /// To watch for the host going away, or for what it sends, while a program runs.
     pub fn input_fd(&self) -> BorrowedFd<'_> {
         self.input.as_fd()
     }

@@ -1,16 +1,15 @@
 //! One program from start to end: feeds it, passes its output on, holds it to its limits, and
 //! leaves no process of it behind.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{ChildStdin, Command, Stdio};
+use std::io;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use agent_protocol::wire::OUTPUT_BYTES_MAX;
-use agent_protocol::{BASE_ENV, Ended, Event, Exec, Exit, Limit, Stream};
+use agent_protocol::{BASE_ENV, Ended, Exec, Exit, Limit, Order};
 
 use super::channel::Channel;
 use super::counters::Counters;
+use super::streams::{ProgramSide, Streams};
 use super::sys::{self, Children, Interest, PollFd, Reaped, User, Wait};
 
 /// How often CPU time is looked at, at the most.
@@ -31,7 +30,9 @@ pub fn run(
     let cpu_before = counters.cpu().unwrap_or_default();
     let oom_kills_before = counters.oom_kills();
     let started = Instant::now();
-    let mut child = match command(exec, user)?.spawn() {
+    let (theirs, streams) = Streams::open(exec)?;
+    // The program's side of the streams is closed here with the command.
+    let child = match command(exec, theirs, user)?.spawn() {
         Ok(child) => child,
         Err(error) => return Ok(not_started(&error)),
     };
@@ -44,9 +45,7 @@ pub fn run(
         cpu_before,
         oom_kills_before,
         cores: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
-        input: Input::new(child.stdin.take(), &exec.stdin)?,
-        stdout: Output::new(Stream::Stdout, child.stdout.take())?,
-        stderr: Output::new(Stream::Stderr, child.stderr.take())?,
+        streams,
         first: None,
         cpu_waited: Duration::ZERO,
         peak_bytes: 0,
@@ -58,24 +57,25 @@ pub fn run(
     Ok(run.ended(wall))
 }
 
-/// The command, confined, with pipes of its own.
-fn command(exec: &Exec, user: User) -> io::Result<Command> {
+/// The command, confined, with streams of its own.
+fn command(exec: &Exec, theirs: ProgramSide, user: User) -> io::Result<Command> {
     let (program, arguments) = exec
         .argv
         .split_first()
         .ok_or_else(|| io::Error::other("there is no program to run"))?;
+    let ProgramSide([stdin, stdout, stderr]) = theirs;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()
         .envs(BASE_ENV.iter().copied())
         .envs(exec.env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stdin(stdin)
+        .stdout(stdout)
+        .stderr(stderr);
     // One second more than all processes may have together, so that our own limit comes first.
     let cpu_seconds = u64::from(exec.limits.cpu_ms).div_ceil(1000) + 1;
-    sys::confine(&mut command, user, cpu_seconds);
+    sys::confine(&mut command, user, cpu_seconds, exec.terminal.is_some());
     Ok(command)
 }
 
@@ -101,9 +101,7 @@ struct Run<'a> {
     cpu_before: Duration,
     oom_kills_before: u64,
     cores: u32,
-    input: Input<'a>,
-    stdout: Output,
-    stderr: Output,
+    streams: Streams,
     /// How the program's first process ended.
     first: Option<Exit>,
     /// CPU time of all that were waited for.
@@ -115,6 +113,8 @@ struct Run<'a> {
 impl Run<'_> {
     /// Until the first process has ended or a limit is reached.
     fn attend(&mut self, channel: &mut Channel, children: &Children) -> io::Result<()> {
+        // What came together with the order to run.
+        self.obey(channel)?;
         while self.first.is_none() && self.limit.is_none() {
             let wait = match self.time_left() {
                 Ok(wait) => wait,
@@ -125,13 +125,36 @@ impl Run<'_> {
             };
             self.wait_for_something(wait, channel, children)?;
             channel.send_pending()?;
-            self.input.feed();
+            self.streams.input.feed();
+            self.obey(channel)?;
             if !channel.is_full() {
                 self.pass_on(channel)?;
             }
             children.forget_signals();
             while let Some(reaped) = children.reap(Wait::Look)? {
                 self.count(&reaped);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does as the host says meanwhile, as far as the program reads what it gets.
+    fn obey(&mut self, channel: &mut Channel) -> io::Result<()> {
+        while self.exec.keeps_input && self.streams.input.has_room() {
+            match channel.received_order()? {
+                None => break,
+                Some(Order::Input { bytes }) => self.streams.input.push(&bytes),
+                Some(Order::CloseInput) => self.streams.input.close(),
+                Some(Order::Resize(size)) => self.streams.resize(size)?,
+                Some(Order::Signal { number }) => match sys::signal_group(self.pid, number) {
+                    // It has just ended, or there is no such signal.
+                    Err(error) if error.raw_os_error() == Some(libc::EPERM) => return Err(error),
+                    _ => {}
+                },
+                Some(order) => {
+                    let what = format!("{order:?} came while a program ran");
+                    return Err(io::Error::other(what));
+                }
             }
         }
         Ok(())
@@ -161,18 +184,24 @@ impl Run<'_> {
     fn wait_for_something(
         &self,
         wait: Duration,
-        channel: &Channel,
+        channel: &mut Channel,
         children: &Children,
     ) -> io::Result<()> {
+        let hears = self.exec.keeps_input && self.streams.input.has_room();
+        let interest = if hears {
+            Interest::Read
+        } else {
+            Interest::Gone
+        };
         let mut fds = vec![
-            PollFd::new(channel.input_fd(), Interest::Gone),
+            PollFd::new(channel.input_fd(), interest),
             PollFd::new(children.fd(), Interest::Read),
         ];
         if channel.has_pending() {
             fds.push(PollFd::new(channel.output_fd(), Interest::Write));
         }
         if !channel.is_full() {
-            let outputs = [self.stdout.fd(), self.stderr.fd()];
+            let outputs = [self.streams.stdout.fd(), self.streams.stderr.fd()];
             fds.extend(
                 outputs
                     .into_iter()
@@ -180,10 +209,11 @@ impl Run<'_> {
                     .map(|fd| PollFd::new(fd, Interest::Read)),
             );
         }
-        fds.extend(self.input.fd().map(|fd| PollFd::new(fd, Interest::Write)));
+        let input = self.streams.input.fd();
+        fds.extend(input.map(|fd| PollFd::new(fd, Interest::Write)));
         sys::poll(&mut fds, Some(wait))?;
-        if fds[0].is_ready() {
-            // The kernel ends everything in the container with its first process.
+        // The kernel ends everything in the container with its first process.
+        if fds[0].is_ready() && !(hears && channel.receive()?) {
             return Err(io::Error::other("the host has gone"));
         }
         Ok(())
@@ -192,7 +222,7 @@ impl Run<'_> {
     /// Passes on what both outputs hold, a piece of each.
     fn pass_on(&mut self, channel: &mut Channel) -> io::Result<()> {
         let most = u64::from(self.exec.limits.output_bytes);
-        for output in [&mut self.stdout, &mut self.stderr] {
+        for output in [&mut self.streams.stdout, &mut self.streams.stderr] {
             output.pass_on(most, channel)?;
             if output.seen > most {
                 self.limit = Some(Limit::Output);
@@ -207,7 +237,7 @@ impl Run<'_> {
             self.count(&reaped);
         }
         // Nobody is left to write, so this ends; over the limit it is only counted.
-        while self.stdout.fd().is_some() || self.stderr.fd().is_some() {
+        while !self.streams.have_ended() {
             self.pass_on(channel)?;
             channel.flush()?;
         }
@@ -243,100 +273,8 @@ impl Run<'_> {
                 .counters
                 .oom_kills()
                 .saturating_sub(self.oom_kills_before),
-            stdout_bytes: self.stdout.seen,
-            stderr_bytes: self.stderr.seen,
+            stdout_bytes: self.streams.stdout.seen,
+            stderr_bytes: self.streams.stderr.seen,
         }
-    }
-}
-
-/// What the program has yet to read.
-struct Input<'a> {
-    pipe: Option<ChildStdin>,
-    rest: &'a [u8],
-}
-
-impl<'a> Input<'a> {
-    fn new(pipe: Option<ChildStdin>, rest: &'a [u8]) -> io::Result<Self> {
-        if let Some(pipe) = &pipe {
-            sys::set_nonblocking(pipe.as_fd())?;
-        }
-        let mut input = Self { pipe, rest };
-        input.feed();
-        Ok(input)
-    }
-
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Writes what the pipe takes. Closes it after the last byte, or when nobody reads it.
-    fn feed(&mut self) {
-        while let Some(pipe) = &mut self.pipe {
-            if self.rest.is_empty() {
-                self.pipe = None;
-                return;
-            }
-            match pipe.write(self.rest) {
-                Ok(written) => self.rest = &self.rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.pipe = None,
-            }
-        }
-    }
-}
-
-/// One of the program's outputs.
-struct Output {
-    stream: Stream,
-    /// `None` after its end.
-    pipe: Option<Box<dyn ReadableFd>>,
-    /// Bytes read so far.
-    seen: u64,
-}
-
-trait ReadableFd: Read + AsFd {}
-impl<T: Read + AsFd> ReadableFd for T {}
-
-impl Output {
-    fn new(stream: Stream, pipe: Option<impl ReadableFd + 'static>) -> io::Result<Self> {
-        if let Some(pipe) = &pipe {
-            sys::set_nonblocking(pipe.as_fd())?;
-        }
-        Ok(Self {
-            stream,
-            pipe: pipe.map(|pipe| Box::new(pipe) as _),
-            seen: 0,
-        })
-    }
-
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Reads a piece, if there is one, and sends as much of it as is within the limit.
-    fn pass_on(&mut self, most: u64, channel: &mut Channel) -> io::Result<()> {
-        let Some(pipe) = &mut self.pipe else {
-            return Ok(());
-        };
-        let mut buffer = [0; OUTPUT_BYTES_MAX];
-        match pipe.read(&mut buffer) {
-            Ok(0) => self.pipe = None,
-            Ok(length) => {
-                let room = usize::try_from(most.saturating_sub(self.seen)).unwrap_or(usize::MAX);
-                self.seen += length as u64;
-                let bytes = &buffer[..length.min(room)];
-                if !bytes.is_empty() {
-                    channel.send(&Event::Output {
-                        stream: self.stream,
-                        bytes: bytes.to_vec(),
-                    })?;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
     }
 }

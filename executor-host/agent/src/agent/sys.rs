@@ -6,6 +6,7 @@
 )]
 
 mod rights;
+mod terminal;
 mod traces;
 
 use std::io;
@@ -15,6 +16,7 @@ use std::ptr;
 use std::time::Duration;
 
 pub use rights::{User, as_user, confine};
+pub use terminal::{open_terminal, set_terminal_size, signal_group};
 pub use traces::{Used, remove_attributes, remove_ipc_objects};
 
 /// The value of a call that reports failure as -1.

@@ -49,7 +49,9 @@ impl User {
 /// rights from, a session of its own, only its three streams, first to die when memory is short.
 ///
 /// `cpu_seconds` is the kernel's own limit on each process, behind the agent's on all of them.
-pub fn confine(command: &mut Command, user: User, cpu_seconds: u64) {
+/// `has_terminal` says that its standard input is a terminal, which then is the session's own, so
+/// that keys such as Ctrl-C become signals.
+pub fn confine(command: &mut Command, user: User, cpu_seconds: u64, has_terminal: bool) {
     let setup = move || {
         // Ours to write only as long as we are root.
         std::fs::write("/proc/self/oom_score_adj", "1000")?;
@@ -60,6 +62,9 @@ pub fn confine(command: &mut Command, user: User, cpu_seconds: u64) {
         // by the exec, not here, because the standard library reports its failure by one.
         unsafe {
             check(libc::setsid())?;
+            if has_terminal {
+                check(libc::ioctl(0, libc::TIOCSCTTY as _, 0))?;
+            }
             libc::umask(0o022);
             let all = libc::c_uint::MAX;
             check(libc::syscall(libc::SYS_close_range, 3, all, libc::CLOSE_RANGE_CLOEXEC) as _)?;
