@@ -374,6 +374,7 @@ impl Program {
         let run = |input: &&str| RunSpec {
             stdin: (*input).into(),
             args: Vec::new(),
+            ..RunSpec::default()
         };
         self.0.runs = inputs.iter().map(run).collect();
         self
@@ -384,6 +385,7 @@ impl Program {
         self.0.runs = vec![RunSpec {
             stdin: String::new(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            ..RunSpec::default()
         }];
         self
     }
