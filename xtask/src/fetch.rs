@@ -204,29 +204,36 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
-    /// Every list of the clone: whole, and with a package for both kinds of machines.
+    /// Every list of the clone: whole, with as many packages for either kind of machine, and the
+    /// same file wherever the same package is taken, so that its layer is shared.
     #[test]
-    fn the_lists_pin_what_they_name_for_both_architectures() {
+    fn the_lists_pin_what_they_name_for_both_architectures_and_all_alike() {
         let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../executor-host/images");
-        let mut lists = 0;
+        let mut pinned: HashMap<String, String> = HashMap::new();
         for entry in fs::read_dir(images).expect("the images") {
             let list = entry.expect("an image").path().join(LIST);
             let Ok(text) = fs::read_to_string(&list) else {
                 continue;
             };
             let found: List = toml::from_str(&text).expect("a list");
-            let mut architectures: Vec<_> = found
-                .package
-                .iter()
-                .map(|p| p.architecture.as_str())
-                .collect();
-            architectures.sort_unstable();
-            assert_eq!(architectures, ["aarch64", "x86_64"], "{}", list.display());
-            assert!(found.package.iter().all(|p| p.sha256.len() == 64));
-            lists += 1;
+            let of = |architecture: &str| {
+                let packages = found.package.iter();
+                let packages = packages.filter(|p| p.architecture == architecture);
+                packages.count()
+            };
+            assert_eq!(of("x86_64"), of("aarch64"), "{}", list.display());
+            assert_eq!(of("x86_64") + of("aarch64"), found.package.len());
+            for package in found.package {
+                assert_eq!(package.sha256.len(), 64, "{}", list.display());
+                let key = format!("{} {}", package.name, package.platform);
+                let sha256 = pinned.entry(key).or_insert_with(|| package.sha256.clone());
+                assert_eq!(*sha256, package.sha256, "{}", list.display());
+            }
         }
-        assert!(lists > 0);
+        assert!(!pinned.is_empty());
     }
 }
