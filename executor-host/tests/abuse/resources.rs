@@ -12,6 +12,7 @@ pub fn attacks() -> Vec<Attack> {
         a04_an_orphan_ends_with_the_program_and_its_cpu_time_counts,
         a05_a_fork_bomb_of_the_shell_stays_within_the_processes_allowed,
         a06_a_fork_bomb_with_sessions_and_ignored_signals_leaves_nobody,
+        a06_a_fork_bomb_that_its_parent_leaves_to_go_on_ends_with_it,
         a07_threads_count_as_processes,
         a07_threads_of_a_runtime_count_as_processes,
         a08_memory_that_is_touched_ends_as_memory_limit,
@@ -106,6 +107,25 @@ while True:
     let program = Program::python(code).processes(32).memory_mib(512);
     let program = program.cpu_ms(15_000).wall_ms(1200);
     assert_eq!(explodes(case, program, 32).await, Verdict::TimeLimit);
+}
+
+/// A program that ends well, so that its container may serve the next job.
+async fn a06_a_fork_bomb_that_its_parent_leaves_to_go_on_ends_with_it(case: &mut Case) {
+    let code = "
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        try:
+            if os.fork(): os._exit(0)
+        except OSError: pass
+time.sleep(0.2)
+print('done')
+";
+    let program = Program::python(code).processes(32).inputs(&["", "", ""]);
+    let outcome = case.run(program.memory_mib(512)).await;
+    assert_eq!(outcome.runs.len(), 3, "{outcome:#?}");
+    outcome.runs.iter().for_each(|run| assert_eq!(printed(run), "done\n"));
 }
 
 /// Runs a bomb, looks from outside that it does not grow beyond so many, and gives its verdict.

@@ -33,6 +33,8 @@ const TABLES: &[&str] = &[
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pristine {
     used: Vec<Option<Used>>,
+    /// Of the work directory, the only one that belongs to programs.
+    flags: i32,
     tables: Vec<String>,
 }
 
@@ -46,6 +48,7 @@ impl Pristine {
         let tables = TABLES.iter().map(fs::read_to_string);
         Ok(Self {
             used: used.collect::<io::Result<_>>()?,
+            flags: sys::flags(Path::new(WORK_DIR))?,
             // Another kernel may not have all of them.
             tables: tables.map(Result::unwrap_or_default).collect(),
         })

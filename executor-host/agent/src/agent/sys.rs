@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use rights::{User, as_user, confine};
 pub use terminal::{open_terminal, set_terminal_size, signal_group};
-pub use traces::{Used, remove_attributes, remove_ipc_objects};
+pub use traces::{Used, flags, remove_attributes, remove_ipc_objects};
 
 /// The value of a call that reports failure as -1.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {

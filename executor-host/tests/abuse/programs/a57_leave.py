@@ -1,5 +1,5 @@
 # Looks for what it leaves itself, everywhere that something of a program could stay.
-import os, socket, stat, subprocess
+import fcntl, os, socket, stat, struct, subprocess
 
 PLACES = ['/work', '/tmp', '/dev/shm', '/dev/mqueue', '/var/tmp', '/run', '/run/lock', '/var/lock', '/var/spool/cron', '/home', '/']
 OWN = {'main.py'}
@@ -11,6 +11,12 @@ found += os.listxattr('/work')
 if os.umask(0o022) != 0o022 or os.nice(0) != 0: found.append('a setting')
 if stat.S_IMODE(os.stat('/work').st_mode) != 0o755: found.append('rights')
 if len(open('/proc/net/unix').readlines()) > 1: found.append('a socket')
+GETFLAGS, SETFLAGS, NODUMP, NOATIME = 0x80086601, 0x40086602, 0x40, 0x80
+work = os.open('/work', os.O_RDONLY)
+def flags():
+    try: return struct.unpack('l', fcntl.ioctl(work, GETFLAGS, bytes(8)))[0]
+    except OSError: return 0
+if flags(): found.append('flags')
 print(found)
 
 for place in PLACES:
@@ -25,6 +31,8 @@ open('/work/.local/lib/python3.13/site-packages/usercustomize.py', 'w').write('r
 os.environ['LD_PRELOAD'] = '/work/libc.so.6'
 subprocess.run(['crontab', '-'], input=b'* * * * * true') if os.path.exists('/usr/bin/crontab') else None
 try: os.setxattr('/work', 'user.mark', b'x')
+except OSError: pass
+try: fcntl.ioctl(work, SETFLAGS, struct.pack('l', flags() | NODUMP | NOATIME))
 except OSError: pass
 if os.fork() == 0:
     os.setsid()

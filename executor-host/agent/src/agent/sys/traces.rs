@@ -1,8 +1,10 @@
 //! What a program can leave behind outside of files and processes, and how to see that nothing is.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -32,25 +34,51 @@ impl Used {
     }
 }
 
-/// Removes every extended attribute of a file or directory of ours, access lists among them.
+/// The flags of a file or directory, such as `chattr` sets; none where there cannot be any.
+pub fn flags(path: &Path) -> io::Result<libc::c_int> {
+    let file = File::open(path)?;
+    let mut flags = 0;
+    // SAFETY: the descriptor is open, and the call writes one number.
+    let found =
+        unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS as _, &raw mut flags) };
+    unless_unsupported(check(found)).map(|()| flags)
+}
+
+/// Removes every extended attribute of a file or directory of ours, access lists among them, and
+/// every flag.
 pub fn remove_attributes(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    let none: libc::c_int = 0;
+    // SAFETY: the descriptor is open; the call reads one number.
+    let set = unsafe {
+        libc::ioctl(
+            file.as_raw_fd(),
+            libc::FS_IOC_SETFLAGS as _,
+            &raw const none,
+        )
+    };
+    unless_unsupported(check(set))?;
+
     let path = terminated(path)?;
     let mut names = vec![0_u8; 64 * 1024]; // The kernel's own limit.
     // SAFETY: the path ends with a zero byte, and `names` is writable for its length.
     let length = unsafe { libc::listxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) };
     let Ok(length) = usize::try_from(length) else {
-        let error = io::Error::last_os_error();
-        // A file system without attributes has none to remove.
-        return match error.raw_os_error() {
-            Some(libc::ENOTSUP) => Ok(()),
-            _ => Err(error),
-        };
+        return unless_unsupported(Err(io::Error::last_os_error()));
     };
     for name in names[..length].split_inclusive(|byte| *byte == 0) {
         // SAFETY: both end with a zero byte.
         check(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr().cast()) })?;
     }
     Ok(())
+}
+
+/// A file system that does not have something has nothing of it.
+fn unless_unsupported(result: io::Result<libc::c_int>) -> io::Result<()> {
+    match result {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOTTY)) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn terminated(path: &Path) -> io::Result<CString> {
