@@ -1,8 +1,9 @@
-//! What is checked without running anything: format, lints on every target, documentation, and
-//! the licences and sources of dependencies.
+//! What is checked without running anything: format, lints on every target, that arm64 compiles,
+//! documentation, and the licences and sources of dependencies.
 
 use anyhow::Result;
 
+use crate::arm;
 use crate::names;
 use crate::repo::Repo;
 use crate::report::Report;
@@ -20,6 +21,7 @@ pub const NAME: &str = "check";
 pub fn steps(repo: &Repo) -> Plan<'_> {
     let mut plan = Plan::default();
     plan.extend(tools::targets_step(repo));
+    plan.extend(arm::install_step(repo));
     plan.push(step(repo));
     plan
 }
@@ -43,11 +45,12 @@ pub fn step(repo: &Repo) -> Step<'_> {
                 clippy(repo, work, &arguments),
             );
         }
+        arm::check(repo, work, &mut report);
         report.case("documentation", documentation(repo, work));
         dependencies(repo, work, &mut report);
         Ok(report)
     });
-    step.after(&[names::TARGETS])
+    step.after(&[names::TARGETS, names::ARM])
 }
 
 fn clippy(repo: &Repo, work: &Work, arguments: &[&str]) -> Result<()> {

@@ -11,6 +11,7 @@ mod work;
 
 mod amqp;
 mod apt;
+mod arm;
 mod docker;
 mod node;
 mod tools;

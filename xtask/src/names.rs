@@ -36,6 +36,8 @@ pub const EXECUTOR: &str = "executor-host";
 pub const TESTS: &str = "test programs";
 /// What `bench edge` measures with.
 pub const BENCH: &str = "bench programs";
+/// Compilers for arm64.
+pub const ARM: &str = "compilers for arm64";
 /// The C compiler for programs that need no library of the system.
 pub const MUSL: &str = "musl compiler";
 /// The executor-host that is deployed.

@@ -12,6 +12,7 @@ mod programs;
 use anyhow::Result;
 
 use crate::apt;
+use crate::arm;
 use crate::artifacts;
 use crate::check;
 use crate::dist;
@@ -57,6 +58,7 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
         |work| cargo::unit(repo, work),
         &[&[names::TESTS]],
     ));
+    plan.extend(arm::install_step(repo));
     plan.push(check::step(repo));
     plan.push(artifacts::component_step(repo));
     plan.push(artifacts::compile_component_step(repo));

@@ -67,7 +67,8 @@ pub fn targets_step(repo: &Repo) -> Option<Step<'_>> {
     Some(step.installs(announced))
 }
 
-fn has_target(repo: &Repo, target: &str) -> bool {
+/// Whether Rust can compile for this target here.
+pub fn has_target(repo: &Repo, target: &str) -> bool {
     let mut ask = repo.command("rustc");
     ask.args(["--print", "target-libdir", "--target", target]);
     answer(&mut ask).is_some_and(|folder| PathBuf::from(folder).is_dir())
