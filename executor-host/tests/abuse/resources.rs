@@ -125,7 +125,10 @@ print('done')
     let program = Program::python(code).processes(32).inputs(&["", "", ""]);
     let outcome = case.run(program.memory_mib(512)).await;
     assert_eq!(outcome.runs.len(), 3, "{outcome:#?}");
-    outcome.runs.iter().for_each(|run| assert_eq!(printed(run), "done\n"));
+    outcome
+        .runs
+        .iter()
+        .for_each(|run| assert_eq!(printed(run), "done\n"));
 }
 
 /// Runs a bomb, looks from outside that it does not grow beyond so many, and gives its verdict.

@@ -8,9 +8,7 @@ use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptions;
 use codecrafter_shared::job::{Stage, Stream, Verdict};
 use executor_host::docker::harden::LABEL_HOST;
-use executor_host::sandbox::{Progress, Sandbox};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use executor_host::sandbox::Progress;
 
 use crate::world::{World, job, next, only_run, start, timed};
 
@@ -54,24 +52,6 @@ async fn output_arrives_and_cancelling_ends(world: World) {
     );
     assert_eq!(only_run(outcome).stdout.data, "first\n");
     assert_eq!(world.containers().await.len(), 0);
-}
-
-#[tokio::test]
-#[ignore = "needs Docker and the images: run `cargo xtask test`"]
-async fn a_job_cancelled_before_it_starts_starts_nothing() {
-    let world = World::new("cancel-early").await;
-    let (sender, _receiver) = mpsc::channel(1);
-    let cancel = CancellationToken::new();
-    cancel.cancel();
-    let outcome = world
-        .sandbox
-        .run(&job("print(1)"), sender, cancel)
-        .await
-        .unwrap();
-    assert_eq!(
-        (outcome.verdict, outcome.runs.len()),
-        (Verdict::Cancelled, 0)
-    );
 }
 
 #[tokio::test]
