@@ -15,7 +15,7 @@ const WALLS: [&str; 5] = [
 ];
 
 #[test]
-#[ignore = "needs Docker and the language images"]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
 fn doctor_finds_this_host_healthy_and_every_wall_in_its_place() {
     let folder = tempfile::TempDir::new().unwrap();
     let mut doctor = Command::new(env!("CARGO_BIN_EXE_executor-host"));

@@ -16,6 +16,7 @@ mod one_run;
 mod pool;
 mod programs;
 mod programs_by_language;
+mod ready;
 mod reuse;
 mod runs;
 mod scripts_by_language;
