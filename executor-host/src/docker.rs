@@ -13,6 +13,7 @@
 //! programs share the machine's kernel. Against a hole in that, run containers by gVisor
 //! ([`DockerSettings::runtime`]) or the whole host in a virtual machine.
 
+mod answer;
 mod attempt;
 mod cgroup;
 mod command;

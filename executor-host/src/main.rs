@@ -276,6 +276,7 @@ async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
     let spec = RunSpec {
         stdin,
         args: settings.args.clone(),
+        ..RunSpec::default()
     };
     let job = one_run::job(&language.id, code, spec, settings.limits(on_terminal));
     let stop = shutdown::on_signals()?;

@@ -180,6 +180,7 @@ mod tests {
                 peak_bytes: (3 << 20) + (1 << 19),
                 ..Default::default()
             },
+            also: Vec::new(),
             cached: false,
         };
         Outcome {

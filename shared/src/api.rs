@@ -343,6 +343,10 @@ pub struct CreateExecution {
     /// The program's arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// What it has to write to standard output to be `accepted` and not `wrong_answer`, white space
+    /// at the ends of lines and empty lines at the end aside; anything if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_output: Option<String>,
     /// Limits, each within its ceiling; the defaults if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<RequestedLimits>,
@@ -446,6 +450,9 @@ pub struct Execution {
     pub exit_code: Option<i32>,
     /// The signal that ended it, if one did, such as `SIGSEGV`.
     pub signal: Option<String>,
+    /// What else holds, as if it were the verdict; left out if nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Verdict>,
     /// CPU time used, of all its processes.
     pub cpu_ms: Option<u64>,
     /// Wall time used.

@@ -205,6 +205,10 @@ pub struct RunSpec {
     pub stdin: String,
     /// The program's arguments.
     pub args: Vec<String>,
+    /// What it has to write to standard output to be accepted, white space at the ends of lines and
+    /// empty lines at the end aside; anything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
 }
 
 /// What a run may use. A language's floor may raise memory; nothing raises the others.
@@ -326,6 +330,8 @@ pub enum Stream {
 pub enum Verdict {
     /// Exited with code 0 within its limits.
     Accepted,
+    /// As accepted, but its output is not what was expected.
+    WrongAnswer,
     /// Exited with another code, or was ended by a signal of its own making.
     RuntimeError,
     /// Used more CPU or wall time than allowed.
@@ -348,6 +354,7 @@ impl Verdict {
     /// Every verdict.
     pub const ALL: &[Self] = &[
         Self::Accepted,
+        Self::WrongAnswer,
         Self::RuntimeError,
         Self::TimeLimit,
         Self::OutputLimit,
@@ -363,6 +370,7 @@ impl Verdict {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::WrongAnswer => "wrong_answer",
             Self::RuntimeError => "runtime_error",
             Self::TimeLimit => "time_limit",
             Self::OutputLimit => "output_limit",
@@ -429,6 +437,9 @@ impl Outcome {
 pub struct RunOutcome {
     /// How.
     pub verdict: Verdict,
+    /// What else holds, as if it were the verdict; in the order of [`Verdict`], the last first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Verdict>,
     /// The exit code, if the program exited.
     pub exit_code: Option<i32>,
     /// The signal's name, if one ended it.

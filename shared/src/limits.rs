@@ -102,7 +102,7 @@ pub const SOURCE_FILES_MAX: usize = 32;
 pub const SOURCE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a file's path inside the sandbox.
 pub const PATH_BYTES_MAX: usize = 120;
-/// Bytes of standard input.
+/// Bytes of standard input, and of the output that is expected.
 pub const STDIN_BYTES_MAX: usize = 256 * 1024;
 /// Arguments of a program.
 pub const ARGS_MAX: usize = 32;

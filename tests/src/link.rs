@@ -223,6 +223,7 @@ pub fn printed(stdout: &str) -> Event {
             peak_bytes: 1 << 20,
             ..Default::default()
         },
+        also: Vec::new(),
         cached: false,
     };
     let outcome = Outcome {

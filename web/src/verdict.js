@@ -13,6 +13,7 @@ const SIGNALS = {
 /** A word or two, for lists. */
 const SHORT = {
   accepted: 'Finished',
+  wrong_answer: 'Wrong answer',
   runtime_error: 'Runtime error',
   time_limit: 'Time limit',
   output_limit: 'Output limit',
@@ -25,6 +26,7 @@ const SHORT = {
 
 const SENTENCES = {
   accepted: () => 'Finished',
+  wrong_answer: () => 'Wrote something else than expected',
   runtime_error: ({ exitCode, signal }) => {
     if (signal != null) return `Crashed with ${signal}${signal in SIGNALS ? ` (${SIGNALS[signal]})` : ''}`
     return exitCode == null ? 'Ended with an error' : `Ended with exit code ${exitCode}`
@@ -39,7 +41,7 @@ const SENTENCES = {
 }
 
 /** Where what was used says something about the program. */
-const MEASURED = new Set(['accepted', 'runtime_error', 'time_limit', 'output_limit', 'memory_limit', 'cancelled'])
+const MEASURED = new Set(['accepted', 'wrong_answer', 'runtime_error', 'time_limit', 'output_limit', 'memory_limit', 'cancelled'])
 
 /** @param {string} verdict */
 export const shortVerdict = (verdict) => SHORT[verdict] ?? verdict

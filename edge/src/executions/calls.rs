@@ -35,6 +35,8 @@ calls! {
         stdin: String,
         /// The program's arguments.
         args: Vec<String>,
+        /// What it has to write to be accepted.
+        expected: Option<String>,
         /// What holds for the run.
         limits: RunLimits,
     } -> Execution;

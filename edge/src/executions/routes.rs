@@ -74,6 +74,7 @@ pub async fn create(
             files,
             stdin: request.stdin.unwrap_or_default(),
             args: request.args,
+            expected: request.expected_output,
             limits,
         })
         .await?;

@@ -112,6 +112,7 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Execution, Re
         runs: vec![RunSpec {
             stdin: call.stdin,
             args: call.args,
+            expected: call.expected,
         }],
         limits: call.limits,
         // Made when the job is leased, for the executor that gets it.

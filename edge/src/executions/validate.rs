@@ -18,6 +18,7 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
         files,
         stdin,
         args,
+        expected_output,
         limits: wanted,
     } = request;
     if session_id.is_none() {
@@ -34,14 +35,12 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
     let code = code.as_deref().unwrap_or_default();
     fields.source("code", code);
     fields.files("files", code.len(), files);
-    if stdin
-        .as_ref()
-        .is_some_and(|stdin| stdin.len() > limits::STDIN_BYTES_MAX)
-    {
-        fields.wrong(
-            "stdin",
-            format!("is at most {} bytes", limits::STDIN_BYTES_MAX),
-        );
+    for (field, text) in [("stdin", stdin), ("expectedOutput", expected_output)] {
+        let bytes = text.as_ref().map_or(0, String::len);
+        if bytes > limits::STDIN_BYTES_MAX {
+            let most = limits::STDIN_BYTES_MAX;
+            fields.wrong(field, format!("is at most {most} bytes"));
+        }
     }
     if args.len() > limits::ARGS_MAX {
         fields.wrong("args", format!("is at most {} arguments", limits::ARGS_MAX));

@@ -36,6 +36,7 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         compile_output: None,
         exit_code: None,
         signal: None,
+        also: Vec::new(),
         cpu_ms: None,
         wall_ms: None,
         peak_bytes: None,
@@ -84,6 +85,7 @@ fn show(execution: &mut Execution, outcome: Outcome) {
     (execution.stderr, execution.stderr_tail) = (Some(stderr), stderr_tail);
     execution.exit_code = run.exit_code;
     execution.signal = run.signal;
+    execution.also = run.also;
     execution.cpu_ms = Some(run.usage.cpu_ms);
     execution.wall_ms = Some(run.usage.wall_ms);
     execution.peak_bytes = Some(run.usage.peak_bytes);

@@ -10,6 +10,7 @@ use codecrafter_shared::job::{
 use codecrafter_shared::language::LanguageRow;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Answer;
 use super::cgroup::{Cgroup, Counters};
 use super::command::Values;
 use super::compiled::{Compilations, Compiled, Key, PROGRAM_BYTES_MAX};
@@ -99,7 +100,12 @@ impl Attempt<'_> {
             orders.push(Order::Exec(self.program(spec)));
             let orders = std::mem::take(&mut orders);
             let run = self
-                .stage(Stage::Run, &self.effective_limits(), &orders)
+                .stage(
+                    Stage::Run,
+                    &self.effective_limits(),
+                    &orders,
+                    spec.expected.as_deref(),
+                )
                 .await?;
             if run.not_started && !self.may_fail_to_start(spec) {
                 return Err(retryable(format!(
@@ -189,7 +195,9 @@ impl Attempt<'_> {
             .await?;
         let mut orders = files;
         orders.push(Order::Exec(compiler));
-        let run = self.stage(Stage::Compile, &COMPILE_LIMITS, &orders).await?;
+        let run = self
+            .stage(Stage::Compile, &COMPILE_LIMITS, &orders, None)
+            .await?;
         if run.not_started {
             return Err(retryable(format!(
                 "the image {} cannot start its compiler",
@@ -234,6 +242,7 @@ impl Attempt<'_> {
         stage: Stage,
         limits: &RunLimits,
         orders: &[Order],
+        expected: Option<&str>,
     ) -> Result<Run, HostFault> {
         if let Some(cgroup) = self.container.cgroup() {
             cgroup.reset_peak();
@@ -242,7 +251,9 @@ impl Attempt<'_> {
         let started = Instant::now();
         let mut stdout = Capture::new(limits.output_bytes);
         let mut stderr = Capture::new(limits.output_bytes);
-        let end = self.watch(limits, orders, &mut stdout, &mut stderr).await?;
+        let mut answer = expected.map(Answer::expected);
+        let written = (&mut stdout, &mut stderr, &mut answer);
+        let end = self.watch(limits, orders, written).await?;
         let wall = started.elapsed();
         let after = counters(self.container.cgroup());
 
@@ -279,7 +290,8 @@ impl Attempt<'_> {
         if !is_usual {
             self.container.suspect();
         }
-        let verdict = verdict::of_run(stage, &facts);
+        facts.wrong_answer = answer.is_some_and(|answer| !answer.is_right());
+        let (verdict, also) = verdict::of_run(stage, &facts);
         let (seen_out, seen_err) = ended
             .as_ref()
             .map_or((0, 0), |e| (e.stdout_bytes, e.stderr_bytes));
@@ -295,6 +307,7 @@ impl Attempt<'_> {
             would_end_the_same: is_usual,
             outcome: RunOutcome {
                 verdict,
+                also,
                 exit_code: exit_and_signal.0,
                 signal: exit_and_signal.1,
                 stdout: stdout.finish(seen_out),
@@ -319,8 +332,7 @@ impl Attempt<'_> {
         &mut self,
         limits: &RunLimits,
         orders: &[Order],
-        stdout: &mut Capture,
-        stderr: &mut Capture,
+        (stdout, stderr, answer): (&mut Capture, &mut Capture, &mut Option<Answer>),
     ) -> Result<End, HostFault> {
         let deadline = Duration::from_millis(u64::from(limits.wall_ms)) + GRACE;
         let deadline = tokio::time::sleep(deadline);
@@ -357,6 +369,9 @@ impl Attempt<'_> {
                         agent_protocol::Stream::Stdout => (Stream::Stdout, &mut *stdout),
                         agent_protocol::Stream::Stderr => (Stream::Stderr, &mut *stderr),
                     };
+                    if let (Stream::Stdout, Some(answer)) = (stream, &mut *answer) {
+                        answer.push(&bytes);
+                    }
                     self.relay.output(stream, capture.push(&bytes));
                     if capture.is_over() {
                         return Ok(End::Flooded);

@@ -106,6 +106,7 @@ mod tests {
                 stdout: Captured::default(),
                 stderr: Captured::default(),
                 usage: Usage::default(),
+                also: Vec::new(),
                 cached: true,
             },
             message: None,

@@ -22,26 +22,42 @@ pub struct Facts {
     pub over_output: bool,
     /// The host's own deadline passed.
     pub overdue: bool,
+    /// The output is not the expected one.
+    pub wrong_answer: bool,
 }
 
-/// The verdict; where several hold, the order is that of [`Verdict`].
-pub fn of_run(stage: Stage, facts: &Facts) -> Verdict {
-    if facts.cancelled {
-        Verdict::Cancelled
-    } else if facts.out_of_memory {
-        Verdict::MemoryLimit
-    } else if facts.over_output || facts.limit == Some(Limit::Output) {
-        Verdict::OutputLimit
-    } else if facts.overdue || facts.limit.is_some() {
-        Verdict::TimeLimit
-    } else if facts.exit == Some(Exit::Code(0)) {
-        Verdict::Accepted
-    } else {
-        match stage {
-            Stage::Compile => Verdict::CompileError,
-            Stage::Run => Verdict::RuntimeError,
-        }
-    }
+/// The verdict, and what else holds; the order is that of [`Verdict`], the last first.
+pub fn of_run(stage: Stage, facts: &Facts) -> (Verdict, Vec<Verdict>) {
+    let over_output = facts.over_output || facts.limit == Some(Limit::Output);
+    let over_time = facts.overdue || matches!(facts.limit, Some(Limit::Cpu | Limit::Wall));
+    let was_ended = facts.cancelled || facts.out_of_memory || over_output || over_time;
+    let has_failed = match facts.exit {
+        Some(Exit::Code(code)) => code != 0,
+        // A signal may be how it was ended.
+        Some(Exit::Signal(_)) => !was_ended,
+        Some(Exit::NotStarted(_)) => true,
+        None => !was_ended,
+    };
+    let failure = match stage {
+        Stage::Compile => Verdict::CompileError,
+        Stage::Run => Verdict::RuntimeError,
+    };
+    let facts = [
+        (facts.cancelled, Verdict::Cancelled),
+        (facts.out_of_memory, Verdict::MemoryLimit),
+        (over_output, Verdict::OutputLimit),
+        (over_time, Verdict::TimeLimit),
+        (has_failed, failure),
+        (
+            facts.wrong_answer && !was_ended && !has_failed,
+            Verdict::WrongAnswer,
+        ),
+    ];
+    let mut hold = facts
+        .into_iter()
+        .filter_map(|(holds, it)| holds.then_some(it));
+    let verdict = hold.next().unwrap_or(Verdict::Accepted);
+    (verdict, hold.collect())
 }
 
 /// A sentence for a person about a run that was not accepted.
@@ -82,6 +98,7 @@ pub fn sentence(
                 )
             }
         },
+        Verdict::WrongAnswer => format!("{who} wrote something else than was expected."),
         Verdict::Cancelled => "The execution was cancelled.".to_owned(),
         Verdict::Accepted | Verdict::Expired | Verdict::InternalError => return None,
     })
@@ -109,7 +126,7 @@ mod tests {
 
     #[test]
     fn each_fact_gives_its_verdict() {
-        let verdict = |facts| of_run(Stage::Run, &facts);
+        let verdict = |facts| of_run(Stage::Run, &facts).0;
         let exit = |exit| Facts {
             exit: Some(exit),
             ..Facts::default()
@@ -128,19 +145,20 @@ mod tests {
         assert_eq!(verdict(limit(Limit::Output)), Verdict::OutputLimit);
         assert_eq!(
             of_run(Stage::Compile, &exit(Exit::Code(1))),
-            Verdict::CompileError
+            (Verdict::CompileError, vec![])
         );
     }
 
-    /// Each fact is added to those before it and takes over the verdict.
+    /// Each fact is added to those before it, takes over the verdict, and leaves them beside it.
     #[test]
     fn where_several_hold_the_first_of_the_documented_order_is_the_verdict() {
         let mut facts = Facts {
             exit: Some(Exit::Code(0)),
             ..Facts::default()
         };
-        let mut seen = vec![of_run(Stage::Run, &facts)];
-        let steps: [fn(&mut Facts); 5] = [
+        let mut seen = vec![of_run(Stage::Run, &facts).0];
+        let steps: [fn(&mut Facts); 6] = [
+            |facts| facts.wrong_answer = true,
             |facts| facts.exit = Some(Exit::Code(1)),
             |facts| facts.overdue = true,
             |facts| facts.over_output = true,
@@ -149,12 +167,19 @@ mod tests {
         ];
         for step in steps {
             step(&mut facts);
-            seen.push(of_run(Stage::Run, &facts));
+            let (verdict, also) = of_run(Stage::Run, &facts);
+            // Whose program failed is not asked for the right answer.
+            let mut before = seen.clone();
+            before.retain(|it| !matches!(it, Verdict::Accepted | Verdict::WrongAnswer));
+            before.reverse();
+            assert_eq!(also, before);
+            seen.push(verdict);
         }
         assert_eq!(
             seen,
             [
                 Verdict::Accepted,
+                Verdict::WrongAnswer,
                 Verdict::RuntimeError,
                 Verdict::TimeLimit,
                 Verdict::OutputLimit,

@@ -183,6 +183,7 @@ mod tests {
             stdout: Captured::new(stdout, total),
             stderr: Captured::default(),
             usage: Usage::default(),
+            also: Vec::new(),
             cached: false,
         }
     }

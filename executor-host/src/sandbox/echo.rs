@@ -197,6 +197,7 @@ impl Run<'_> {
             stdout: captured(self.stdout),
             stderr: captured(self.stderr),
             usage: Usage::default(),
+            also: Vec::new(),
             cached: false,
         }
     }

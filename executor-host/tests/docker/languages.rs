@@ -154,6 +154,7 @@ async fn every_language_reads_its_input_and_arguments() {
         job.runs = vec![RunSpec {
             stdin: "Grüße\n世界 🦀\n".into(),
             args: vec!["a b".into(), "@x".into(), "-h".into(), "é$HOME".into()],
+            ..RunSpec::default()
         }];
         let run = trial.run(&job).await;
         let expected = "Grüße\n世界 🦀\n[a b|@x|-h|é$HOME]\n";

@@ -57,6 +57,7 @@ async fn a_program_gets_its_input_and_arguments() {
     job.runs = vec![RunSpec {
         stdin: "ä\n".into(),
         args: vec!["a b".into(), "$HOME".into()],
+        ..RunSpec::default()
     }];
     let run = only_run(world.run(&job).await);
     assert_eq!(printed(&run), "ä\n ['a b', '$HOME']\n");
@@ -70,6 +71,7 @@ async fn a_program_that_never_reads_its_input_does_not_hang() {
     job.runs = vec![RunSpec {
         stdin: "x".repeat(256 * 1024),
         args: vec![],
+        ..RunSpec::default()
     }];
     assert_eq!(printed(&only_run(world.run(&job).await)), "done\n");
 }

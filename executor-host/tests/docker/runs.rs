@@ -34,6 +34,7 @@ if os.fork() == 0:
     let run = |stdin: &str| RunSpec {
         stdin: stdin.into(),
         args: vec![],
+        ..RunSpec::default()
     };
     job.runs = vec![run("one"), run("two"), run("three")];
     let outcome = world.run(&job).await;
@@ -54,12 +55,49 @@ async fn runs_stop_after_the_first_that_is_not_accepted() {
         .map(|code| RunSpec {
             stdin: String::new(),
             args: vec![code.into()],
+            ..RunSpec::default()
         })
         .into();
     let outcome = world.run(&job).await;
     assert_eq!(outcome.verdict, Verdict::RuntimeError);
     let codes: Vec<_> = outcome.runs.iter().map(|run| run.exit_code).collect();
     assert_eq!(codes, [Some(0), Some(7)]);
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn an_answer_is_compared_with_the_expected_one_however_long_it_is() {
+    let world = World::new("answer").await;
+    let mut job =
+        job("import sys; n = int(input()); [print('x' * 99) for _ in range(n)]; sys.exit(n == 3)");
+    // More than is kept of it.
+    job.limits.output_bytes = 1024;
+    let long = "x".repeat(99) + "  \n";
+    let run = |lines: usize, expected: &str| RunSpec {
+        stdin: lines.to_string(),
+        expected: Some(expected.to_owned()),
+        ..RunSpec::default()
+    };
+    job.runs = vec![
+        run(100, &long.repeat(100)),
+        run(0, "\n"),
+        run(100, &long.repeat(99)),
+    ];
+    let outcome = world.run(&job).await;
+    let verdicts: Vec<_> = outcome.runs.iter().map(|run| run.verdict).collect();
+    assert_eq!(
+        verdicts,
+        [Verdict::Accepted, Verdict::Accepted, Verdict::WrongAnswer]
+    );
+    assert_eq!(outcome.verdict, Verdict::WrongAnswer);
+    let message = outcome.message.unwrap();
+    assert_eq!(
+        message,
+        "The program wrote something else than was expected."
+    );
+    // A program that failed is not asked for the right answer.
+    job.runs = vec![run(3, "")];
+    assert_eq!(world.run(&job).await.verdict, Verdict::RuntimeError);
 }
 
 /// A language with a compiler: Python's, and a program in a folder that only it makes.

@@ -147,6 +147,39 @@ pub async fn an_execution_of_others_is_not_there(world: World) -> Result<()> {
     Ok(())
 }
 
+pub async fn what_was_expected_goes_with_the_job_and_all_that_holds_is_told(
+    world: World,
+) -> Result<()> {
+    let user = world.user().await?;
+    let mut wanted = request("java", "code");
+    wanted.expected_output = Some("x".repeat(limits::STDIN_BYTES_MAX + 1));
+    let refused = user.post("/api/v1/executions", &wanted).await?;
+    let problem = refused.refused(ErrorCode::ValidationFailed)?;
+    ensure!(problem.errors[0].field == "expectedOutput", "{problem:?}");
+    wanted.expected_output = Some("42\n".into());
+    let execution = user.execute(&wanted).await?;
+    let link = Link::enrol(&world, "java").await?;
+    let leases = link.lease(1, 20_000).await?;
+    let runs = &leases[0].job.runs;
+    ensure!(runs[0].expected.as_deref() == Some("42\n"), "{runs:?}");
+    let attempt = AttemptId::random([29; 16]);
+    let mut end = printed("43\n");
+    if let Event::Finished { outcome } = &mut end {
+        outcome.verdict = Verdict::MemoryLimit;
+        outcome.runs[0].verdict = Verdict::MemoryLimit;
+        outcome.runs[0].also = vec![Verdict::TimeLimit, Verdict::RuntimeError];
+    }
+    link.report(vec![report(&leases[0].job, attempt, 0, end)])
+        .await?;
+    let ended = user.execution(&execution).await?;
+    let also = [Verdict::TimeLimit, Verdict::RuntimeError];
+    ensure!(
+        ended.verdict == Some(Verdict::MemoryLimit) && ended.also == also,
+        "{ended:?}"
+    );
+    Ok(())
+}
+
 pub async fn output_that_is_not_text_is_given_as_base64(world: World) -> Result<()> {
     let user = world.user().await?;
     let execution = user.execute(&request("java", "code")).await?;

@@ -87,6 +87,7 @@ cases! {
         waiting_for_an_execution_ends_with_its_result,
         a_session_runs_its_own_document,
         an_execution_of_others_is_not_there,
+        what_was_expected_goes_with_the_job_and_all_that_holds_is_told,
         output_that_is_not_text_is_given_as_base64,
         of_long_output_beginning_and_end_are_kept,
         unfinished_executions_are_limited,

@@ -145,6 +145,7 @@ fn executions() -> Vec<(&'static str, Value)> {
         "language": "python",
         "code": "print(input())\n",
         "stdin": "hello\n",
+        "expectedOutput": "hello\n",
         "limits": { "wallMs": 2000 },
     });
     let execution = json!({

@@ -85,6 +85,11 @@ pub fn rules() -> Vec<Rule> {
         ("CreateExecution", "stdin", at_most(limits::STDIN_BYTES_MAX)),
         (
             "CreateExecution",
+            "expectedOutput",
+            at_most(limits::STDIN_BYTES_MAX),
+        ),
+        (
+            "CreateExecution",
             "args",
             json!({ "maxItems": limits::ARGS_MAX }),
         ),

@@ -42,6 +42,7 @@ fn finished(verdict: Verdict) -> Event {
             peak_bytes: 5,
             ..Usage::default()
         },
+        also: Vec::new(),
         cached: false,
     };
     let runs = vec![
