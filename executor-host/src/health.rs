@@ -88,7 +88,7 @@ impl Monitor {
         }
         if let Some(worker) = &parts.worker {
             match worker.offer.borrow().as_deref() {
-                None => found.push("the container engine does not answer"),
+                None => found.push("the container engine does not answer, or has just begun to"),
                 Some([]) => found.push("there is no language that can be run"),
                 Some(_) => {}
             }
