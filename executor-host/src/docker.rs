@@ -316,6 +316,7 @@ impl Inner {
         let request = Request {
             image,
             language: row.id.clone(),
+            runtime: row.runtime.clone(),
             job: Some(job.execution_id.to_string()),
             budget: run_budget(&job.limits, row),
         };
@@ -441,6 +442,7 @@ fn request_ahead(row: &LanguageRow, image: String) -> Request {
     Request {
         image,
         language: row.id.clone(),
+        runtime: row.runtime.clone(),
         job: None,
         budget,
     }

@@ -102,6 +102,9 @@ pub struct LanguageRow {
     pub id: String,
     /// The image to run it in.
     pub image: String,
+    /// The engine's runtime for its containers, such as `runsc`, if not that of the host's settings.
+    #[serde(default)]
+    pub runtime: Option<String>,
     /// The name that the main file gets.
     pub main_file: String,
     /// The program and arguments that print the version; its first line is reported.

@@ -30,6 +30,8 @@ pub struct Request {
     pub image: String,
     /// The language's id.
     pub language: String,
+    /// The engine's runtime, if not that of the host's settings.
+    pub runtime: Option<String>,
     /// The job's id, if it is for one.
     pub job: Option<String>,
     /// What it may use.
@@ -115,6 +117,9 @@ impl Container {
         guard.cgroup = pid
             .filter(|_| guard.engine.settings.host_cgroups)
             .and_then(|pid| Cgroup::of_container(&id, pid));
+        if guard.cgroup.is_none() {
+            guard.engine.miss_cgroups();
+        }
 
         let Request { image, budget, .. } = request;
         let mut container = Self {
@@ -381,7 +386,7 @@ impl Guard {
             nano_cpus: settings.nano_cpus,
             seccomp: &engine.seccomp,
             cgroup_parent: settings.cgroup_parent.as_deref(),
-            runtime: settings.runtime.as_deref(),
+            runtime: request.runtime.as_deref().or(settings.runtime.as_deref()),
         });
         if let Some(weaken) = settings.weakened {
             weaken(&mut body);

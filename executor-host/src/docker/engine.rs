@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
@@ -34,6 +34,8 @@ pub struct Engine {
     pub tasks: TaskTracker,
     /// Containers that could not be removed yet, by name.
     abandoned: Mutex<Vec<String>>,
+    /// Said once that containers' cgroups cannot be seen.
+    misses_cgroups: Once,
     /// Users of jobs that were given out, and where that began.
     users: AtomicU32,
 }
@@ -80,9 +82,20 @@ impl Engine {
             seccomp,
             tasks: TaskTracker::new(),
             abandoned: Mutex::default(),
+            misses_cgroups: Once::new(),
             // By chance, so that two hosts on one machine hardly meet.
             users: AtomicU32::new(getrandom::u32().unwrap_or_default()),
         })
+    }
+
+    /// A container's cgroup cannot be seen from here, as on Docker Desktop or in a container.
+    pub fn miss_cgroups(&self) {
+        self.misses_cgroups.call_once(|| {
+            warn!(
+                "the cgroups of containers cannot be seen from here: what programs use is what \
+                 their agent counts, and ending one takes the engine instead of the kernel"
+            );
+        });
     }
 
     /// A user that no other job of this host has, for as long as there are others.
