@@ -1,10 +1,12 @@
-//! The real sandbox: one hardened Docker container for each job, with the agent in it.
+//! The real sandbox: a hardened Docker container for each job, or for one job after another, with
+//! the agent in it.
 //!
 //! A job meets the files of this folder in this order: [`files`] says what to write and
-//! [`command`] what to start, [`pool`]
-//! has a [`container`] ready or starts one with the settings of [`harden`] and [`seccomp`],
-//! [`attempt`] runs the job in it through the agent and measures by [`cgroup`], [`verdict`]
-//! judges, [`output`] is what was written. [`engine`] is the connection to Docker. Before any job,
+//! [`command`] what to start, [`pool`] has a [`container`] ready or starts one with the settings of
+//! [`harden`] and [`seccomp`], [`attempt`] runs the job in it through the agent and measures by
+//! [`cgroup`], [`compiled`] knows what was compiled before, [`output`] is what was written,
+//! [`answer`] compares it with what was expected, [`verdict`] judges. [`engine`] is the connection
+//! to Docker. Before any job,
 //! [`probe`] tries out what [`images`] does not know yet, and [`demand`] says for which languages
 //! containers wait on the pool's [`shelves`].
 //!
@@ -28,25 +30,24 @@ mod output;
 mod pool;
 mod probe;
 mod seccomp;
+mod settings;
 mod shelves;
 #[cfg(test)]
 mod testing;
 mod verdict;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_protocol::Order;
 use async_trait::async_trait;
-use bollard::models::ContainerCreateBody;
 use codecrafter_shared::job::{Job, Outcome, RunLimits, Verdict};
 use codecrafter_shared::language::{AnnouncedLanguage, LanguageRow};
 use futures_util::future::try_join_all;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 
 use self::attempt::{Attempt, run_budget};
 use self::compiled::Compilations;
@@ -57,70 +58,8 @@ use self::harden::Isolation;
 use self::images::{Images, Working};
 use self::output::Relay;
 use self::pool::{Loan, Pool};
+pub use self::settings::DockerSettings;
 use crate::sandbox::{FaultScope, HostFault, Interaction, Progress, Sandbox};
-
-/// How this host uses Docker.
-#[derive(Debug, Clone)]
-pub struct DockerSettings {
-    /// Names this executor-host among all that share the engine. Containers carry it, and at the
-    /// start all that carry it are removed: two processes must never have the same.
-    pub instance: String,
-    /// The engine's socket; the usual one (or `DOCKER_HOST`) if absent.
-    pub socket: Option<PathBuf>,
-    /// The languages; [`crate::languages::load`].
-    pub languages: Vec<LanguageRow>,
-    /// Containers that are kept ready for each language that is in demand; 0 for none.
-    pub warm: usize,
-    /// Memory for containers that are kept ready, in bytes, at about 16 MiB each.
-    pub warm_bytes: u64,
-    /// How jobs are kept from each other.
-    pub isolation: Isolation,
-    /// Jobs that a container serves at the most, where it may serve several; at least 1.
-    pub jobs_per_container: u32,
-    /// Memory for what compilers have made, in bytes; 0 to compile every job anew.
-    pub compiled_bytes: u64,
-    /// CPU time that a container may use at a time, in billionths of a core.
-    pub nano_cpus: i64,
-    /// The engine's runtime, such as `runsc`, if it is not to be the default.
-    pub runtime: Option<String>,
-    /// A cgroup above all containers of this host, to cap them together.
-    pub cgroup_parent: Option<String>,
-    /// Whether to look at containers through this machine's cgroups where they can be seen.
-    /// Without them, counts come from the agent and ending a container takes the engine longer.
-    pub host_cgroups: bool,
-    /// How long a container may take from its creation until its agent is ready.
-    pub start_timeout: Duration,
-    /// How long the engine may take to answer.
-    pub request_timeout: Duration,
-    /// For tests alone: takes a wall away from every container that is made, so that a test of
-    /// that wall can be seen to fail without it. No setting leads here.
-    #[doc(hidden)]
-    pub weakened: Option<fn(&mut ContainerCreateBody)>,
-}
-
-impl DockerSettings {
-    /// The usual: one warm container per language in demand, one core per container.
-    #[must_use]
-    pub fn new(instance: impl Into<String>, languages: Vec<LanguageRow>) -> Self {
-        Self {
-            instance: instance.into(),
-            socket: None,
-            languages,
-            warm: 1,
-            warm_bytes: 128 << 20,
-            isolation: Isolation::Fresh,
-            jobs_per_container: 250,
-            compiled_bytes: 64 << 20,
-            nano_cpus: 1_000_000_000,
-            runtime: None,
-            cgroup_parent: None,
-            host_cgroups: true,
-            start_timeout: Duration::from_secs(20),
-            request_timeout: Duration::from_secs(60),
-            weakened: None,
-        }
-    }
-}
 
 /// Images that are tried out at a time, of those that answer quickly.
 const PROBES: usize = 2;
@@ -356,7 +295,7 @@ impl Inner {
     fn reset(self: &Arc<Self>, mut container: Container, mut loan: Loan) {
         loan.announce_return();
         let inner = Arc::clone(self);
-        self.engine.tasks.spawn(async move {
+        let reset = async move {
             let reset = timeout(RESET_MAX, container.reset()).await;
             let unwanted = match reset {
                 Ok(Ok(())) => loan.give_back(container),
@@ -375,18 +314,20 @@ impl Inner {
                 container.remove().await;
                 inner.prepare();
             }
-        });
+        };
+        self.engine.tasks.spawn(reset.in_current_span());
     }
 
     /// Ends the container of a job that has ended, and makes up for it.
     async fn retire(self: &Arc<Self>, container: Container) {
         let inner = Arc::clone(self);
         let is_quiet = container.is_quiet();
-        let removed = self.engine.tasks.spawn(async move {
+        let remove = async move {
             container.remove().await;
             // After the job and not beside it, because starting a container costs CPU time.
             inner.prepare();
-        });
+        };
+        let removed = self.engine.tasks.spawn(remove.in_current_span());
         // Removing takes the engine ten times as long as a small program runs. Once the agent
         // has said that nothing is left to run, nobody need wait for it.
         if !is_quiet && let Err(error) = removed.await {

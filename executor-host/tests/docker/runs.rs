@@ -66,6 +66,17 @@ async fn runs_stop_after_the_first_that_is_not_accepted() {
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn streams_can_be_opened_by_their_names() {
+    let world = World::new("names").await;
+    let mut job = job("text = open('/dev/stdin').read()\n\
+                       for name in ['out', 'err']: open('/dev/std' + name, 'w').write(name + text)");
+    job.runs[0].stdin = "put".into();
+    let run = only_run(world.run(&job).await);
+    assert_eq!((printed(&run), &*run.stderr.data), ("output", "errput"));
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
 async fn an_answer_is_compared_with_the_expected_one_however_long_it_is() {
     let world = World::new("answer").await;
     let mut job =
