@@ -57,6 +57,7 @@ async fn jobs_share_a_container_and_no_user() {
     users.sort();
     users.dedup();
     assert_eq!(users.len(), 5, "{users:?}");
+    world.sandbox.close().await;
 }
 
 #[tokio::test]
@@ -118,6 +119,7 @@ print(client.connect_ex("\0left"), oct(os.umask(0)))
         "{}",
         printed(&pristine)
     );
+    world.sandbox.close().await;
 }
 
 #[tokio::test]
@@ -164,6 +166,7 @@ async fn a_container_is_thrown_away_after_its_last_job_and_after_anything_unusua
     let failed = python(&world, "raise SystemExit(3)").await;
     assert_eq!(failed.verdict, Verdict::RuntimeError);
     assert_eq!(only_container(&world).await, container);
+    world.sandbox.close().await;
 }
 
 #[tokio::test]
@@ -175,4 +178,5 @@ async fn who_comes_while_a_container_is_made_clean_waits_for_it() {
         python(&world, "print(1)").await;
     }
     assert_eq!(only_container(&world).await, before);
+    world.sandbox.close().await;
 }
