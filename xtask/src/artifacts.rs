@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -114,6 +115,23 @@ pub fn bench_step(repo: &Repo) -> Step<'_> {
             ],
         )
     })
+}
+
+/// Builds what `bench executor` measures with.
+pub fn executor_bench_step(repo: &Repo) -> Step<'_> {
+    Step::new(names::EXECUTOR_BENCH, Lane::Processor, |work| {
+        work.run(&mut executor_bench(repo, &["--no-run"]))?;
+        Report::done()
+    })
+}
+
+/// The command that builds it unless that is done, and runs it.
+pub fn executor_bench(repo: &Repo, arguments: &[&str]) -> Command {
+    let mut cargo = repo.cargo(["bench", "--locked", "--profile", EXECUTOR_PROFILE]);
+    cargo
+        .args(["-p", "codecrafter-executor-host", "--bench", "executor"])
+        .args(arguments);
+    cargo
 }
 
 /// Builds the executor-host that is deployed.

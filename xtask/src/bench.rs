@@ -2,6 +2,7 @@
 
 mod cold;
 mod edge;
+mod executor;
 
 use std::fs;
 use std::thread;
@@ -16,6 +17,8 @@ use crate::repo::Repo;
 pub enum What {
     /// Requests, cold starts, sizes and costs of the edge, on workerd and as a Spin component.
     Edge,
+    /// Runs of every language in Docker, beside bare processes and Docker itself: 20 minutes.
+    Executor,
 }
 
 /// Measures, and prints what was measured on which machine.
@@ -23,6 +26,7 @@ pub fn bench(repo: &Repo, what: What, seconds: u64) -> Result<()> {
     println!("{}\n", machine());
     match what {
         What::Edge => edge::bench(repo, seconds),
+        What::Executor => executor::bench(repo, seconds),
     }
 }
 

@@ -93,7 +93,7 @@ enum Command {
         /// What.
         #[arg(value_enum)]
         what: bench::What,
-        /// Seconds for each route.
+        /// Seconds for each figure.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },

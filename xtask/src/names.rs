@@ -36,6 +36,8 @@ pub const EXECUTOR: &str = "executor-host";
 pub const TESTS: &str = "test programs";
 /// What `bench edge` measures with.
 pub const BENCH: &str = "bench programs";
+/// What `bench executor` measures with.
+pub const EXECUTOR_BENCH: &str = "executor-host's benchmark";
 /// Compilers for arm64.
 pub const ARM: &str = "compilers for arm64";
 /// The C compiler for programs that need no library of the system.

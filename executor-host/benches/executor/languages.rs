@@ -9,41 +9,16 @@ use crate::bare::{self, Bare, Pace};
 use crate::docker::{CommandLine, Engine};
 use crate::memory::{self, Pooled};
 use crate::meter::Noise;
-use crate::ours::{Ours, PAUSE, Run, Setup};
+use crate::ours::{Ours, PAUSE, Setup};
 use crate::programs::Program;
 use crate::report::{Samples, Table, short};
+use crate::steps::Steps;
 
 /// More runs than this tell nothing new.
 const MOST: usize = 200;
 
 /// Fewer are no median.
 const LEAST: usize = 3;
-
-/// Where the time of many runs went.
-#[derive(Default)]
-struct Steps {
-    queue: Samples,
-    dispatch: Samples,
-    compile: Samples,
-    inside: Samples,
-    rest: Samples,
-    publish: Samples,
-    total: Samples,
-}
-
-impl Steps {
-    fn push(&mut self, run: &Run) {
-        self.queue.push(run.queue);
-        self.dispatch.push(run.dispatch);
-        if let Some(compile) = run.compile {
-            self.compile.push(compile);
-        }
-        self.inside.push(run.inside);
-        self.rest.push(run.rest);
-        self.publish.push(run.publish);
-        self.total.push(run.total);
-    }
-}
 
 /// All that was measured of a language.
 struct Measured {

@@ -3,7 +3,7 @@
 //!
 //! [`programs`] is what is run. It is run by [`bare`], [`docker`] and [`ours`], a whole host with
 //! its queue. [`languages`], [`sustained`], [`bell`], [`kill`] and [`memory`] are the tables,
-//! [`meter`] and [`report`] count and print. Prints Markdown that `docs/benchmarks.md` can quote.
+//! [`meter`], [`steps`] and [`report`] count and print. Prints Markdown that `docs/benchmarks.md` can quote.
 
 mod bare;
 mod bell;
@@ -15,13 +15,14 @@ mod meter;
 mod ours;
 mod programs;
 mod report;
+mod steps;
 mod sustained;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use executor_host::docker::harden::Isolation;
 use executor_host::sandbox::Sandbox as _;
 
@@ -41,6 +42,10 @@ struct Cli {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
 
+    /// Only this table; may be repeated.
+    #[arg(long, value_enum, value_name = "NAME")]
+    table: Vec<Which>,
+
     /// Only this language in the tables by language; may be repeated.
     #[arg(long, value_name = "ID")]
     language: Vec<String>,
@@ -56,6 +61,19 @@ struct Cli {
     /// Be the process that starts bare processes.
     #[arg(long, hide = true)]
     bare: bool,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// One run at a time of every language, and the memory of what waits.
+    Languages,
+    /// As many runs as possible.
+    Sustained,
+    /// A class that hands in at once.
+    Bell,
+    /// From cancelling to dead.
+    Kill,
 }
 
 fn main() -> Result<()> {
@@ -75,14 +93,23 @@ async fn bench(cli: &Cli) -> Result<()> {
     let each = Duration::from_secs(cli.seconds);
     let begun = Noise::begin();
 
-    let idle = idle(&engine, &languages).await?;
-    let chosen = |row: &Program| cli.language.is_empty() || cli.language.contains(&row.row.id);
-    let programs: Vec<_> = idle.programs.into_iter().filter(chosen).collect();
-    let pooled = languages::table(&engine, &programs, each / 2).await?;
-    sustained::table(&engine, &languages, each).await?;
-    bell::table(&engine, &languages, each).await?;
-    kill::table(&engine, &languages, each).await?;
-    memory::table(idle.memory, &pooled);
+    let is_asked = |which| cli.table.is_empty() || cli.table.contains(&which);
+    if is_asked(Which::Languages) {
+        let idle = idle(&engine, &languages).await?;
+        let chosen = |one: &Program| cli.language.is_empty() || cli.language.contains(&one.row.id);
+        let programs: Vec<_> = idle.programs.into_iter().filter(chosen).collect();
+        let pooled = languages::table(&engine, &programs, each / 2).await?;
+        memory::table(idle.memory, &pooled);
+    }
+    if is_asked(Which::Sustained) {
+        sustained::table(&engine, &languages, each).await?;
+    }
+    if is_asked(Which::Bell) {
+        bell::table(&engine, &languages, each).await?;
+    }
+    if is_asked(Which::Kill) {
+        kill::table(&engine, &languages, each).await?;
+    }
 
     println!("Over all of it: {}.", begun.end());
     engine.forget_cgroup();

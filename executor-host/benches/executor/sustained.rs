@@ -1,6 +1,6 @@
 //! As many runs as possible: `print("hi")` in Python, one begins when another ends.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use executor_host::docker::harden::Isolation;
@@ -13,6 +13,7 @@ use crate::meter::{Cpu, Noise};
 use crate::ours::{Ours, Setup};
 use crate::programs::{Languages, Program};
 use crate::report::{Samples, Table, short};
+use crate::steps::Steps;
 
 /// Runs at a time.
 const PARALLEL: usize = 4;
@@ -64,6 +65,7 @@ pub async fn table(engine: &Engine, languages: &Languages, each: Duration) -> Re
     let measured = again_and_again(engine, PARALLEL, each, run).await?;
     rows.show("`docker run`", PARALLEL, &measured);
 
+    let mut went = Vec::new();
     for (name, isolation) in [("fresh", Isolation::Fresh), ("reuse", Isolation::Reuse)] {
         let setup = Setup::new(name, vec![hi.row.clone()], isolation).with_slots(PARALLEL);
         let host = Arc::new(Ours::start(engine, setup).await?);
@@ -78,18 +80,46 @@ pub async fn table(engine: &Engine, languages: &Languages, each: Duration) -> Re
             rows.show(&format!("`{name}`, the sandbox alone"), parallel, &measured);
         }
         let (ours, program) = (Arc::clone(&host), Arc::clone(&hi));
+        let steps = Arc::new(Mutex::new(Steps::default()));
+        let told = Arc::clone(&steps);
         let run = move || {
-            let (ours, job) = (Arc::clone(&ours), program.job());
-            async move { ours.run(&job).await.map(drop) }
+            let (ours, job, steps) = (Arc::clone(&ours), program.job(), Arc::clone(&told));
+            async move {
+                let run = ours.run(&job).await?;
+                steps
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(&run);
+                Ok(())
+            }
         };
         let measured = again_and_again(engine, PARALLEL, each, run).await?;
         rows.show(&format!("`{name}`, the whole host"), PARALLEL, &measured);
+        went.push((name, steps));
         Arc::into_inner(host)
             .ok_or("the host is still used")?
             .close()
             .await?;
     }
     println!("\n{}.\n", noise.end());
+    println!("Where the time of the whole host goes, {PARALLEL} at a time:\n");
+    let table = Table::new(&["how", "queue", "dispatch", "run", "rest", "publish", "all"]);
+    for (name, steps) in went {
+        let steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+        let Steps {
+            queue,
+            dispatch,
+            inside,
+            rest,
+            publish,
+            total,
+            ..
+        } = &*steps;
+        let cells = [queue, dispatch, inside, rest, publish, total].map(Samples::cell);
+        let how = [format!("`{name}`")].into_iter();
+        table.row(&how.chain(cells).collect::<Vec<_>>());
+    }
+    println!();
     Ok(())
 }
 
