@@ -12,7 +12,9 @@ mod streams;
 mod sys;
 mod workspace;
 
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 use agent_protocol::wire::PIECE_BYTES_MAX;
@@ -43,6 +45,7 @@ pub fn main() -> ExitCode {
 fn serve() -> io::Result<()> {
     // Programs are of another user; with this, none can look into the agent by /proc either.
     sys::make_undumpable()?;
+    keep_terminals()?;
     let children = sys::Children::watch()?;
     let mut channel = Channel::over_stdio()?;
     channel.send(&Event::Ready { version: VERSION })?;
@@ -60,6 +63,18 @@ fn serve() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Keeps programs from opening terminals: the machine has some thousands for all containers
+/// together, and one program could take them all. A program that is to have one gets it from us.
+fn keep_terminals() -> io::Result<()> {
+    match fs::set_permissions(TERMINALS, Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        kept => kept,
+    }
+}
+
+/// Where terminals come from.
+const TERMINALS: &str = "/dev/pts/ptmx";
 
 /// What one order leaves for the next.
 struct State {

@@ -29,6 +29,7 @@ pub fn attacks() -> Vec<Attack> {
         a17_a_million_tiny_files_end_at_the_inodes_allowed,
         a18_a_tree_too_deep_to_name_is_cleared_away,
         a19_descriptors_end_at_the_limit,
+        a19_terminals_are_not_to_be_had,
     ]
 }
 
@@ -394,3 +395,17 @@ try:
     print('no limit')
 except OSError as error: print(highest + 1, errno.errorcode[error.errno])
 ";
+
+/// The machine has some thousands for all containers together.
+async fn a19_terminals_are_not_to_be_had(case: &mut Case) {
+    let code = "
+import errno, os
+for path in ['/dev/ptmx', '/dev/pts/ptmx']:
+    try: os.open(path, os.O_RDWR | os.O_NOCTTY); print('opened')
+    except OSError as error: print(errno.errorcode[error.errno])
+    try: os.chmod(path, 0o666); print('changed')
+    except OSError as error: print(errno.errorcode[error.errno])
+";
+    let run = case.run_one(Program::python(code)).await;
+    assert_eq!(printed(&run), "EACCES\nEPERM\nEACCES\nEPERM\n");
+}
