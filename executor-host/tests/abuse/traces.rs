@@ -11,6 +11,7 @@ pub fn attacks() -> Vec<Attack> {
     attacks![
         a56_two_programs_at_a_time_have_no_channel,
         a56_locks_of_open_files_are_seen_by_nobody_else,
+        a56_what_the_kernel_counts_by_user_is_not_shared,
         a56_there_are_no_keyrings,
         a57_nothing_is_left_for_the_next_run_or_job,
         a57_counters_of_the_network_tell_the_next_job_nothing,
@@ -70,6 +71,24 @@ for _ in range(100):
     if any(' 4711 ' in line for line in open('/proc/locks')): raise SystemExit(print('seen'))
     time.sleep(0.02)
 ";
+
+/// The kernel gives each user so many inotify instances, bytes in pipes and waiting signals,
+/// whatever container they are in.
+async fn a56_what_the_kernel_counts_by_user_is_not_shared(case: &mut Case) {
+    let first = "
+import ctypes, time
+libc = ctypes.CDLL(None)
+while libc.inotify_init1(0) >= 0: pass
+print('held', flush=True)
+time.sleep(4)
+";
+    let second = "
+import ctypes
+if ctypes.CDLL(None).inotify_init1(0) < 0: print('none left')
+";
+    let (_, second) = together(case, first, second).await;
+    assert_eq!(second, "");
+}
 
 async fn a56_there_are_no_keyrings(case: &mut Case) {
     if cfg!(target_arch = "x86_64") {
