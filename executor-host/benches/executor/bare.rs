@@ -26,6 +26,7 @@ const LEAST: usize = 3;
 #[derive(Debug, Serialize, Deserialize)]
 struct Task {
     root: PathBuf,
+    files: Vec<(String, String)>,
     compiler: Option<Vec<String>>,
     command: Vec<String>,
     environment: Vec<(String, String)>,
@@ -65,12 +66,9 @@ pub struct Bare {
 
 /// Runs a program again and again on an image's files.
 pub async fn measure(mounted: &Mounted<'_>, program: &Program, pace: Pace) -> Result<Bare> {
-    let work = mounted.root.join(WORK_DIR.trim_start_matches('/'));
-    for (path, content) in program.files() {
-        fs::write(work.join(path), content)?;
-    }
     let task = Task {
         root: mounted.root.clone(),
+        files: program.files(),
         compiler: program.compiler(),
         command: program.command(),
         environment: program.environment(),
@@ -117,6 +115,7 @@ pub fn child() -> Result<()> {
     let task: Task = serde_json::from_slice(&task)?;
     chroot(&task.root)?;
     std::env::set_current_dir(WORK_DIR)?;
+    write_files(&task)?;
     let begun = Instant::now();
     let lines: Vec<Result<Done>> = thread::scope(|scope| {
         let lines: Vec<_> = (0..task.pace.parallel)
@@ -149,6 +148,9 @@ fn one_after_the_other(task: &Task) -> Result<Done> {
     let is_over = |runs| runs >= LEAST && (begun.elapsed() >= pace.time || runs >= pace.most);
     while !is_over(done.runs.len()) {
         thread::sleep(pace.pause);
+        if task.compiler.is_some() {
+            write_files(task)?;
+        }
         let compile = task
             .compiler
             .as_ref()
@@ -162,6 +164,21 @@ fn one_after_the_other(task: &Task) -> Result<Done> {
         is_counted = true;
     }
     Ok(done)
+}
+
+/// The work directory as a job finds it. Some compilers do little if what they made is there yet.
+fn write_files(task: &Task) -> Result<()> {
+    for entry in fs::read_dir(WORK_DIR)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path())?,
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    for (path, content) in &task.files {
+        fs::write(path, content)?;
+    }
+    Ok(())
 }
 
 fn once(task: &Task, argv: &[String]) -> Result<Duration> {
