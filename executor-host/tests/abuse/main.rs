@@ -1,6 +1,6 @@
 //! Attacks on the sandbox, each a real program in a real container, in every isolation mode; and
 //! what the host looks like afterwards. Needs a Docker engine and the images; run by
-//! `cargo xtask test abuse`, or by hand with
+//! `cargo xtask test --only abuse`, or by hand with
 //! `cargo test -p codecrafter-executor-host --test abuse -- --ignored`, with a part of a name
 //! behind it for the cases of that name alone.
 //!
