@@ -319,18 +319,18 @@ impl Inner {
     }
 
     /// Ends the container of a job that has ended, and makes up for it.
-    async fn retire(self: &Arc<Self>, container: Container) {
+    async fn retire(self: &Arc<Self>, mut container: Container) {
         let inner = Arc::clone(self);
-        let is_quiet = container.is_quiet();
+        // Once nothing is left to run, nobody need wait for the engine, which takes ten times as long
+        // to remove a container as a small program runs.
+        let is_over = container.is_quiet() || container.kill().await;
         let remove = async move {
             container.remove().await;
             // After the job and not beside it, because starting a container costs CPU time.
             inner.prepare();
         };
         let removed = self.engine.tasks.spawn(remove.in_current_span());
-        // Removing takes the engine ten times as long as a small program runs. Once the agent
-        // has said that nothing is left to run, nobody need wait for it.
-        if !is_quiet && let Err(error) = removed.await {
+        if !is_over && let Err(error) = removed.await {
             error!(%error, "removing a container broke off");
         }
     }

@@ -183,6 +183,19 @@ impl Cgroup {
         Ok(true)
     }
 
+    /// Whether no process is left in it.
+    ///
+    /// # Errors
+    /// That cannot be seen.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        let (Place::V1(folder) | Place::V2(folder)) = &self.memory;
+        match std::fs::read(folder.join("cgroup.procs")) {
+            Ok(processes) => Ok(processes.is_empty()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends SIGKILL to everything in it at once, including what is forked meanwhile.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use agent_protocol::wire::{Frames, PIECE_BYTES_MAX};
 use agent_protocol::{Event, Order, VERSION};
@@ -22,6 +23,11 @@ use super::engine::{self, Engine, status};
 use super::harden::{self, Budget, Isolation, Spec};
 use super::{engine_fault, permanent, retryable};
 use crate::sandbox::HostFault;
+
+/// How long the kernel is given to end what it has killed.
+const KILL_MAX: Duration = Duration::from_secs(1);
+/// How often that is looked at.
+const KILL_CHECK: Duration = Duration::from_millis(1);
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -338,6 +344,26 @@ impl Container {
     pub async fn was_out_of_memory(&mut self) -> Result<bool, HostFault> {
         let state = self.guard.engine.inspect(&self.guard.name).await?.state;
         Ok(state.and_then(|state| state.oom_killed).unwrap_or(false))
+    }
+
+    /// Ends everything in it by the kernel, and waits for that. False where only removing it can
+    /// tell.
+    pub async fn kill(&mut self) -> bool {
+        let Some(cgroup) = self.cgroup() else {
+            return false;
+        };
+        if cgroup.kill().is_err() {
+            return false;
+        }
+        let deadline = Instant::now() + KILL_MAX;
+        while Instant::now() < deadline {
+            match cgroup.is_empty() {
+                Ok(true) => return true,
+                Ok(false) => tokio::time::sleep(KILL_CHECK).await,
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     /// Ends everything in it and removes it.

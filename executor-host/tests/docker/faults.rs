@@ -83,7 +83,7 @@ async fn an_agent_that_hangs_is_ended_by_the_host() {
     let outcome = task.await.unwrap().unwrap();
     assert_eq!(outcome.verdict, Verdict::TimeLimit);
     assert_eq!(outcome.runs[0].stdout.data, "on\n");
-    assert_eq!(world.containers().await.len(), 0);
+    world.nothing_is_left().await;
 }
 
 #[tokio::test]
@@ -98,5 +98,5 @@ async fn a_container_that_an_operator_kills_is_a_fault_of_the_host() {
         "{fault:?}"
     );
     assert_eq!(fault.scope, FaultScope::Language);
-    assert_eq!(world.containers().await.len(), 0);
+    world.nothing_is_left().await;
 }

@@ -51,7 +51,7 @@ async fn output_arrives_and_cancelling_ends(world: World) {
         Some("The execution was cancelled.")
     );
     assert_eq!(only_run(outcome).stdout.data, "first\n");
-    assert_eq!(world.containers().await.len(), 0);
+    world.nothing_is_left().await;
 }
 
 #[tokio::test]

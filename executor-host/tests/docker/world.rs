@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::models::ContainerSummary;
-use bollard::query_parameters::ListContainersOptionsBuilder;
+use bollard::query_parameters::{ListContainersOptionsBuilder, TopOptions};
 use codecrafter_shared::job::{
     Job, Outcome, PROTOCOL_VERSION, RunLimits, RunOutcome, RunSpec, Verdict,
 };
@@ -79,6 +79,16 @@ impl World {
             .filters(&filters)
             .build();
         self.docker.list_containers(Some(options)).await.unwrap()
+    }
+
+    /// Sees that no process runs in any container of this instance, and waits until they have gone.
+    pub async fn nothing_is_left(&self) {
+        for container in self.containers().await {
+            let id = container.id.unwrap();
+            let processes = self.docker.top_processes(&id, None::<TopOptions>).await;
+            assert!(processes.is_err(), "{processes:?}");
+        }
+        self.wait_for_containers(0).await;
     }
 
     /// Waits until there are so many containers of this instance.
