@@ -199,11 +199,11 @@ async fn a37_a_compiler_without_memory_is_a_fault_of_the_source(case: &mut Case)
     assert_eq!(refused(outcome).verdict, Verdict::MemoryLimit);
 }
 
-/// What runs is run with a program's rights, whatever it is; and the agent, run by a program,
-/// only writes bytes.
+/// What runs is run with a program's rights, whatever it is; the agent, run by a program, lacks
+/// those that it needs.
 async fn a38_a_link_in_the_place_of_the_program_leads_nowhere_else(case: &mut Case) {
     for (target, expected) in [
-        ("/agent", Verdict::Accepted),
+        ("/agent", Verdict::RuntimeError),
         ("/etc/shadow", Verdict::RuntimeError),
         ("/proc/1/exe", Verdict::RuntimeError),
         ("/proc/1/root/bin/true", Verdict::RuntimeError),

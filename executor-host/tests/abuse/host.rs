@@ -227,12 +227,12 @@ fn engine() -> Option<String> {
     ENGINE.get_or_init(find).clone()
 }
 
-/// Memory that a process has now, in bytes.
+/// Memory that a process has of its own now, in bytes: not what it reads of its program's file.
 fn resident(process: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

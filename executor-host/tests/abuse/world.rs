@@ -118,6 +118,8 @@ impl World {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let instance = format!("abuse-{name}-{number}-{}", std::process::id());
         let mut settings = DockerSettings::new(&instance, languages());
+        // What is kept on purpose must not look like what a case left.
+        settings.compiled_bytes = 4 << 20;
         mode.apply(&mut settings);
         change(&mut settings);
         let docker = Docker::connect_with_unix_defaults().unwrap();
