@@ -24,6 +24,9 @@ use crate::sandbox::{HostFault, Input, Interaction};
 /// How long after a run's wall limit the host stops to believe that the agent will end it.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long the agent may take for files, of which there are some megabytes at the most.
+const AGENT_MAX: Duration = Duration::from_secs(5);
+
 /// What a compiler may use. Not part of a job's limits: they are for the program.
 pub const COMPILE_LIMITS: RunLimits = RunLimits {
     // An honest megabyte of source needs a few seconds; templates and macros that compute have
@@ -145,7 +148,7 @@ impl Attempt<'_> {
         let run = self.compile(files, compiler).await?;
         if run.would_end_the_same {
             let program = match run.verdict {
-                Verdict::Accepted => self.container.pack(PROGRAM_BYTES_MAX).await?,
+                Verdict::Accepted => soon(self.container.pack(PROGRAM_BYTES_MAX)).await?,
                 _ => Some(Vec::new()),
             };
             if let Some(program) = program {
@@ -178,7 +181,7 @@ impl Attempt<'_> {
             }
         }
         if !kept.program.is_empty() {
-            self.container.unpack(&kept.program).await?;
+            soon(self.container.unpack(&kept.program)).await?;
         }
         Ok(Run {
             verdict: kept.outcome.verdict,
@@ -387,6 +390,12 @@ impl Attempt<'_> {
             }
         }
     }
+}
+
+/// What the agent does by itself, without a program that could keep it: one that takes longer hangs.
+async fn soon<T>(work: impl Future<Output = Result<T, HostFault>>) -> Result<T, HostFault> {
+    let done = tokio::time::timeout(AGENT_MAX, work).await;
+    done.unwrap_or_else(|_| Err(retryable("the agent hangs")))
 }
 
 /// The next that somebody at the keyboard does, as an order.

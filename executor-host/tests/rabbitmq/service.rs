@@ -64,6 +64,18 @@ async fn enrolled() -> (Arc<Edge>, Credentials) {
 
 type Service = JoinHandle<Result<(), ServeError>>;
 
+/// A link, and nobody who works.
+fn linked(bench: &Bench, credentials: Credentials, stop: &CancellationToken) -> Service {
+    let (monitor, stop) = (Monitor::default(), stop.clone());
+    tokio::spawn(serve_shared(
+        bench.queue(),
+        Some(credentials),
+        None,
+        monitor,
+        stop,
+    ))
+}
+
 async fn ended(services: impl IntoIterator<Item = Service>, stop: &CancellationToken) {
     stop.cancel();
     for service in services {
@@ -119,14 +131,7 @@ async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() 
     let bench = Bench::new().await;
     let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
-    let link = serve_shared(
-        bench.queue(),
-        Some(credentials),
-        None,
-        Monitor::default(),
-        stop.clone(),
-    );
-    let link = tokio::spawn(link);
+    let link = linked(&bench, credentials, &stop);
     let queue = Arc::new(bench.queue());
     let announced = Arc::clone(&queue);
     let (_offer, offered) = watch::channel(Some(vec![python()].into()));
@@ -158,14 +163,8 @@ async fn a_link_and_two_workers_run_every_job_once_and_their_output_is_live() {
     let bench = Bench::new().await;
     let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
-    let link = serve_shared(
-        bench.queue(),
-        Some(credentials),
-        None,
-        Monitor::default(),
-        stop.clone(),
-    );
-    let mut services = vec![tokio::spawn(link)];
+    let link = linked(&bench, credentials, &stop);
+    let mut services = vec![link];
     for name in ["one", "two"] {
         let service = serve_shared(
             bench.queue(),
@@ -277,14 +276,7 @@ async fn the_job_of_a_worker_that_is_killed_is_finished_by_another() {
     let bench = Bench::new().await;
     let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
-    let link = serve_shared(
-        bench.queue(),
-        Some(credentials),
-        None,
-        Monitor::default(),
-        stop.clone(),
-    );
-    let link = tokio::spawn(link);
+    let link = linked(&bench, credentials, &stop);
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "service::child_that_works", "--ignored"]);
     command.env(CHILD_PREFIX, bench.prefix.to_string());
