@@ -21,6 +21,9 @@ const config :Workerd.Config = (
     (name = "edge", worker = .edge),
     (name = "state", disk = (writable = true)),
     (name = "web", disk = (path = "web/dist")),
+    # Without a service of its own, a collector of spans in the same network would be out of reach.
+    (name = "collector", network = (
+      allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
   sockets = [(name = "http", address = "127.0.0.1:8787", http = (), service = "edge")],
   # All databases of the process share what SQLite may take: 512 MB, which some 2,300 rooms that are
@@ -40,18 +43,27 @@ const edge :Workerd.Worker = (
     (className = "Directory", uniqueKey = "directory", enableSql = true),
     (className = "Room", uniqueKey = "room", enableSql = true),
     (className = "Hasher", uniqueKey = "hasher", enableSql = true),
+    (className = "Person", uniqueKey = "person", enableSql = true),
+    (className = "Limits", uniqueKey = "limits", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "state"),
   bindings = [
     (name = "DIRECTORY", durableObjectNamespace = "Directory"),
     (name = "ROOM", durableObjectNamespace = "Room"),
     (name = "HASHER", durableObjectNamespace = "Hasher"),
+    (name = "PERSON", durableObjectNamespace = "Person"),
+    (name = "LIMITS", durableObjectNamespace = "Limits"),
     (name = "ASSETS", service = "web"),
+    (name = "COLLECTOR", service = "collector"),
     (name = "CODECRAFTER_SECRET", fromEnvironment = "CODECRAFTER_SECRET"),
     (name = "CODECRAFTER_SECRET_PREVIOUS", fromEnvironment = "CODECRAFTER_SECRET_PREVIOUS"),
     (name = "CODECRAFTER_TENANT", fromEnvironment = "CODECRAFTER_TENANT"),
     (name = "CODECRAFTER_ORIGINS", fromEnvironment = "CODECRAFTER_ORIGINS"),
     (name = "CODECRAFTER_WAITING_MAX", fromEnvironment = "CODECRAFTER_WAITING_MAX"),
+    (name = "CODECRAFTER_FRAMES_PER_SECOND", fromEnvironment = "CODECRAFTER_FRAMES_PER_SECOND"),
+    (name = "CODECRAFTER_OTLP", fromEnvironment = "CODECRAFTER_OTLP"),
+    (name = "CODECRAFTER_LIMITS", fromEnvironment = "CODECRAFTER_LIMITS"),
+    (name = "CODECRAFTER_TRUSTED_PROXIES", fromEnvironment = "CODECRAFTER_TRUSTED_PROXIES"),
     (name = "CODECRAFTER_CONTRACT", fromEnvironment = "CODECRAFTER_CONTRACT"),
   ],
 );

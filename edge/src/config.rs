@@ -5,6 +5,8 @@ use std::sync::Arc;
 use codecrafter_shared::keys::SECRET_BYTES_MIN;
 use codecrafter_shared::limits;
 
+use crate::limits::address::Network;
+use crate::limits::policy::{Limits, WrongLimit};
 use crate::token::Keys;
 
 /// Settings, and the keys that follow from the secret. Cheap to clone.
@@ -18,6 +20,17 @@ pub struct Config {
     /// `CODECRAFTER_WAITING_MAX`: executions that may wait for an executor;
     /// [`limits::EXECUTIONS_WAITING_MAX`] if unset. More executors take more.
     pub waiting_max: u32,
+    /// `CODECRAFTER_FRAMES_PER_SECOND`: frames that one socket of a room may send in a second;
+    /// [`limits::ROOM_FRAMES_PER_SECOND`] if unset.
+    pub frames_per_second: u32,
+    /// `CODECRAFTER_OTLP`: where a collector of spans listens for OTLP over HTTP; spans go nowhere
+    /// if unset. Without a slash at the end.
+    pub collector: Option<Arc<str>>,
+    /// `CODECRAFTER_LIMITS`: what differs from the table of limits.
+    pub limits: Arc<Limits>,
+    /// `CODECRAFTER_TRUSTED_PROXIES`: addresses and blocks of them, separated by commas, whose
+    /// `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[Network]>,
     /// `CODECRAFTER_CONTRACT=1`: the route `/internal/contract` exists. For tests only.
     pub contract: bool,
     /// Every key, from `CODECRAFTER_SECRET` and, while it is replaced, from
@@ -45,10 +58,30 @@ pub enum ConfigError {
     /// Not a number of executions.
     #[error("CODECRAFTER_WAITING_MAX: {0:?} is not a number from 1 to {WAITING_MAX_MAX}")]
     WaitingMax(String),
+    /// Not a number of frames.
+    #[error(
+        "CODECRAFTER_FRAMES_PER_SECOND: {0:?} is not a number from 1 to {FRAMES_PER_SECOND_MAX}"
+    )]
+    FramesPerSecond(String),
+    /// Not where anybody listens.
+    #[error("CODECRAFTER_OTLP: {0:?} is not an address such as http://127.0.0.1:4318")]
+    Collector(String),
+    /// Not a limit.
+    #[error("CODECRAFTER_LIMITS: {0}")]
+    Limits(WrongLimit),
+    /// Not an address.
+    #[error(
+        "CODECRAFTER_TRUSTED_PROXIES: {0:?} is neither an address nor a block such as 10.0.0.0/8"
+    )]
+    TrustedProxies(String),
 }
 
 /// Each new execution counts those that wait.
 const WAITING_MAX_MAX: u32 = 100_000;
+/// The setting that a room reads for itself.
+pub const FRAMES_PER_SECOND: &str = "CODECRAFTER_FRAMES_PER_SECOND";
+/// More than any machine takes.
+const FRAMES_PER_SECOND_MAX: u32 = 1_000_000;
 
 impl Config {
     /// Reads every setting through `get`, which gives `None` for what is unset.
@@ -69,11 +102,19 @@ impl Config {
             return Err(ConfigError::Tenant);
         }
         let previous = previous.as_deref().map(str::as_bytes);
+        let limits = Limits::parse(&get("CODECRAFTER_LIMITS").unwrap_or_default());
+        let limits = limits.map_err(ConfigError::Limits)?;
         let keys = Keys::new(secret.as_bytes(), previous);
         Ok(Self {
             tenant: tenant.into(),
             origins: origins(&get("CODECRAFTER_ORIGINS").unwrap_or_default())?,
             waiting_max: waiting_max(get("CODECRAFTER_WAITING_MAX"))?,
+            frames_per_second: frames_per_second(get(FRAMES_PER_SECOND))?,
+            collector: collector(get("CODECRAFTER_OTLP"))?,
+            limits: Arc::new(limits),
+            trusted_proxies: trusted_proxies(
+                &get("CODECRAFTER_TRUSTED_PROXIES").unwrap_or_default(),
+            )?,
             contract: get("CODECRAFTER_CONTRACT").as_deref() == Some("1"),
             keys: Arc::new(keys),
         })
@@ -87,6 +128,20 @@ fn long_enough(name: &'static str, secret: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The value of [`FRAMES_PER_SECOND`] alone, for a room, which needs no other setting.
+///
+/// # Errors
+/// If it is wrong.
+pub fn frames_per_second(setting: Option<String>) -> Result<u32, ConfigError> {
+    let Some(text) = setting.filter(|text| !text.is_empty()) else {
+        return Ok(limits::ROOM_FRAMES_PER_SECOND);
+    };
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=FRAMES_PER_SECOND_MAX).contains(number))
+        .ok_or(ConfigError::FramesPerSecond(text))
+}
+
 fn waiting_max(setting: Option<String>) -> Result<u32, ConfigError> {
     let Some(text) = setting else {
         return Ok(limits::EXECUTIONS_WAITING_MAX);
@@ -95,6 +150,32 @@ fn waiting_max(setting: Option<String>) -> Result<u32, ConfigError> {
     number
         .filter(|number| (1..=WAITING_MAX_MAX).contains(number))
         .ok_or(ConfigError::WaitingMax(text))
+}
+
+fn collector(setting: Option<String>) -> Result<Option<Arc<str>>, ConfigError> {
+    let Some(text) = setting else {
+        return Ok(None);
+    };
+    let address = text.trim_end_matches('/');
+    let is_address = address.parse::<http::Uri>().is_ok_and(|uri| {
+        let scheme = uri.scheme_str();
+        (scheme == Some("http") || scheme == Some("https")) && uri.query().is_none()
+    });
+    if !is_address {
+        return Err(ConfigError::Collector(text));
+    }
+    Ok(Some(address.into()))
+}
+
+fn trusted_proxies(list: &str) -> Result<Arc<[Network]>, ConfigError> {
+    let entries = list.split(',').map(str::trim);
+    entries
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| {
+            let wrong = |_| ConfigError::TrustedProxies(entry.to_owned());
+            entry.parse().map_err(wrong)
+        })
+        .collect()
 }
 
 fn origins(list: &str) -> Result<Arc<[String]>, ConfigError> {
@@ -135,7 +216,9 @@ mod tests {
         let config = config(&[SECRET]).ok().unwrap();
         assert_eq!(&*config.tenant, "main");
         assert!(config.origins.is_empty() && !config.contract);
+        assert!(config.collector.is_none(), "spans go nowhere");
         assert_eq!(config.waiting_max, limits::EXECUTIONS_WAITING_MAX);
+        assert_eq!(config.frames_per_second, limits::ROOM_FRAMES_PER_SECOND);
     }
 
     #[test]
@@ -153,6 +236,18 @@ mod tests {
         for number in ["0", "-1", "many", "100001"] {
             let waiting = wrong(&[SECRET, ("CODECRAFTER_WAITING_MAX", number)]);
             assert_eq!(waiting, ConfigError::WaitingMax(number.into()));
+        }
+        for address in ["collector:4318", "ftp://collector", "http://", "http://a?b"] {
+            let collector = wrong(&[SECRET, ("CODECRAFTER_OTLP", address)]);
+            assert_eq!(collector, ConfigError::Collector(address.into()));
+        }
+        let limit = wrong(&[SECRET, ("CODECRAFTER_LIMITS", "login=never")]);
+        assert_eq!(limit, ConfigError::Limits(WrongLimit("login=never".into())));
+        let proxy = wrong(&[SECRET, ("CODECRAFTER_TRUSTED_PROXIES", "::1, proxy")]);
+        assert_eq!(proxy, ConfigError::TrustedProxies("proxy".into()));
+        for number in ["0", "1.5", "1000001"] {
+            let frames = wrong(&[SECRET, ("CODECRAFTER_FRAMES_PER_SECOND", number)]);
+            assert_eq!(frames, ConfigError::FramesPerSecond(number.into()));
         }
     }
 }

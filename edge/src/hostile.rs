@@ -1,9 +1,12 @@
 //! What liars and strangers send, through every layer on the native ports.
 
 mod executors;
+mod floods;
 mod lists;
 mod logins;
+mod people;
 mod quotas;
+mod rooms;
 mod waits;
 
 use std::sync::{Arc, Mutex};
@@ -116,6 +119,9 @@ impl World {
             hasher: directory.hasher.clone(),
             assets: Arc::new(NoAssets),
             rooms: None,
+            feeds: None,
+            spans: None,
+            limit_memory: Arc::default(),
             config: directory.config.clone(),
         });
         watched
@@ -288,6 +294,7 @@ async fn an_executor_reports_to_no_other_room_than_its_jobs() {
         event: Event::Finished {
             outcome: Box::new(Outcome::without_run(Verdict::Accepted, "done")),
         },
+        traceparent: None,
     };
     let report = async |session| {
         let reports = json!({ "reports": [finished(session)] });
@@ -320,6 +327,7 @@ async fn the_attempt_that_a_room_shows_ends_and_no_late_one_begins() {
             seq,
             at: world.edge.clock.now(),
             event,
+            traceparent: None,
         };
         let reports = json!({ "reports": [report] });
         let (status, taken) = world.signed(&link, "/internal/reports", &reports).await;
@@ -442,7 +450,7 @@ async fn what_nobody_runs_has_ended_when_it_is_looked_at_even_if_nothing_ticks()
     let execution = world.execution(&wanted).await;
     world.edge.clock.advance_ms(limits::EXECUTION_MS_MAX);
     // The access token has ended meanwhile, the login has not.
-    let execution = crate::executions::store::get(
+    let execution = crate::executions::get::get(
         &world.edge.directory,
         crate::executions::calls::Get {
             caller: caller(&world, &execution).await,

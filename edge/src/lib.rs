@@ -18,11 +18,15 @@ pub mod front;
 pub mod router;
 
 pub mod accounts;
+pub mod chat;
 pub mod executions;
 pub mod executors;
+pub mod notifications;
 pub mod sessions;
+pub mod versions;
 
 pub mod directory;
+pub mod limits;
 pub mod room;
 
 pub mod error;
@@ -30,7 +34,11 @@ pub mod log;
 pub mod password;
 pub mod ports;
 pub mod shard;
+pub mod spans;
 pub mod token;
+
+#[cfg(any(test, feature = "probes"))]
+pub mod probes;
 
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod cloudflare;

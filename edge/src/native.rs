@@ -1,6 +1,7 @@
 //! Every port natively, for tests: rusqlite, tokio's timers, and a clock that can be moved by
 //! hand. The routers over it are the ones that every platform serves.
 
+mod collector;
 mod db;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -10,20 +11,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use axum::Router;
 use codecrafter_shared::time::Timestamp;
+pub use collector::Collected;
 pub use db::SqliteDb;
 use futures_util::future::BoxFuture;
 
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::front::Edge;
+use crate::limits::SHARDS;
+use crate::limits::shard::LimitsShard;
+use crate::notifications::shard::People;
 use crate::password;
 use crate::ports::wake::{Listening, Wakes};
 use crate::ports::{
     Assets, Cache, Clock, Db, Hasher, HasherFailure, Listener, Rng, Shard, ShardResponse,
     ShardUnreachable, Shards, Signals,
 };
-use crate::room::shard::{self, StoredRoom};
+use crate::room::feed::FeedRooms;
+use crate::room::shard;
 use crate::router;
+use crate::spans::Exporter;
 
 /// A whole deployment in this process.
 pub struct NativeEdge {
@@ -35,6 +42,8 @@ pub struct NativeEdge {
     pub clock: Arc<HandClock>,
     /// Its wake-ups.
     pub wakes: Wakes,
+    /// What its spans come to, wherever `CODECRAFTER_OTLP` says that they go.
+    pub collected: Arc<Collected>,
     shards: Arc<NativeShards>,
 }
 
@@ -46,11 +55,33 @@ impl NativeEdge {
     pub fn new(config: Config) -> Result<Self, String> {
         let clock = Arc::new(HandClock::default());
         let wakes = Wakes::default();
+        let rooms = Arc::new(SqliteDb::in_memory()?);
+        let feeds = Arc::new(FeedRooms::new(
+            rooms.clone(),
+            clock.clone(),
+            Arc::new(SystemRng),
+            Arc::new(NativeSignals(wakes.clone())),
+            config.frames_per_second,
+        ));
+        let people = People::new(
+            Arc::new(SqliteDb::in_memory()?),
+            clock.clone(),
+            Arc::new(NativeSignals(wakes.clone())),
+        );
+        let mut limits = Vec::new();
+        for _ in 0..SHARDS {
+            let db = Arc::new(SqliteDb::in_memory()?);
+            limits.push(LimitsShard::in_memory(db, clock.clone()));
+        }
         let shards = Arc::new(NativeShards {
-            rooms: Arc::new(SqliteDb::in_memory()?),
-            clock: clock.clone(),
+            rooms,
+            feeds: feeds.clone(),
+            people,
+            people_unreachable: AtomicBool::new(false),
             directory: Mutex::new(None),
+            limits,
             rooms_unreachable: AtomicBool::new(false),
+            limits_unreachable: AtomicBool::new(false),
         });
         let directory = Arc::new(Directory {
             db: Arc::new(SqliteDb::in_memory()?),
@@ -65,6 +96,8 @@ impl NativeEdge {
         });
         let slot = shards.directory.lock();
         *slot.unwrap_or_else(PoisonError::into_inner) = Some(directory.clone());
+        let collected = Arc::new(Collected::default());
+        let exporter = || Arc::new(Exporter::new(collected.clone()));
         let router = router::router(Edge {
             clock: clock.clone(),
             rng: Arc::new(SystemRng),
@@ -72,6 +105,9 @@ impl NativeEdge {
             hasher: Arc::new(InProcess),
             assets: Arc::new(NoAssets),
             rooms: None,
+            feeds: Some(feeds),
+            spans: config.collector.is_some().then(exporter),
+            limit_memory: Arc::default(),
             config,
         });
         Ok(Self {
@@ -79,6 +115,7 @@ impl NativeEdge {
             directory,
             clock,
             wakes,
+            collected,
             shards,
         })
     }
@@ -89,10 +126,24 @@ impl NativeEdge {
         self.shards.rooms.clone()
     }
 
+    /// Cuts the limits off, or connects them again.
+    pub fn set_limits_unreachable(&self, unreachable: bool) {
+        self.shards
+            .limits_unreachable
+            .store(unreachable, Ordering::Relaxed);
+    }
+
     /// Cuts the rooms off, or connects them again.
     pub fn set_rooms_unreachable(&self, unreachable: bool) {
         self.shards
             .rooms_unreachable
+            .store(unreachable, Ordering::Relaxed);
+    }
+
+    /// Cuts the shards of people off, or connects them again.
+    pub fn set_people_unreachable(&self, unreachable: bool) {
+        self.shards
+            .people_unreachable
             .store(unreachable, Ordering::Relaxed);
     }
 }
@@ -203,10 +254,14 @@ impl Listener for Listening {
 /// Shards in this process.
 struct NativeShards {
     rooms: Arc<SqliteDb>,
-    clock: Arc<HandClock>,
+    feeds: Arc<FeedRooms>,
+    people: People,
+    people_unreachable: AtomicBool,
     /// Set once the Directory, which itself calls rooms through this, is made.
     directory: Mutex<Option<Arc<Directory>>>,
+    limits: Vec<LimitsShard>,
     rooms_unreachable: AtomicBool,
+    limits_unreachable: AtomicBool,
 }
 
 #[async_trait]
@@ -230,15 +285,22 @@ impl Shards for NativeShards {
             Shard::Room { .. } if self.rooms_unreachable.load(Ordering::Relaxed) => {
                 Err(ShardUnreachable("cut off by hand".into()))
             }
+            Shard::Limits { .. } if self.limits_unreachable.load(Ordering::Relaxed) => {
+                Err(ShardUnreachable("cut off by hand".into()))
+            }
+            Shard::Limits { number } => {
+                let shard = self.limits.get(usize::from(*number));
+                let shard = shard.ok_or_else(|| ShardUnreachable("no such shard".into()))?;
+                Ok(shard.handle(path, &body).await)
+            }
             Shard::Room { session } => {
-                let (db, clock) = (self.rooms.clone(), self.clock.clone());
-                let room = StoredRoom {
-                    db,
-                    clock,
-                    session: *session,
-                };
+                let room = self.feeds.host(*session);
                 Ok(shard::handle(&room, path, &body).await)
             }
+            Shard::Person { .. } if self.people_unreachable.load(Ordering::Relaxed) => {
+                Err(ShardUnreachable("cut off by hand".into()))
+            }
+            Shard::Person { .. } => Ok(self.people.handle(path, &body).await.response),
         }
     }
 }

@@ -11,7 +11,7 @@ pub mod wake;
 
 use async_trait::async_trait;
 use axum::response::Response;
-use codecrafter_shared::id::SessionId;
+use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
 pub use db::{
@@ -20,7 +20,8 @@ pub use db::{
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 
-use crate::room::Principal;
+use crate::notifications::calls::FeedVisitor;
+use crate::room::{Principal, Wishes};
 
 /// The time of day.
 pub trait Clock: Send + Sync {
@@ -67,6 +68,16 @@ pub enum Shard {
     Room {
         /// The session.
         session: SessionId,
+    },
+    /// What must reach all clients of one person.
+    Person {
+        /// The person.
+        user: UserId,
+    },
+    /// Some of the keys that requests are counted by.
+    Limits {
+        /// Which, below [`crate::limits::SHARDS`].
+        number: u8,
     },
 }
 
@@ -119,6 +130,17 @@ pub trait Listener: Send {
     fn wait(self: Box<Self>, at_most_ms: u32) -> BoxFuture<'static, ()>;
 }
 
+/// A collector of spans that the operator has named ([`crate::spans`]).
+pub trait Collector: Send + Sync {
+    /// Returns at once. `body` is posted to the collector once, which has ten seconds for it, and
+    /// the answer to the present request does not wait for that; then `told` is called with why it
+    /// failed, if it did. It is dropped instead if the platform ends the request's work first.
+    fn post_later(&self, body: Vec<u8>, told: Told);
+}
+
+/// Whoever wants to know what came of a post.
+pub type Told = Box<dyn FnOnce(Result<(), String>) + Send>;
+
 /// Password hashing, where the platform can afford it (E6).
 #[async_trait]
 pub trait Hasher: Send + Sync {
@@ -142,7 +164,7 @@ pub trait Assets: Send + Sync {
     async fn get(&self, path: &str) -> Option<Vec<u8>>;
 }
 
-/// How the front hands a WebSocket over to a room.
+/// How the front hands a WebSocket over to a room, or to a person's shard.
 #[async_trait]
 pub trait RoomGate: Send + Sync {
     /// Opens a socket to the room of `session` as `principal`. `request` is the upgrade request's
@@ -151,9 +173,12 @@ pub trait RoomGate: Send + Sync {
         &self,
         session: SessionId,
         principal: &Principal,
-        app_frames: bool,
+        wishes: Wishes,
         request: Parts,
     ) -> Response;
+
+    /// Opens a socket to the shard of `visitor`, for what they are told. `request` as above.
+    async fn open_feed(&self, visitor: &FeedVisitor, request: Parts) -> Response;
 
     /// Accepts the upgrade without waking a room, says why in y-protocols' words, and closes with
     /// `code`.

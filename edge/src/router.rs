@@ -1,16 +1,17 @@
 //! The public HTTP surface as one table: method, path, use-case.
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post, put};
 use codecrafter_shared::error::ErrorCode;
 
 use crate::error::Refusal;
-use crate::front::{Edge, finish, openapi, page, rooms, service};
-use crate::{accounts, executions, executors, sessions};
+use crate::front::{Edge, feeds, finish, limit, openapi, page, rooms, service, trace};
+use crate::{accounts, chat, executions, executors, notifications, sessions, versions};
 
 /// Every route.
 pub fn router(edge: Edge) -> Router {
-    let api = api();
+    let api = api(&edge);
     Router::new()
         .nest("/api/v1", api.clone())
         // The older name of the same.
@@ -25,18 +26,18 @@ pub fn router(edge: Edge) -> Router {
         .route("/ready", get(service::ready))
         .fallback(page::serve)
         .method_not_allowed_fallback(|| async { Refusal::new(ErrorCode::MethodNotAllowed) })
-        .layer(axum::middleware::from_fn_with_state(
-            edge.clone(),
-            finish::answer,
-        ))
+        .layer(from_fn_with_state(edge.clone(), limit::limit))
+        .layer(from_fn_with_state(edge.clone(), finish::answer))
         .with_state(edge)
 }
 
-fn api() -> Router<Edge> {
+fn api(edge: &Edge) -> Router<Edge> {
+    use crate::executions::files;
     use crate::sessions::content;
     use accounts::routes as accounts;
     use executions::routes as executions;
     use executors::operator_routes as executors;
+    use notifications::routes as notifications;
     use sessions::routes as sessions;
     Router::new()
         .route("/auth/register", post(accounts::register))
@@ -67,16 +68,49 @@ fn api() -> Router<Edge> {
             "/sessions/{id}/content",
             get(content::get).put(content::put),
         )
+        .route("/sessions/{id}/fork", post(versions::fork))
+        .route(
+            "/sessions/{id}/versions",
+            get(versions::list).post(versions::take),
+        )
+        // Another name of the same (CC-SAPI-09, CC-SAPI-10).
+        .route(
+            "/sessions/{id}/snapshots",
+            get(versions::list).post(versions::take),
+        )
+        .route(
+            "/sessions/{id}/versions/{number}",
+            get(versions::get).delete(versions::delete),
+        )
+        .route("/sessions/{id}/versions/{number}/diff", get(versions::diff))
+        .route(
+            "/sessions/{id}/versions/{number}/restore",
+            post(versions::restore),
+        )
+        .route("/sessions/{id}/chat", get(chat::read).post(chat::send))
+        .route("/sessions/{id}/chat/{seq}", delete(chat::delete))
+        .route("/sessions/{id}/online", get(notifications::online_in))
+        .route("/notifications", get(notifications::list))
+        .route("/notifications/read", post(notifications::read))
+        .route("/notifications/connect", post(notifications::connect))
+        .route("/notifications/socket", get(notifications::socket))
+        .route("/notifications/events", get(notifications::events))
         .route("/rooms/{id}", get(rooms::open))
+        .route("/rooms/{id}/events", get(feeds::events))
+        .route("/rooms/{id}/frames", post(feeds::frames))
         .route(
             "/sessions/{id}/executions",
             get(executions::list_of_session),
         )
         .route(
             "/executions",
-            post(executions::create).get(executions::list),
+            post(executions::create)
+                .route_layer(from_fn_with_state(edge.clone(), trace::told))
+                .get(executions::list),
         )
         .route("/executions/{id}", get(executions::get))
+        .route("/executions/{id}/input", post(executions::input))
+        .route("/executions/{id}/files/{name}", get(files::serve))
         .route("/executions/{id}/cancel", post(executions::cancel))
         .route("/executors", get(executors::list))
         .route("/executors/{id}", delete(executors::revoke))

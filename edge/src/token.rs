@@ -4,28 +4,30 @@
 //! |---|---|---|---|
 //! | access | EdDSA JWT, `typ: at+jwt` | 15 min | the front, then the login session's row |
 //! | room | EdDSA JWT, audience is the room | 12 h, or to the login session's end | the front, then the room: access version, ended logins |
+//! | feed | as room, audience is the person's feed | 1 h, or to the login session's end | the front, the Directory, then the person's shard: ended logins |
 //! | refresh | id, counter and HMAC | 7 days idle, 30 in all | the Directory |
 //! | link | EdDSA JWT of the executor's own key | 60 s | the Directory |
 
 mod jwt;
 mod link;
 mod refresh;
+mod sockets;
 mod verified;
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::{LoginSessionId, SessionId, UserId};
+use codecrafter_shared::id::{LoginSessionId, UserId};
 use codecrafter_shared::keys::{self, Purpose};
 use codecrafter_shared::limits;
-use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
 use jwt_simple::prelude::{Ed25519KeyPair, EdDSAKeyPairLike as _, HeaderOptions, JWTClaims};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
-use crate::room::Principal;
 use jwt::{ISSUER, claims, end, subject, verification, verify_any};
 use verified::Verified;
 
@@ -48,6 +50,7 @@ pub struct Keys {
 struct Generation {
     secret: Vec<u8>,
     refresh: [u8; 32],
+    limit: [u8; 32],
     access: OnceLock<Option<Ed25519KeyPair>>,
     room: OnceLock<Option<Ed25519KeyPair>>,
 }
@@ -57,6 +60,7 @@ impl Generation {
         Self {
             secret: secret.to_vec(),
             refresh: keys::derive(secret, Purpose::RefreshToken),
+            limit: keys::derive(secret, Purpose::LimitKey),
             access: OnceLock::new(),
             room: OnceLock::new(),
         }
@@ -102,15 +106,6 @@ struct AccessClaims {
     sid: LoginSessionId,
 }
 
-#[derive(Serialize, Deserialize)]
-struct RoomClaims {
-    sid: LoginSessionId,
-    username: String,
-    name: String,
-    role: Role,
-    access: u64,
-}
-
 impl Keys {
     /// The keys of `secret`, and of the one that it replaces.
     #[must_use]
@@ -124,6 +119,15 @@ impl Keys {
 
     fn generations(&self) -> impl Iterator<Item = &Generation> {
         std::iter::once(&self.current).chain(&self.previous)
+    }
+
+    /// What limits know `name` by: 16 bytes of an HMAC as text. Nobody without the secret can tell
+    /// whose it is, or choose what falls together with another.
+    #[must_use]
+    pub fn limit_key(&self, name: &str) -> String {
+        let mac = keys::authenticate(&self.current.limit, name.as_bytes());
+        let (half, _) = mac.split_at(16);
+        URL_SAFE_NO_PAD.encode(half)
     }
 
     /// The public keys of access and room tokens, as `/.well-known/jwks.json` (RFC 7517).
@@ -196,71 +200,16 @@ impl Keys {
         self.verified.put(hash, caller, now, end(&claims));
         Ok(caller)
     }
-
-    /// Signs a room token; gives it with its end, that of `pass`.
-    ///
-    /// # Errors
-    /// [`ErrorCode::Internal`] if it cannot be serialized.
-    pub fn room_token(
-        &self,
-        session: SessionId,
-        pass: &Principal,
-        now: Timestamp,
-    ) -> Result<(String, Timestamp), Refusal> {
-        let expires = pass.expires_at;
-        let custom = RoomClaims {
-            sid: pass.login_session_id,
-            username: pass.username.clone(),
-            name: pass.display_name.clone(),
-            role: pass.role,
-            access: pass.access_version,
-        };
-        let claims = claims(&room_audience(session), pass.user_id, now, expires, custom);
-        let pair = self.current.room().ok_or_else(no_key)?;
-        let token = pair.sign(claims).map_err(Refusal::internal)?;
-        Ok((token, expires))
-    }
-
-    /// What a room token proves about its bearer, for the room of `session`.
-    ///
-    /// # Errors
-    /// [`ErrorCode::TokenExpired`] or [`ErrorCode::TokenInvalid`].
-    pub fn verify_room(
-        &self,
-        session: SessionId,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<Principal, Refusal> {
-        let mut options = verification(&room_audience(session), now, limits::ROOM_TOKEN_MS);
-        options.allowed_issuers = Some(HashSet::from([ISSUER.to_owned()]));
-        let keys = self
-            .generations()
-            .filter_map(Generation::room)
-            .map(Ed25519KeyPair::public_key);
-        let claims: JWTClaims<RoomClaims> = verify_any(keys, token, &options)?;
-        let expires_at = end(&claims);
-        Ok(Principal {
-            user_id: subject(&claims)?,
-            login_session_id: claims.custom.sid,
-            username: claims.custom.username,
-            display_name: claims.custom.name,
-            role: claims.custom.role,
-            access_version: claims.custom.access,
-            expires_at,
-        })
-    }
-}
-
-fn room_audience(session: SessionId) -> String {
-    format!("codecrafter-room:{session}")
 }
 
 #[cfg(test)]
 mod tests {
-    use codecrafter_shared::id::ExecutorId;
+    use codecrafter_shared::id::{ExecutorId, SessionId};
     use codecrafter_shared::job::{LINK_AUDIENCE, LinkClaims};
+    use codecrafter_shared::role::Role;
 
     use super::*;
+    use crate::room::Principal;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -315,6 +264,16 @@ mod tests {
             invalid
         );
         assert_eq!(keys.verify_room(session, &room, NOW), Ok(pass()));
+
+        let ends = NOW.plus_millis(limits::FEED_TOKEN_MS);
+        let feed = keys.feed_token(caller(), NOW, ends).unwrap();
+        assert_eq!(keys.verify_feed(&feed, NOW), Ok((caller(), ends)));
+        for other in [&access, &room] {
+            assert_eq!(keys.verify_feed(other, NOW).unwrap_err().code, invalid);
+        }
+        assert_eq!(keys.verify_access(&feed, NOW).unwrap_err().code, invalid);
+        let elsewhere = keys.verify_room(session, &feed, NOW);
+        assert_eq!(elsewhere.unwrap_err().code, invalid);
     }
 
     #[test]

@@ -26,7 +26,9 @@ use crate::queue::rabbitmq::{Address, Prefix};
 
 use self::secret::{Secret, secret_text};
 
-pub use commands::{Config, Doctor, Enrolment, Join, Languages, Run, Show};
+pub use commands::{
+    Config, DeadLetters, Doctor, Drain, Enrolment, Join, Languages, LetterAction, Run, Show,
+};
 pub use effective::{Effective, Origin};
 pub use file::{LoadError, Loaded, load};
 pub use secret::secret;
@@ -67,6 +69,12 @@ pub enum Command {
     OperatorToken,
     /// Print how much waits in the queue; also while it is in use.
     Queue(Show),
+    /// List, show or put back what was put aside: messages that could not be read, and jobs that
+    /// were given up; also while the queue is in use.
+    DeadLetters(DeadLetters),
+    /// Have the process that serves from the state folder take nothing more, finish what it has,
+    /// and end; returns when it has.
+    Drain(Drain),
     /// Print the languages that this host can run, with versions.
     Languages(Languages),
     /// Run one program here, as a job would be run, and exit as it does.
@@ -153,6 +161,11 @@ pub struct Serve {
     #[arg(long, env = "CODECRAFTER_METRICS", value_name = "ADDRESS:PORT")]
     pub metrics: Option<SocketAddr>,
 
+    /// Send OpenTelemetry spans of jobs to this collector, by OTLP over HTTP, such as
+    /// http://127.0.0.1:4318 [default: to nobody]. Ids and languages are in them, no code.
+    #[arg(long, env = "CODECRAFTER_OTLP", value_name = "URL")]
+    pub otlp: Option<String>,
+
     /// How to log.
     #[command(flatten)]
     pub log: Log,
@@ -176,6 +189,11 @@ pub struct Broker {
     /// The file that the broker's URL is in, in place of the URL.
     #[arg(long, env = "AMQP_URL_FILE", value_name = "FILE")]
     amqp_url_file: Option<PathBuf>,
+
+    /// The file with the certificates (PEM) of who vouches for a broker at an `amqps://` URL, beside
+    /// whom the system trusts.
+    #[arg(long, env = "CODECRAFTER_AMQP_CA_FILE", value_name = "FILE")]
+    amqp_ca_file: Option<PathBuf>,
 
     /// What the names of everything on the broker begin with. Deployments that share a broker
     /// have one each.
@@ -388,7 +406,15 @@ impl Broker {
             return Ok(QueueChoice::Embedded);
         };
         let address = url.parse::<Address>();
-        let address = address.map_err(|error| ConfigError(format!("AMQP_URL: {error}")))?;
+        let mut address = address.map_err(|error| ConfigError(format!("AMQP_URL: {error}")))?;
+        if let Some(file) = &self.amqp_ca_file {
+            let wrong = |why: &dyn std::fmt::Display| {
+                let name = "CODECRAFTER_AMQP_CA_FILE";
+                ConfigError(format!("{name}: {}: {why}", file.display()))
+            };
+            let pem = std::fs::read_to_string(file).map_err(|error| wrong(&error))?;
+            address = address.trusting(pem).map_err(|error| wrong(&error))?;
+        }
         Ok(QueueChoice::RabbitMq(address, self.amqp_prefix.clone()))
     }
 }

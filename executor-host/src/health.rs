@@ -22,12 +22,16 @@ use tokio::time::timeout;
 use crate::host::Offer;
 use crate::link::Client;
 use crate::metrics::Metrics;
+use crate::queue::Queue;
 use crate::sandbox::Sandbox;
+use crate::spans::Spans;
 
 /// Connections at a time; one more waits.
 const CONNECTIONS_MAX: usize = 32;
 /// A connection is not kept for longer.
 const CONNECTION_MAX: Duration = Duration::from_secs(60);
+/// A queue that takes longer to count is told as not counted.
+const DEPTH_MAX: Duration = Duration::from_secs(2);
 /// Time for the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(5);
 
@@ -36,6 +40,8 @@ const HEAD_MAX: Duration = Duration::from_secs(5);
 pub struct Monitor {
     /// What it counts and times.
     pub metrics: Metrics,
+    /// Where it sends spans of jobs.
+    pub spans: Spans,
     parts: Arc<Mutex<Parts>>,
 }
 
@@ -44,6 +50,7 @@ pub struct Monitor {
 struct Parts {
     worker: Option<Worker>,
     link: Option<Arc<Client>>,
+    queue: Option<Arc<dyn Queue>>,
     is_started: bool,
 }
 
@@ -71,6 +78,11 @@ impl Monitor {
     /// There is a link, which talks to the edge by this.
     pub fn link(&self, client: Arc<Client>) {
         self.parts().link = Some(client);
+    }
+
+    /// Jobs and results are kept in this.
+    pub fn queue(&self, queue: Arc<dyn Queue>) {
+        self.parts().queue = Some(queue);
     }
 
     /// Every part that this process is to have is there.
@@ -107,7 +119,13 @@ impl Monitor {
     }
 
     /// The metrics as text, with what is only looked up when somebody asks.
-    fn scrape(&self) -> String {
+    async fn scrape(&self) -> String {
+        let queue = self.parts().queue.clone();
+        let depth = match queue {
+            Some(queue) => timeout(DEPTH_MAX, async move { queue.depth().await.ok() }).await,
+            None => Ok(None),
+        };
+        self.metrics.queue(depth.ok().flatten());
         self.metrics.ready(self.hindrances().is_empty());
         if let Some(worker) = &self.parts().worker {
             self.metrics.containers_ready(&worker.sandbox.ready());
@@ -159,8 +177,11 @@ impl Server {
             };
             let monitor = monitor.clone();
             let answer = service_fn(move |request: Request<Incoming>| {
-                let answer = answer(&monitor, request.method(), request.uri().path());
-                std::future::ready(Ok::<_, Infallible>(answer))
+                let monitor = monitor.clone();
+                async move {
+                    let (method, path) = (request.method(), request.uri().path());
+                    Ok::<_, Infallible>(answer(&monitor, method, path).await)
+                }
             });
             let connection = http.serve_connection(TokioIo::new(stream), answer);
             tokio::spawn(async move {
@@ -172,7 +193,7 @@ impl Server {
     }
 }
 
-fn answer(monitor: &Monitor, method: &Method, path: &str) -> Response<Full<Bytes>> {
+async fn answer(monitor: &Monitor, method: &Method, path: &str) -> Response<Full<Bytes>> {
     let is_known = ["/health", "/ready", "/metrics"].contains(&path);
     if is_known && ![Method::GET, Method::HEAD].contains(method) {
         let refused = json!({ "status": "method_not_allowed" });
@@ -198,7 +219,7 @@ fn answer(monitor: &Monitor, method: &Method, path: &str) -> Response<Full<Bytes
         },
         "/metrics" => {
             const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            response(StatusCode::OK, TEXT, monitor.scrape())
+            response(StatusCode::OK, TEXT, monitor.scrape().await)
         }
         _ => document(StatusCode::NOT_FOUND, &json!({ "status": "not_found" })),
     }

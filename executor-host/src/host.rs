@@ -8,43 +8,41 @@
 //!            │                    │        one of the engine also withdraws what the host offers
 //!            │                    │ shutdown: given back
 //!            └──── cancelled, expired, unknown language, …: Finished kept ─▶ acknowledged
+//!
+//! What ends as the host's fault is not acknowledged but put among the dead letters.
 //! ```
 //!
 //! A fault of the host never becomes a verdict about the program.
 
+mod attempt;
 mod cancel;
 mod decide;
 mod forward;
+mod keyboards;
+mod offer;
+mod reporter;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use codecrafter_shared::id::AttemptId;
-use codecrafter_shared::job::{Control, ControlAction, Event, Job, Outcome, Report};
-use codecrafter_shared::language::AnnouncedLanguage;
-use futures_util::FutureExt as _;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use codecrafter_shared::job::{Control, ControlAction};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
-use crate::clock;
-use crate::metrics::{Metrics, Stopwatch};
-use crate::queue::{ControlFeed, DELIVERIES_MAX, Delivery, LiveReports, Queue, QueueError};
+use self::cancel::Cancels;
+use self::keyboards::Keyboards;
+pub use self::offer::Offer;
+use self::offer::offers_any;
+pub(crate) use self::reporter::given_up;
+use crate::metrics::Metrics;
+use crate::queue::{ControlFeed, LiveReports, Queue, QueueError};
 use crate::retry::Retry;
-use crate::sandbox::{FaultScope, HostFault, Sandbox};
+use crate::sandbox::Sandbox;
+use crate::shutdown::Stop;
+use crate::spans::Spans;
 
-use self::cancel::{Begun, Cancels};
-use self::decide::Next;
-
-/// Messages between a sandbox and the forwarder of its progress.
-const PROGRESS_MESSAGES: usize = 64;
-/// How often a sandbox in order is asked what it can run.
-const ASK_EVERY: Duration = Duration::from_secs(30);
-/// A sandbox that takes longer to say what it can run is taken for one that runs nothing.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// A cancelled sandbox that has not returned after this long is given up.
 const CANCEL_MAX: Duration = Duration::from_secs(10);
 
@@ -59,17 +57,6 @@ pub struct HostSettings {
     pub retry_delay: Duration,
 }
 
-/// What the host can run at the moment; `None` while its sandbox does not answer.
-pub type Offer = Option<Arc<[AnnouncedLanguage]>>;
-
-/// Whether there is a language that can be run. A host without one takes no jobs: it would refuse
-/// each at once, and so draw those to itself that other workers could run.
-fn offers_any(offer: &Offer) -> bool {
-    offer
-        .as_deref()
-        .is_some_and(|languages| !languages.is_empty())
-}
-
 /// The worker: moves jobs from the queue through the sandbox and results into the queue.
 pub struct Host {
     queue: Arc<dyn Queue>,
@@ -79,8 +66,10 @@ pub struct Host {
     offer: watch::Sender<Offer>,
     faulted: Notify,
     cancels: Cancels,
+    keyboards: Keyboards,
     listening: watch::Sender<bool>,
     metrics: Metrics,
+    spans: Spans,
 }
 
 impl Host {
@@ -102,9 +91,17 @@ impl Host {
             offer: watch::Sender::new(None),
             faulted: Notify::new(),
             cancels: Cancels::default(),
+            keyboards: Keyboards::default(),
             listening: watch::Sender::new(false),
             metrics,
+            spans: Spans::default(),
         }
+    }
+
+    /// The same, sending spans of what it does.
+    #[must_use]
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// What it can run, as that changes.
@@ -120,9 +117,10 @@ impl Host {
         self.listening.subscribe()
     }
 
-    /// Works until `stop` fires and what runs by then has ended, was given back, or
-    /// has used up the grace. Hears control messages to the end.
-    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+    /// Works until it is told to stop and what runs by then has ended, was given back, or has used
+    /// up the grace; told to drain, however long that takes. Hears control messages to the end.
+    pub async fn run(self: Arc<Self>, stop: impl Into<Stop>) {
+        let stop = stop.into();
         let end_now = CancellationToken::new();
         let mut attempts = JoinSet::new();
         let mut helpers = JoinSet::new();
@@ -130,8 +128,12 @@ impl Host {
         helpers.spawn(async move { host.hear_controls().await });
         let host = Arc::clone(&self);
         let watch_sandbox = helpers.spawn(async move { host.watch_sandbox().await });
-        stop.run_until_cancelled(self.take_jobs(&mut attempts, &end_now))
-            .await;
+        tokio::select! {
+            never = self.take_jobs(&mut attempts, &end_now) => match never {},
+            () = stop.either() => {}
+        }
+        let all_ended = async { while attempts.join_next().await.is_some() {} };
+        stop.now.run_until_cancelled(all_ended).await;
         watch_sandbox.abort();
         self.wind_up(attempts, end_now).await;
     }
@@ -203,6 +205,7 @@ impl Host {
             } = feed.next().await?;
             match action {
                 ControlAction::Cancel => self.cancels.cancel(execution_id),
+                ControlAction::Input(inputs) => self.keyboards.give(execution_id, inputs),
                 ControlAction::Unknown => {}
             }
         }
@@ -225,228 +228,6 @@ impl Host {
             attempts.shutdown().await;
         }
     }
-
-    /// Keeps [`Host::offer`] true: asks the sandbox until it answers, again after a fault and when
-    /// it says that something changed, and now and then, because images come and go.
-    async fn watch_sandbox(&self) {
-        let mut retry = Retry::new("use the sandbox");
-        loop {
-            match self.languages().await {
-                Ok(languages) => {
-                    retry.succeeded();
-                    self.set_offer(Some(languages.into()));
-                    tokio::select! {
-                        () = self.faulted.notified() => {}
-                        () = self.sandbox.changed() => {}
-                        () = tokio::time::sleep(ASK_EVERY) => {}
-                    }
-                }
-                Err(fault) => {
-                    self.set_offer(None);
-                    tokio::time::sleep(retry.failed(&fault)).await;
-                }
-            }
-        }
-    }
-
-    /// What the sandbox says that it can run; nothing is offered while that takes too long.
-    async fn languages(&self) -> Result<Vec<AnnouncedLanguage>, HostFault> {
-        let mut answer = self.sandbox.languages();
-        if let Ok(answer) = timeout(ANSWER_MAX, &mut answer).await {
-            return answer;
-        }
-        tracing::warn!("the sandbox does not answer");
-        self.set_offer(None);
-        answer.await
-    }
-
-    fn set_offer(&self, offer: Offer) {
-        let changed = self.offer.send_if_modified(|known| {
-            let changed = *known != offer;
-            if let Some(languages) = offer.as_deref().filter(|_| changed) {
-                let ids: Vec<_> = languages.iter().map(|language| &*language.id).collect();
-                if ids.is_empty() {
-                    tracing::warn!("there is no language that this host can run");
-                } else {
-                    tracing::info!(languages = ids.join(" "), "ready");
-                }
-            }
-            *known = offer;
-            changed
-        });
-        if changed {
-            let offer = self.offer.borrow();
-            let languages = offer.as_deref().unwrap_or_default();
-            let ids = languages.iter().map(|language| language.id.as_str());
-            self.metrics.offered(ids);
-        }
-    }
-
-    async fn attempt(&self, delivery: Delivery, end_now: CancellationToken) {
-        let attempt_id = clock::attempt_id();
-        let span = tracing::info_span!(
-            "attempt",
-            execution.id = %delivery.job.execution_id,
-            attempt.id = %attempt_id,
-            delivery.count = delivery.count,
-        );
-        self.see_through(delivery, attempt_id, end_now)
-            .instrument(span)
-            .await;
-    }
-
-    /// Takes one delivery to its end, whatever that is.
-    async fn see_through(
-        &self,
-        delivery: Delivery,
-        attempt_id: AttemptId,
-        end_now: CancellationToken,
-    ) {
-        let mut reporter = Reporter {
-            live: &self.live,
-            job: &delivery.job,
-            attempt_id,
-            seq: 0,
-        };
-        if delivery.count == 1 {
-            self.metrics.taken(&delivery.job);
-        }
-        let run = end_now.child_token();
-        let begun = self.cancels.begin(delivery.job.execution_id, run.clone());
-        let offer = self.offer.borrow().clone();
-        let cancelled = begun.is_cancelled();
-        let now = clock::now();
-        let retry_delay = self.settings.retry_delay;
-        let refused = decide::refuse(&delivery, offer.as_deref(), now, cancelled, retry_delay);
-        let outcome = match refused {
-            Some(Next::Keep(outcome)) => outcome,
-            Some(Next::GiveBack(delay)) => {
-                let language = &delivery.job.language;
-                tracing::warn!(
-                    language,
-                    "the job is not for this host; another may have it"
-                );
-                return self.give_back(delivery, delay).await;
-            }
-            None => {
-                let ended = self.run_job(&delivery.job, &mut reporter, run).await;
-                match self.decide(ended, &delivery, &begun, &end_now) {
-                    Next::Keep(outcome) => outcome,
-                    Next::GiveBack(delay) => return self.give_back(delivery, delay).await,
-                }
-            }
-        };
-        let outcome = decide::fit(outcome, decide::OUTCOME_BYTES_MAX);
-        tracing::info!(verdict = outcome.verdict.as_str(), "finished");
-        self.metrics.ended(&delivery.job, outcome.verdict);
-        let finished = reporter.report(Event::Finished {
-            outcome: Box::new(outcome),
-        });
-        self.keep_result(delivery, finished, &end_now).await;
-    }
-
-    /// What follows from how a run has ended; tells the operator if it was the host that failed.
-    fn decide(
-        &self,
-        ended: Result<Outcome, HostFault>,
-        delivery: &Delivery,
-        begun: &Begun<'_>,
-        end_now: &CancellationToken,
-    ) -> Next {
-        let fault = ended.as_ref().err().map(ToString::to_string);
-        let facts = decide::Facts {
-            cancelled: begun.is_cancelled(),
-            host_ends: end_now.is_cancelled(),
-            count: delivery.count,
-            retry_delay: self.settings.retry_delay,
-        };
-        let next = decide::after_run(ended, &facts);
-        match (&fault, &next) {
-            (Some(fault), Next::GiveBack(_)) => {
-                tracing::warn!(fault, "the host failed; the job is tried again");
-            }
-            (Some(fault), Next::Keep(_)) => {
-                tracing::error!(fault, "the host failed; the job is given up");
-            }
-            (None, _) => {}
-        }
-        next
-    }
-
-    /// Runs the job and reports what happens while it runs.
-    async fn run_job(
-        &self,
-        job: &Job,
-        reporter: &mut Reporter<'_>,
-        cancel: CancellationToken,
-    ) -> Result<Outcome, HostFault> {
-        tracing::info!(language = job.language, "started");
-        reporter.tell(Event::Started);
-        let (progress, told) = mpsc::channel(PROGRESS_MESSAGES);
-        let run = AssertUnwindSafe(self.sandbox.run(job, progress, cancel));
-        let run = run.catch_unwind();
-        let mut stopwatch = self.metrics.attempt(job);
-        let tell = |event| tell(event, reporter, &mut stopwatch);
-        let ended = forward::until_ended(run, told, tell).await;
-        let outcome = ended.unwrap_or_else(|_| {
-            Err(HostFault {
-                what: "the sandbox panicked".into(),
-                retry: true,
-                scope: FaultScope::Language,
-            })
-        });
-        if outcome.is_ok() {
-            stopwatch.ended();
-        }
-        if let Err(fault) = &outcome {
-            self.metrics.fault(fault.scope);
-            if fault.scope == FaultScope::Engine {
-                // Nothing is taken until the sandbox answers again.
-                self.set_offer(None);
-            }
-            self.faulted.notify_one();
-        }
-        outcome
-    }
-
-    /// The result first, then the job: in between, a crash costs a second run and loses nothing.
-    async fn keep_result(&self, delivery: Delivery, finished: Report, end_now: &CancellationToken) {
-        let mut retry = Retry::new("keep a result");
-        let ended = Instant::now();
-        while let Err(error) = self.queue.store_result(&finished).await {
-            let delay = retry.failed(&describe(&error));
-            if end_now
-                .run_until_cancelled(tokio::time::sleep(delay))
-                .await
-                .is_none()
-            {
-                return; // The job is given back, and will run again.
-            }
-        }
-        retry.succeeded();
-        self.metrics.published(ended.elapsed());
-        if let Err(error) = delivery.ack().await {
-            tracing::error!(error = describe(&error), "a finished job will run again");
-        }
-    }
-
-    async fn give_back(&self, delivery: Delivery, delay: Duration) {
-        self.metrics.given_back();
-        if let Err(error) = delivery.give_back(delay).await {
-            tracing::error!(
-                error = describe(&error),
-                "the job is given back by the next start"
-            );
-        }
-    }
-}
-
-/// Reports what happens in an attempt, and times it.
-fn tell(event: Event, reporter: &mut Reporter<'_>, stopwatch: &mut Stopwatch) {
-    if let Event::Stage { stage } = event {
-        stopwatch.stage(stage);
-    }
-    reporter.tell(event);
 }
 
 /// An error with its causes.
@@ -459,45 +240,4 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Numbers the reports of one attempt.
-struct Reporter<'a> {
-    live: &'a LiveReports,
-    job: &'a Job,
-    attempt_id: AttemptId,
-    seq: u32,
-}
-
-impl Reporter<'_> {
-    /// Reports something that is worth knowing while the attempt runs.
-    fn tell(&mut self, event: Event) {
-        let report = self.report(event);
-        self.live.push(report);
-    }
-
-    /// The attempt's next report.
-    fn report(&mut self, event: Event) -> Report {
-        let seq = self.seq;
-        self.seq += 1;
-        report(self.job, self.attempt_id, seq, event)
-    }
-}
-
-fn report(job: &Job, attempt_id: AttemptId, seq: u32, event: Event) -> Report {
-    Report {
-        execution_id: job.execution_id,
-        session_id: job.session_id,
-        report_token: job.report_token.clone(),
-        attempt_id,
-        seq,
-        at: clock::now(),
-        event,
-    }
-}
-
-/// The final result of a job that no host shall have any more, because none has ended it.
-pub(crate) fn given_up(job: &Job) -> Report {
-    let outcome = Box::new(decide::host_failed(DELIVERIES_MAX));
-    report(job, clock::attempt_id(), 0, Event::Finished { outcome })
 }

@@ -21,12 +21,14 @@ pub mod sandbox;
 pub mod docker;
 
 pub mod doctor;
+pub mod drain;
 pub mod health;
 pub mod keyboard;
 pub mod metrics;
 pub mod one_run;
 pub mod serve;
 pub mod shutdown;
+pub mod spans;
 
 pub mod config;
 

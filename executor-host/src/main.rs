@@ -5,24 +5,30 @@ use std::io::{IsTerminal as _, Read as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use codecrafter_shared::job::RunSpec;
 use codecrafter_shared::keys;
-use executor_host::config::{self, Command, Effective, LoadError, Loaded, Log, Plan, QueueChoice};
+use executor_host::config::{
+    self, Command, Effective, LetterAction, LoadError, Loaded, Log, Plan, QueueChoice,
+};
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::doctor;
+use executor_host::drain;
 use executor_host::health::{self, Monitor};
 use executor_host::keyboard::Keyboard;
 use executor_host::link::Credentials;
 use executor_host::link::enrol::{self, Joined};
 use executor_host::logs;
 use executor_host::one_run;
+use executor_host::queue::dead_letters::DeadLetters;
 use executor_host::queue::{Embedded, RabbitMq};
 use executor_host::retry::Retry;
 use executor_host::serve::{
     QUEUE_FILE, ServeError, Worker, open_queue, serve, serve_shared, take_place,
 };
 use executor_host::shutdown;
+use executor_host::spans::Spans;
 use serde_json::json;
 
 type Fallible = Result<(), Box<dyn Error>>;
@@ -59,6 +65,8 @@ fn run(loaded: Loaded) -> Result<ExitCode, Box<dyn Error>> {
             Ok(())
         }
         Command::Queue(settings) => asynchronously(show_queue(settings)),
+        Command::DeadLetters(settings) => asynchronously(dead_letters(settings)),
+        Command::Drain(settings) => asynchronously(drain_host(settings)),
         Command::Languages(settings) => asynchronously(show_languages(settings)),
         Command::Run(settings) => return asynchronously(run_here(settings)),
         Command::Doctor(settings) => return asynchronously(examine(settings)),
@@ -80,7 +88,10 @@ async fn run_service(settings: config::Serve) -> Fallible {
     log_to_stderr(&settings.log)?;
     let state_dir = settings.state.dir()?;
     let plan = settings.plan()?;
-    let monitor = Monitor::default();
+    let mut monitor = Monitor::default();
+    if let Some(collector) = &settings.otlp {
+        monitor.spans = Spans::to(collector)?;
+    }
     if let Some(address) = settings.metrics {
         let server = health::Server::bind(address).await;
         let server = server.map_err(|error| format!("--metrics {address}: {error}"))?;
@@ -126,7 +137,7 @@ async fn serve_alone(settings: &config::Serve, state_dir: &Path, monitor: Monito
         .sandbox(credentials.executor_id.to_string(), settings.host().slots)?;
     let stop = shutdown::on_signals()?;
     let queue = Arc::new(open_queue(state_dir)?);
-    let Some(sandbox) = stop.run_until_cancelled(connect(docker)).await else {
+    let Some(sandbox) = stop.now.run_until_cancelled(connect(docker)).await else {
         return Ok(());
     };
     let shared = Arc::clone(&sandbox) as _;
@@ -151,7 +162,7 @@ async fn serve_with_others(
     let docker = settings
         .docker
         .sandbox(place.name.clone(), settings.host().slots)?;
-    let Some(sandbox) = stop.run_until_cancelled(connect(docker)).await else {
+    let Some(sandbox) = stop.now.run_until_cancelled(connect(docker)).await else {
         return Ok(());
     };
     let worker = Worker {
@@ -237,6 +248,54 @@ async fn show_queue(settings: config::Show) -> Fallible {
     Ok(())
 }
 
+/// Lists dead letters, shows one or puts one back.
+async fn dead_letters(settings: config::DeadLetters) -> Fallible {
+    let letters = match settings.broker.queue()? {
+        QueueChoice::Embedded => DeadLetters::InFile(settings.state.dir()?.join(QUEUE_FILE)),
+        QueueChoice::RabbitMq(address, prefix) => DeadLetters::OnBroker(address, prefix),
+    };
+    let id = settings.id.as_deref().unwrap_or_default();
+    let none = || format!("there is no dead letter {id}; `executor-host dead-letters` lists them");
+    match settings.action {
+        LetterAction::List => {
+            let list = letters.list().await.map_err(ServeError::from)?;
+            if settings.json {
+                println!("{}", serde_json::to_string(&list)?);
+                return Ok(());
+            }
+            for letter in list {
+                let execution = letter.execution_id.map(|id| id.to_string());
+                let (kind, execution) = (letter.kind.as_str(), execution.unwrap_or("-".into()));
+                println!("{}  {kind:<6}  {execution}  {}", letter.id, letter.reason);
+            }
+        }
+        LetterAction::Show => {
+            let list = letters.list().await.map_err(ServeError::from)?;
+            let letter = list.into_iter().find(|letter| letter.id == id);
+            let body = letter.ok_or_else(none)?.body;
+            match serde_json::from_slice::<serde_json::Value>(&body) {
+                Ok(said) => println!("{said:#}"),
+                Err(_) => println!("{}", String::from_utf8_lossy(&body)),
+            }
+        }
+        LetterAction::PutBack => {
+            if !letters.put_back(id).await.map_err(ServeError::from)? {
+                return Err(none().into());
+            }
+            println!("{id} is in the queue again");
+        }
+    }
+    Ok(())
+}
+
+/// Has the process that serves here finish what it has.
+async fn drain_host(settings: config::Drain) -> Fallible {
+    let limit = settings.timeout.map(Duration::from_secs);
+    let pid = drain::drain(&settings.state.dir()?, limit).await?;
+    println!("process {pid} has finished what it had, and ended");
+    Ok(())
+}
+
 async fn show_languages(settings: config::Languages) -> Fallible {
     log_to_stderr(&settings.log)?;
     // A name of its own, because connecting removes what is left under a name.
@@ -279,7 +338,7 @@ async fn run_here(settings: config::Run) -> Result<ExitCode, Box<dyn Error>> {
         ..RunSpec::default()
     };
     let job = one_run::job(&language.id, code, spec, settings.limits(on_terminal));
-    let stop = shutdown::on_signals()?;
+    let stop = shutdown::on_signals()?.now;
     let sandbox = DockerSandbox::connect(docker).await?;
     let (mut stdout, mut stderr) = (std::io::stdout(), std::io::stderr());
     let (mut nowhere, mut neither) = (std::io::sink(), std::io::sink());
@@ -311,7 +370,7 @@ async fn examine(settings: config::Doctor) -> Result<ExitCode, Box<dyn Error>> {
         log_filter: "error".into(),
         ..settings.serve.log.clone()
     })?;
-    let stop = shutdown::on_signals()?;
+    let stop = shutdown::on_signals()?.now;
     let report = doctor::examine(&settings, &stop).await;
     if settings.json {
         println!("{}", report.to_json());

@@ -20,6 +20,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::clock;
+use crate::queue::Depth;
 use crate::sandbox::FaultScope;
 
 /// More languages than this of an operator's own have no series each.
@@ -52,6 +53,11 @@ struct OfScope {
     scope: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfState {
+    state: &'static str,
+}
+
 type Times = Family<OfLanguage, Histogram, fn() -> Histogram>;
 
 /// The counters of one process. Clones are the same counters.
@@ -78,6 +84,10 @@ struct Shared {
     posted: Counter,
     duplicates: Counter,
     refused: Counter,
+    queue_jobs: Family<OfState, Gauge>,
+    queue_results: Gauge,
+    dead_letters: Gauge,
+    queue_counted: Gauge,
     ready: Gauge,
     /// What an operator's own table has beside the known languages.
     own: Mutex<BTreeSet<String>>,
@@ -106,6 +116,10 @@ impl Default for Metrics {
             posted: Counter::default(),
             duplicates: Counter::default(),
             refused: Counter::default(),
+            queue_jobs: Family::default(),
+            queue_results: Gauge::default(),
+            dead_letters: Gauge::default(),
+            queue_counted: Gauge::default(),
             ready: Gauge::default(),
             own: Mutex::default(),
             registry,
@@ -194,6 +208,26 @@ impl Shared {
             "reports_refused",
             "Reports that the edge has refused",
             self.refused.clone(),
+        );
+        registry.register(
+            "queue_jobs",
+            "Jobs in the queue, as far as this host can know",
+            self.queue_jobs.clone(),
+        );
+        registry.register(
+            "queue_results",
+            "Results that the edge has not taken yet",
+            self.queue_results.clone(),
+        );
+        registry.register(
+            "dead_letters",
+            "Messages that were put aside for an operator",
+            self.dead_letters.clone(),
+        );
+        registry.register(
+            "queue_counted",
+            "1 if the queue could be counted just now",
+            self.queue_counted.clone(),
         );
         registry.register("ready", "1 while /ready answers 200", self.ready.clone());
     }
@@ -314,7 +348,17 @@ impl Metrics {
             }
             drop(own);
             offered.get_or_create(&self.label(language)).set(1);
+            self.may_give_up(language);
         }
+    }
+
+    /// Jobs in this language may end because of hosts. Told as 0 until one does, because Prometheus
+    /// takes what begins with 1 for no change, and nobody would be alerted.
+    pub fn may_give_up(&self, language: &str) {
+        let OfLanguage { language } = self.label(language);
+        let verdict = Verdict::InternalError.as_str();
+        let jobs = &self.shared.jobs;
+        drop(jobs.get_or_create(&OfJob { language, verdict }));
     }
 
     /// How many containers wait, of each language that has any.
@@ -325,6 +369,20 @@ impl Metrics {
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             gauge.get_or_create(&self.label(language)).inc_by(count);
         }
+    }
+
+    /// What is in the queue. While it cannot be counted, what was counted last stays, and it is told
+    /// that it is old.
+    pub fn queue(&self, depth: Option<Depth>) {
+        let shared = &self.shared;
+        shared.queue_counted.set(depth.is_some().into());
+        let Some(depth) = depth else { return };
+        for (state, jobs) in [("ready", depth.ready), ("running", depth.running)] {
+            let gauge = shared.queue_jobs.get_or_create(&OfState { state });
+            gauge.set(jobs.into());
+        }
+        shared.queue_results.set(depth.results.into());
+        shared.dead_letters.set(depth.parked.into());
     }
 
     /// Whether jobs can be taken and brought to their end.
@@ -405,6 +463,24 @@ mod tests {
             assert!(text.contains(&format!("{counted} 1\n")), "{text}");
         }
         assert!(!text.contains("cobol"), "{text}");
+    }
+
+    #[test]
+    fn a_queue_that_cannot_be_counted_is_not_told_as_empty() {
+        let metrics = Metrics::default();
+        let says = |name: &str, value: u32| {
+            let line = format!("codecrafter_executor_{name} {value}\n");
+            assert!(metrics.text().contains(&line), "{line}: {}", metrics.text());
+        };
+        metrics.queue(Some(Depth {
+            parked: 2,
+            ..Depth::default()
+        }));
+        says("dead_letters", 2);
+        says("queue_counted", 1);
+        metrics.queue(None);
+        says("dead_letters", 2);
+        says("queue_counted", 0);
     }
 
     #[test]

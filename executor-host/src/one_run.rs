@@ -4,7 +4,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use codecrafter_shared::job::{Job, Outcome, PROTOCOL_VERSION, RunLimits, RunSpec, Stream};
+use codecrafter_shared::job::{
+    Job, Outcome, OutputFiles, PROTOCOL_VERSION, RunLimits, RunSpec, Stream,
+};
 use codecrafter_shared::language::LanguageRow;
 use codecrafter_shared::time::Timestamp;
 use tokio::sync::mpsc;
@@ -48,8 +50,10 @@ pub fn job(language: &str, code: String, run: RunSpec, limits: RunLimits) -> Job
         files: Vec::new(),
         runs: vec![run],
         limits,
+        interactive: None,
         report_token: String::new(),
         deadline: Timestamp::from_millis(i64::MAX),
+        traceparent: None,
     }
 }
 
@@ -100,7 +104,28 @@ pub fn summary(outcome: &Outcome) -> String {
         .is_none_or(|run| run.exit_code.is_none());
     let message = outcome.message.iter().filter(|_| says_more);
     let message = message.map(|message| format!("\n{message}"));
-    parts.join(", ") + &message.collect::<String>()
+    parts.join(", ") + &message.collect::<String>() + &files(outcome)
+}
+
+/// The files that the program has left, in a line, which `--json` gives whole.
+fn files(outcome: &Outcome) -> String {
+    let Some(OutputFiles {
+        files,
+        left_out_count,
+        ..
+    }) = outcome.deciding_run().map(|run| &run.files)
+    else {
+        return String::new();
+    };
+    let named = files
+        .iter()
+        .map(|file| format!("{} ({} bytes)", file.name, file.bytes));
+    let left_out = (*left_out_count > 0).then(|| format!("{left_out_count} not kept"));
+    let all: Vec<_> = named.chain(left_out).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!("\nfiles: {}", all.join(", "))
 }
 
 /// What the command exits with: the program's own exit code if it came to one, else 1.
@@ -135,7 +160,9 @@ pub fn choose<'a>(
 
 #[cfg(test)]
 mod tests {
-    use codecrafter_shared::job::{Captured, RunOutcome, Usage, Verdict};
+    use codecrafter_shared::job::{
+        Captured, LeftOutReason, OutputFile, RunOutcome, Usage, Verdict,
+    };
 
     use super::*;
 
@@ -174,6 +201,7 @@ mod tests {
             signal: None,
             stdout: Captured::default(),
             stderr: Captured::default(),
+            files: OutputFiles::default(),
             usage: Usage {
                 cpu_ms: 15,
                 wall_ms: 23,
@@ -189,6 +217,24 @@ mod tests {
             compile: None,
             runs: vec![run],
         }
+    }
+
+    #[test]
+    fn files_are_told_with_their_size_and_the_others_by_number() {
+        let mut outcome = ended(Verdict::Accepted, Some(0));
+        assert!(!summary(&outcome).contains("files"));
+        let left = &mut outcome.runs[0].files;
+        left.files.push(OutputFile {
+            name: "plot.png".into(),
+            bytes: 12,
+            data: String::new(),
+        });
+        left.leave_out("data.db".into(), LeftOutReason::Type);
+        let told = summary(&outcome);
+        assert!(
+            told.ends_with("\nfiles: plot.png (12 bytes), 1 not kept"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -10,9 +10,12 @@
 //! they differ within these promises is in `docs/queue.md`. [`LiveReports`] go beside them.
 
 pub mod contract;
+pub mod dead_letters;
 pub(crate) mod embedded;
+mod letter;
 mod live;
 pub mod rabbitmq;
+mod reading;
 mod store;
 
 use std::error::Error;
@@ -24,7 +27,7 @@ use codecrafter_shared::job::{Control, Job, Report};
 use codecrafter_shared::limits;
 
 pub use embedded::Embedded;
-pub use live::LiveReports;
+pub use live::{LiveBatch, LiveReports};
 pub use rabbitmq::RabbitMq;
 
 /// A job that was handed out more often than this is not run again: whatever it does to the host,
@@ -97,19 +100,39 @@ pub struct Delivery {
     /// How often it was handed out, this time included: 1 at first. A process that dies with the
     /// job in its hands counts too.
     pub count: u32,
+    /// Handed out more often than this, it is not run again: [`DELIVERIES_MAX`], unless less than
+    /// the death of a process can cost a delivery.
+    pub count_max: u32,
     hold: Box<dyn Hold>,
 }
 
 impl Delivery {
     /// For implementations: `job`, handed out for the `count`th time, settled by `hold`.
     pub fn new(job: Job, count: u32, hold: Box<dyn Hold>) -> Self {
-        Self { job, count, hold }
+        let count_max = DELIVERIES_MAX;
+        Self {
+            job,
+            count,
+            count_max,
+            hold,
+        }
+    }
+
+    /// The same, of a queue that counts other losses as well.
+    pub fn with_count_max(self, count_max: u32) -> Self {
+        Self { count_max, ..self }
     }
 
     /// The job is done with and leaves the queue. On an error it is handed out again, though not
     /// to this process if that can be helped.
     pub async fn ack(self) -> Result<(), QueueError> {
         self.hold.remove().await
+    }
+
+    /// The job leaves the queue and lies among the dead letters, with the reason: an operator may
+    /// look at it, and put it back.
+    pub async fn park(self, reason: &str) -> Result<(), QueueError> {
+        self.hold.park(reason).await
     }
 
     /// The job shall be handed out again, no sooner than after `delay`. A restart may cut the delay
@@ -163,6 +186,8 @@ impl fmt::Debug for StoredResult {
 pub trait Hold: Send + Sync {
     /// Removes it from the queue.
     async fn remove(self: Box<Self>) -> Result<(), QueueError>;
+    /// Removes it from the queue and keeps it among the dead letters.
+    async fn park(self: Box<Self>, reason: &str) -> Result<(), QueueError>;
     /// Lets it be handed out again after `delay`.
     async fn give_back(self: Box<Self>, delay: Duration) -> Result<(), QueueError>;
 }
@@ -176,7 +201,7 @@ pub struct Depth {
     pub running: u32,
     /// Final results that are not confirmed.
     pub results: u32,
-    /// Messages that could not be read, put aside with the reason.
+    /// Dead letters: what could not be read and jobs that were given up, with the reason.
     pub parked: u32,
 }
 

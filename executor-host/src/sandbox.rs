@@ -2,7 +2,7 @@
 
 pub mod echo;
 
-use agent_protocol::TerminalSize;
+pub use agent_protocol::TerminalSize;
 use async_trait::async_trait;
 use codecrafter_shared::job::{Job, Outcome, Stage, Stream};
 use codecrafter_shared::language::AnnouncedLanguage;
@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 /// Something that happens while a job runs, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// The container that the job is in, by the engine's id; before anything else.
+    Container(String),
     /// A stage begins.
     Stage(Stage),
     /// The compiler or the program wrote these bytes, within the job's output limit.
@@ -23,6 +25,8 @@ pub enum Progress {
 pub enum Input {
     /// Writes to its standard input.
     Bytes(Vec<u8>),
+    /// Ends its standard input; on a terminal, presses the key for that.
+    End,
     /// Sends this signal, by the kernel's number, to its first process and that one's group.
     Signal(i32),
     /// Gives its terminal another size; nothing without a terminal.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Monitor;
@@ -22,8 +22,9 @@ use crate::link::credentials::make_state_dir;
 use crate::link::{Client, Credentials, Leasing, Reporting};
 use crate::queue::{Embedded, LiveReports, Queue, QueueError};
 use crate::sandbox::Sandbox;
+use crate::shutdown::Stop;
 
-pub use shared::{Place, Worker, serve_shared, take_place};
+pub use shared::{Place, WORKER_FILE, Worker, serve_shared, take_place};
 
 /// Time to deliver the last reports in, once everything else has ended.
 const LAST_REPORTS: Duration = Duration::from_secs(5);
@@ -31,6 +32,9 @@ const LAST_REPORTS: Duration = Duration::from_secs(5);
 /// An edge that holds no request open hears of this host three times within
 /// [`codecrafter_shared::limits::EXECUTOR_LIVE_MS`].
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(20);
+
+/// How often a service that drains looks into its queue.
+const DRAIN_LOOK: Duration = Duration::from_millis(500);
 
 /// The embedded queue's file in the state folder.
 pub const QUEUE_FILE: &str = "queue.db";
@@ -77,26 +81,30 @@ pub async fn serve(
     settings: HostSettings,
     sandbox: Arc<dyn Sandbox>,
     monitor: Monitor,
-    stop: CancellationToken,
+    stop: impl Into<Stop>,
 ) -> Result<(), ServeError> {
+    let stop = stop.into();
     let client = client_for(credentials)?;
     let live = LiveReports::default();
     tracing::info!(slots = settings.slots, "working");
     let slots = watch::Sender::new(settings.slots).subscribe();
     let shared = Arc::clone(&queue);
-    let host = Arc::new(Host::new(
+    let host = Host::new(
         shared,
         Arc::clone(&sandbox),
         live.clone(),
         settings,
         monitor.metrics.clone(),
-    ));
+    )
+    .traced(monitor.spans.clone());
+    let host = Arc::new(host);
     let (offer, mut listening) = (host.offer(), host.listening());
     monitor.worker(offer.clone(), listening.clone(), sandbox);
-    let working = spawn(host.run(stop.clone()), &stop);
+    // Told to drain, it goes on until the queue is empty.
+    let working = spawn(host.run(stop.now.clone()), &stop.now);
     // A control message that is passed on before the worker listens is lost.
     let listens = listening.wait_for(|listening| *listening);
-    let _ = stop.run_until_cancelled(listens).await;
+    let _ = stop.now.run_until_cancelled(listens).await;
     let link = start_link(client, queue, live, (offer, slots), &monitor, &stop);
     monitor.started();
     let worked = working.await;
@@ -130,10 +138,12 @@ fn start_link(
     live: LiveReports,
     from: (watch::Receiver<Offer>, watch::Receiver<u32>),
     monitor: &Monitor,
-    stop: &CancellationToken,
+    stop: &Stop,
 ) -> Link {
     let (offer, slots) = from;
     monitor.link(Arc::clone(&client));
+    monitor.queue(Arc::clone(&queue));
+    let queue_to_drain = Arc::clone(&queue);
     let leasing = Leasing {
         client: Arc::clone(&client),
         queue: Arc::clone(&queue),
@@ -149,12 +159,39 @@ fn start_link(
         metrics: monitor.metrics.clone(),
     };
     let ended = CancellationToken::new();
+    let full = stop.now.child_token();
+    tokio::spawn(drain(
+        stop.clone(),
+        full.clone(),
+        Arc::clone(&queue_to_drain),
+    ));
     // Should one of them panic, everything is wound up.
     Link {
-        leasing: spawn(leasing.run(stop.clone(), ended.clone()), stop),
-        reporting: spawn(reporting.run(ended.clone()), stop),
+        leasing: spawn(leasing.run(full, ended.clone()), &stop.now),
+        reporting: spawn(reporting.run(ended.clone()), &stop.now),
         ended,
     }
+}
+
+/// Told to drain, leases nothing more from then on, and stops the service once its queue is empty
+/// and the edge has every result.
+async fn drain(stop: Stop, full: CancellationToken, queue: Arc<dyn Queue>) {
+    stop.either().await;
+    full.cancel();
+    let is_empty = async || {
+        let depth = queue.depth().await;
+        depth.is_ok_and(|depth| depth.ready + depth.running + depth.results == 0)
+    };
+    let emptied = async {
+        // Seen twice in a row: what was leased last may be on its way into the queue.
+        let mut seen = 0;
+        while seen < 2 {
+            seen = if is_empty().await { seen + 1 } else { 0 };
+            sleep(DRAIN_LOOK).await;
+        }
+    };
+    stop.now.run_until_cancelled(emptied).await;
+    stop.now.cancel();
 }
 
 impl Link {

@@ -15,6 +15,7 @@ use executor_host::clock;
 use executor_host::health::{Monitor, Server};
 use executor_host::host::HostSettings;
 use executor_host::metrics::Metrics;
+use executor_host::queue::Depth;
 use executor_host::queue::contract::{cancel, job};
 use executor_host::serve::{open_queue, serve};
 use serde_json::{Value, json};
@@ -133,6 +134,9 @@ fn unready(why: &[&str]) -> (u16, Value) {
 async fn what_is_scraped_counts_every_job_and_report_exactly() {
     let watched = Watched::new().await;
     watched.until_ready_says(ready()).await;
+    // Told before it happens: else nothing would seem to change when it does.
+    let none = "jobs_total{language=\"python\",verdict=\"internal_error\"}";
+    assert_eq!(watched.scrape().await.get(none), Some(&0.0));
     let programs = [
         "hello",
         "hello",
@@ -308,6 +312,7 @@ fn every_metric_is_in_the_document() {
     metrics.ended(&job, Verdict::Accepted);
     metrics.offered([job.language.as_str()].into_iter());
     metrics.containers_ready(&[(job.language.clone(), 1)]);
+    metrics.queue(Some(Depth::default()));
     let mut attempt = metrics.attempt(&job);
     attempt.stage(Stage::Compile);
     attempt.stage(Stage::Run);

@@ -104,6 +104,7 @@ struct Reporter {
     edge: Arc<Edge>,
     queue: Arc<dyn Queue>,
     live: LiveReports,
+    metrics: Metrics,
     ended: CancellationToken,
     task: Option<tokio::task::JoinHandle<()>>,
     url: String,
@@ -119,6 +120,7 @@ impl Reporter {
             edge,
             queue: Arc::new(queue),
             live: LiveReports::default(),
+            metrics: Metrics::default(),
             ended: CancellationToken::new(),
             task: None,
             url,
@@ -133,7 +135,7 @@ impl Reporter {
             client,
             queue,
             live,
-            metrics: Metrics::default(),
+            metrics: self.metrics.clone(),
         };
         self.task = Some(tokio::spawn(reporting.run(self.ended.clone())));
     }
@@ -259,11 +261,37 @@ async fn reports_that_the_edge_counts_as_refused_or_second_are_not_sent_again() 
     reporter.start().await;
     reporter.edge.until_finished([execution(3)]).await;
     let edge = Arc::clone(&reporter.edge);
+    let metrics = reporter.metrics.clone();
     let (batches, queue) = reporter.end().await;
     assert_eq!(batches.concat().len(), 3);
+    for (name, value) in [("posted", 3), ("duplicate", 1), ("refused", 1)] {
+        let line = format!("codecrafter_executor_reports_{name}_total {value}\n");
+        assert!(metrics.text().contains(&line), "{line}: {}", metrics.text());
+    }
     let counted = edge.state().counted.clone();
     assert_eq!((counted.refused, counted.duplicates), (1, 1));
     assert_eq!(queue.depth().await.unwrap().results, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_waits_for_at_a_keyboard_waits_for_no_company_here_nor_at_the_link() {
+    let (worker, link) = (LiveReports::default(), LiveReports::default());
+    let waited = async |live: &LiveReports| {
+        let begun = tokio::time::Instant::now();
+        live.due().await;
+        begun.elapsed().as_millis()
+    };
+    worker.push(output(1, 0, "a"));
+    assert_eq!(waited(&worker).await, 50);
+    link.push_all(worker.drain());
+    assert_eq!(waited(&link).await, 50);
+    assert_eq!(link.drain().reports, [output(1, 0, "a")]);
+
+    worker.push_urgent(output(1, 1, "b"));
+    assert_eq!(waited(&worker).await, 0);
+    link.push_all(worker.drain());
+    assert_eq!(waited(&link).await, 0);
+    assert_eq!(link.drain().reports, [output(1, 1, "b")]);
 }
 
 #[tokio::test]
@@ -283,8 +311,13 @@ async fn live_output_is_dropped_under_pressure_and_nothing_else() {
         event: Event::Started,
         ..result(2)
     });
-    let kept: Vec<_> = live.drain().iter().map(|report| report.seq).collect();
+    let kept: Vec<_> = live
+        .drain()
+        .reports
+        .iter()
+        .map(|report| report.seq)
+        .collect();
     assert_eq!(kept, [0, 1, 2, 3, 4, 20]);
     live.push(output(1, 21, &mebibyte));
-    assert_eq!(live.drain().len(), 1, "there is room again");
+    assert_eq!(live.drain().reports.len(), 1, "there is room again");
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use codecrafter_shared::id::ExecutionId;
 use codecrafter_shared::job::Job;
+use codecrafter_shared::trace::TraceParent;
 use common::Edge;
 use executor_host::config::{Log, LogFormat};
 use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::logs;
 use executor_host::queue::contract::{execution, job};
-use executor_host::sandbox::echo::Echo;
+use executor_host::sandbox::echo::{CONTAINER, Echo};
 use executor_host::serve::{open_queue, serve};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -37,8 +38,12 @@ impl Write for Written {
 }
 
 impl Written {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = self.text();
         let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         text.lines().map(line).collect()
     }
@@ -68,6 +73,7 @@ async fn every_line_about_a_job_carries_its_execution_and_its_attempt() {
         let code = code.to_owned();
         edge.offer(Job {
             code,
+            traceparent: Some(TraceParent::new(7, 8)),
             ..job(number)
         });
     }
@@ -89,6 +95,28 @@ async fn every_line_about_a_job_carries_its_execution_and_its_attempt() {
     edge.until_finished((1..=5).map(execution)).await;
     stop.cancel();
     service.await.unwrap().unwrap();
+
+    // Neither code nor what a program wrote, nor what reports are signed by.
+    let text = written.text();
+    let token = job(1).report_token;
+    for secret in ["hello", "exit 3", "fault 1", &*token] {
+        assert!(
+            !token.is_empty() && !text.contains(secret),
+            "{secret} in {text}"
+        );
+    }
+
+    // From the request that asked for it to what it ran in, by each line about its end.
+    let ends: Vec<_> = written
+        .lines()
+        .into_iter()
+        .filter(|line| line["message"] == "finished")
+        .collect();
+    assert_eq!(ends.len(), programs.len());
+    for end in ends {
+        assert_eq!(end["trace_id"], format!("{:032x}", 7), "{end}");
+        assert_eq!(end["container_id"], CONTAINER, "{end}");
+    }
 
     let mut told: HashMap<ExecutionId, Vec<(String, String)>> = HashMap::new();
     for line in written.lines() {

@@ -9,10 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codecrafter_shared::id::ExecutionId;
+use codecrafter_shared::job::{Event, Job, Verdict};
 use executor_host::queue::contract::{execution, job, result};
+use executor_host::queue::dead_letters::{DeadLetters, Kind};
 use executor_host::queue::{Delivery, Embedded, Published, Queue};
 use tempfile::TempDir;
 use tokio::time::timeout;
+
+/// Longer than anything here may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn empty() -> (Arc<dyn Queue>, TempDir) {
     let folder = TempDir::new().unwrap();
@@ -105,6 +110,64 @@ async fn a_message_that_cannot_be_read_is_put_aside_with_its_reason() {
         )
         .unwrap();
     assert!(reason.contains("EOF"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_job_of_an_unknown_version_is_put_aside_at_first_sight_and_its_owner_told() {
+    let folder = TempDir::new().unwrap();
+    let queue = Embedded::open(&folder.path().join("queue.db")).unwrap();
+    let newer = Job {
+        schema: 99,
+        ..job(1)
+    };
+    queue.publish(&newer).await.unwrap();
+    queue.publish(&job(2)).await.unwrap();
+    assert_eq!(queue.take().await.unwrap().job, job(2), "it stops nobody");
+    let told = queue.take_results(9).await.unwrap();
+    assert_eq!(told[0].report.execution_id, newer.execution_id);
+    let Event::Finished { outcome } = &told[0].report.event else {
+        panic!("no end: {told:?}");
+    };
+    assert_eq!(outcome.verdict, Verdict::InternalError);
+    assert_eq!(queue.depth().await.unwrap().parked, 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_listed_and_put_back_while_the_queue_is_in_use() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("queue.db");
+    let queue = Embedded::open(&path).unwrap();
+    let letters = DeadLetters::InFile(path);
+    assert_eq!(letters.list().await.unwrap(), []);
+    queue.publish(&job(1)).await.unwrap();
+    queue
+        .take()
+        .await
+        .unwrap()
+        .park("it is poison")
+        .await
+        .unwrap();
+    let list = letters.list().await.unwrap();
+    assert_eq!(list.len(), 1);
+    assert_eq!(
+        (list[0].kind, &*list[0].reason),
+        (Kind::Job, "it is poison")
+    );
+    assert_eq!(list[0].execution_id, Some(job(1).execution_id));
+    assert_eq!(list[0].body, serde_json::to_vec(&job(1)).unwrap());
+    let waiting = tokio::spawn(async move {
+        let delivery = queue.take().await.unwrap();
+        (delivery.job.clone(), delivery.count)
+    });
+    assert!(!letters.put_back("no such").await.unwrap());
+    assert!(letters.put_back(&list[0].id).await.unwrap());
+    assert!(!letters.put_back(&list[0].id).await.unwrap());
+    let taken = timeout(PATIENCE, waiting)
+        .await
+        .expect("nobody looks")
+        .unwrap();
+    assert_eq!(taken, (job(1), 1), "counted from the beginning");
+    assert_eq!(letters.list().await.unwrap(), []);
 }
 
 #[tokio::test]

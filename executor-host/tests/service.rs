@@ -12,6 +12,7 @@ use std::time::Duration;
 use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::{Event, Job, Verdict};
 use common::{Edge, PATIENCE};
+use executor_host::drain::drain;
 use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::link::Credentials;
@@ -20,6 +21,7 @@ use executor_host::queue::{Embedded, Queue as _};
 use executor_host::sandbox::echo::Echo;
 use executor_host::serve::{QUEUE_FILE, open_queue, serve};
 use executor_host::shutdown;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -199,7 +201,10 @@ struct Service(Child);
 
 impl Service {
     fn start(state_dir: &Path, grace_ms: u32) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        // Who writes more than it may is told so, instead of being ended by a signal.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
+        command.arg(std::env::current_exe().unwrap());
         command.args(["--exact", "child_that_serves", "--nocapture"]);
         command
             .env(CHILD_STATE, state_dir)
@@ -212,6 +217,15 @@ impl Service {
             .args([name, &self.0.id().to_string()])
             .status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Lets it write nothing to any file, as on a full disk, or anything again.
+    fn fill_disk(&self, is_full: bool) {
+        let limit = Rlimit {
+            current: is_full.then_some(1),
+            maximum: None,
+        };
+        prlimit(Some(Pid::from_child(&self.0)), Resource::Fsize, limit).unwrap();
     }
 
     async fn ended(mut self) -> std::process::ExitStatus {
@@ -290,6 +304,66 @@ async fn sigterm_gives_back_what_runs_too_long_and_exits_with_success() {
         edge.state().finished.is_empty(),
         "it was not called cancelled"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_drains_finishes_what_it_has_takes_nothing_more_and_ends() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    Edge::enrol(&url, folder.path()).await;
+    // No grace: only what is drained may take its time.
+    let service = Service::start(folder.path(), 0);
+    edge.offer(code(1, "begun\nsleep 1500\nended"));
+    attempts_started(&edge, 1).await;
+    let state_dir = folder.path().to_owned();
+    let drained = tokio::spawn(async move { drain(&state_dir, Some(PATIENCE)).await });
+    // It says so by offering nothing any more.
+    edge.until(|edge| {
+        let asked = edge.lease_requests.last()?;
+        asked.languages.is_empty().then_some(())
+    })
+    .await;
+    edge.offer(code(2, "too late"));
+    assert_eq!(
+        drained.await.unwrap().unwrap().cast_unsigned(),
+        service.0.id()
+    );
+    assert!(service.ended().await.success());
+    let finished = edge.state().finished.clone();
+    assert!(finished.contains(&execution(1)), "it was finished");
+    assert!(!finished.contains(&execution(2)), "it was for others");
+    let again = drain(folder.path(), None).await.unwrap_err();
+    assert!(again.to_string().contains("no executor-host"), "{again}");
+}
+
+#[tokio::test]
+async fn a_full_disk_delays_jobs_and_results_and_loses_none() {
+    let (edge, url) = Edge::start().await;
+    let folder = TempDir::new().unwrap();
+    Edge::enrol(&url, folder.path()).await;
+    let service = Service::start(folder.path(), 10_000);
+    edge.offer(code(1, "begun\nsleep 700\nended"));
+    attempts_started(&edge, 1).await;
+    edge.until(|edge| (edge.acknowledged.len() == 1).then_some(()))
+        .await;
+    service.fill_disk(true);
+    edge.offer(code(2, "hello"));
+    // It is handed out again because it was not acknowledged: it cannot be kept.
+    let asked = edge.state().lease_requests.len();
+    edge.until(|edge| (edge.lease_requests.len() >= asked + 3).then_some(()))
+        .await;
+    assert_eq!(edge.state().acknowledged.len(), 1);
+    assert!(edge.state().finished.is_empty(), "a result was not kept");
+    service.fill_disk(false);
+    edge.until_finished([execution(1), execution(2)]).await;
+    for report in edge.state().reports() {
+        if let Event::Finished { outcome } = report.event {
+            assert_eq!(outcome.verdict, Verdict::Accepted, "{outcome:?}");
+        }
+    }
+    assert_eq!(attempts_started(&edge, 2).await.len(), 2, "one for each");
+    service.signal("-TERM");
+    assert!(service.ended().await.success());
 }
 
 #[tokio::test]

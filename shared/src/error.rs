@@ -70,6 +70,10 @@ codes! {
     Forbidden = 403 "forbidden" "Your role does not allow this.",
     /// 404: no such session, or none that the caller may know of.
     SessionNotFound = 404 "session_not_found" "There is no such session.",
+    /// 400: the body does not consist of whole frames.
+    MalformedFrames = 400 "malformed_frames" "The body is not a list of frames.",
+    /// 410: the room has let go of this connection, or it is somebody else's.
+    ConnectionGone = 410 "connection_gone" "There is no such connection to the room any more; open another.",
     /// 409: the session has as many participants as it allows.
     SessionFull = 409 "session_full" "The session has no place left.",
     /// 403: an admin has removed the caller, who does not come back by themselves.
@@ -88,14 +92,34 @@ codes! {
     OwnerStays = 409 "owner_stays" "The owner cannot leave a session, only hand it over or delete it.",
     /// 412: `If-Match` names another state of the content than the present one.
     ContentChanged = 412 "content_changed" "The content has changed since it was read.",
+    /// 404: the session has no version of that number, or not any more.
+    VersionNotFound = 404 "version_not_found" "There is no such version.",
+    /// 409: the session keeps as many versions as one may.
+    TooManyVersions = 409 "too_many_versions" "The session cannot keep more versions; delete one.",
+    /// 404: the session has no message of that number, or not any more.
+    MessageNotFound = 404 "message_not_found" "There is no such message.",
+    /// 429: the user has sent as many messages as one may in so short a time.
+    TooManyMessages = 429 "too_many_messages" "Too many messages; wait a moment.",
     /// 404: no such execution, or none that the caller may know of.
     ExecutionNotFound = 404 "execution_not_found" "There is no such execution.",
+    /// 404: the execution has left no such file, or it is not kept any more.
+    FileNotFound = 404 "file_not_found" "There is no such file.",
     /// 409: what has ended cannot be cancelled.
     ExecutionFinished = 409 "execution_finished" "The execution has ended already.",
+    /// 409: the execution was not asked for with `interactive`.
+    ExecutionNotInteractive = 409 "execution_not_interactive" "The execution takes no input while it runs.",
+    /// 409: `after` is more than the inputs that the execution has taken.
+    InputMissing = 409 "input_missing" "Input that came before this one has not arrived.",
+    /// 409: the input was ended, or the execution has taken as much as one may.
+    InputEnded = 409 "input_ended" "The execution takes no more input.",
+    /// 429: input waits for the program's host; try again after `Retry-After`.
+    TooMuchInput = 429 "too_much_input" "Input comes faster than the program's host takes it.",
     /// 429: the user has as many unfinished executions as one may have.
     TooManyExecutions = 429 "too_many_executions" "Too many of your executions are unfinished.",
     /// 503: as many executions wait as may wait; try again after `Retry-After`.
     QueueFull = 503 "queue_full" "Too many executions are waiting; try again later.",
+    /// 429: more requests than a rate limit allows; `detail` says of which, and when to try again.
+    RateLimited = 429 "rate_limited" "Too many requests; try again later.",
     /// 401: a link's request is not signed by an enrolled, unrevoked executor.
     ExecutorUnknown = 401 "executor_unknown" "The request is not signed by an enrolled executor.",
     /// 404: no such executor.

@@ -36,6 +36,12 @@ macro_rules! id {
                 Self(uuid::Builder::from_random_bytes(random).into_uuid())
             }
 
+            /// All of its bits.
+            #[must_use]
+            pub const fn as_u128(self) -> u128 {
+                self.0.as_u128()
+            }
+
             /// When it was made, by the clock of who made it; `None` unless it is of version 7.
             #[must_use]
             pub fn made_at(self) -> Option<Timestamp> {

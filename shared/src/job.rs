@@ -13,15 +13,29 @@
 //!  │ POST /internal/reports  Reports ───▶ │ → ReportsTaken     harmless to repeat
 //! ```
 
+mod captured;
+pub mod files;
+pub(crate) mod lenient;
+mod outcome;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::captured::{Captured, Encoding};
+pub use self::files::{FileLeftOut, LeftOutReason, MediaType, OutputFile, OutputFiles};
+pub use self::outcome::{Outcome, RunOutcome, Usage, UsageSource, Verdict};
 use crate::id::{AttemptId, ControlId, ExecutionId, ExecutorId, LeaseId, SessionId};
+use crate::interaction::{Inputs, Interactive};
 use crate::language::AnnouncedLanguage;
 use crate::limits;
 use crate::time::Timestamp;
+use crate::trace::TraceParent;
 
 /// The version of everything in this file. A link announces the versions that it speaks, the edge
 /// answers with the highest that both do.
+///
+/// A field may be added without a new version, if it can be left out: whoever does not know it
+/// reads past it. A new kind of event, verdict or input needs a new version, and is sent only to
+/// who speaks that.
 pub const PROTOCOL_VERSION: u16 = 1;
 /// The oldest version that is still spoken.
 pub const PROTOCOL_VERSION_MIN: u16 = 1;
@@ -84,6 +98,10 @@ pub struct LeaseRequest {
     pub controls_taken: Vec<ControlId>,
     /// What it can run.
     pub languages: Vec<AnnouncedLanguage>,
+    /// Whether it passes input on to programs that run; not so for links older than this field,
+    /// which get no interactive jobs.
+    #[serde(default)]
+    pub interactive: bool,
     /// How long to hold the request open, in milliseconds.
     pub wait_ms: i64,
 }
@@ -122,6 +140,8 @@ pub struct Control {
 pub enum ControlAction {
     /// End it; its verdict is [`Verdict::Cancelled`] unless it has ended by itself.
     Cancel,
+    /// Give its program this input. Only to hosts that have said [`LeaseRequest::interactive`].
+    Input(Inputs),
     /// What a newer edge knows and this version does not: to be passed over.
     #[serde(other)]
     Unknown,
@@ -175,15 +195,26 @@ pub struct Job {
     /// The main file's text.
     pub code: String,
     /// Further files.
+    #[serde(deserialize_with = "lenient::files")]
     pub files: Vec<SourceFile>,
     /// One run of the program for each, in this order.
     pub runs: Vec<RunSpec>,
     /// What holds for each run.
     pub limits: RunLimits,
+    /// Whether input comes while it runs; then it has one run.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::interactive"
+    )]
+    pub interactive: Option<Interactive>,
     /// Allows reports on this execution and on no other (X3).
     pub report_token: String,
     /// A job that has not started by then is not started any more.
     pub deadline: Timestamp,
+    /// The trace of whoever asked for it; none from edges older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
 }
 
 /// A file of an execution.
@@ -269,6 +300,10 @@ pub struct Report {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+    /// The trace of the execution, and the span of it that this report is sent from. With a final
+    /// result only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
 }
 
 /// Something that happened to an attempt, in the order in which it can happen.
@@ -320,266 +355,6 @@ pub enum Stream {
     Stderr,
 }
 
-/// How an attempt, or one of its runs, ended. Closed: a client may match on all of them.
-///
-/// Where several hold, the first of this order is the verdict: internal error, cancelled,
-/// expired, compile error, memory limit, output limit, time limit, runtime error, accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Exited with code 0 within its limits.
-    Accepted,
-    /// As accepted, but its output is not what was expected.
-    WrongAnswer,
-    /// Exited with another code, or was ended by a signal of its own making.
-    RuntimeError,
-    /// Used more CPU or wall time than allowed.
-    TimeLimit,
-    /// Wrote more than allowed.
-    OutputLimit,
-    /// Used more memory than allowed.
-    MemoryLimit,
-    /// The compiler refused the source.
-    CompileError,
-    /// No executor answered before its deadline.
-    Expired,
-    /// Ended by its owner.
-    Cancelled,
-    /// The host failed; not the program's fault.
-    InternalError,
-}
-
-impl Verdict {
-    /// Every verdict.
-    pub const ALL: &[Self] = &[
-        Self::Accepted,
-        Self::WrongAnswer,
-        Self::RuntimeError,
-        Self::TimeLimit,
-        Self::OutputLimit,
-        Self::MemoryLimit,
-        Self::CompileError,
-        Self::Expired,
-        Self::Cancelled,
-        Self::InternalError,
-    ];
-
-    /// The verdict's name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::WrongAnswer => "wrong_answer",
-            Self::RuntimeError => "runtime_error",
-            Self::TimeLimit => "time_limit",
-            Self::OutputLimit => "output_limit",
-            Self::MemoryLimit => "memory_limit",
-            Self::CompileError => "compile_error",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-            Self::InternalError => "internal_error",
-        }
-    }
-
-    /// The verdict of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|verdict| verdict.as_str() == name)
-    }
-}
-
-/// The final result of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Outcome {
-    /// The verdict of the whole: the first run that was not accepted gives it.
-    pub verdict: Verdict,
-    /// A sentence for a person, where there is more to say.
-    pub message: Option<String>,
-    /// The compiler's run, for languages with a compiler.
-    pub compile: Option<RunOutcome>,
-    /// One for each run that was started, in order.
-    pub runs: Vec<RunOutcome>,
-}
-
-impl Outcome {
-    /// An attempt that ended without a run.
-    #[must_use]
-    pub fn without_run(verdict: Verdict, message: impl Into<String>) -> Self {
-        Self {
-            verdict,
-            message: Some(message.into()),
-            compile: None,
-            runs: Vec::new(),
-        }
-    }
-
-    /// The run that gave the verdict: the compiler's if it refused, else the first that was not
-    /// accepted, else the last.
-    #[must_use]
-    pub fn deciding_run(&self) -> Option<&RunOutcome> {
-        if self.verdict == Verdict::CompileError {
-            return self.compile.as_ref();
-        }
-        let mut refused = self.runs.iter();
-        let refused = refused.find(|run| run.verdict != Verdict::Accepted);
-        refused.or(self.runs.last())
-    }
-}
-
-/// How one run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunOutcome {
-    /// How.
-    pub verdict: Verdict,
-    /// What else holds, as if it were the verdict; in the order of [`Verdict`], the last first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub also: Vec<Verdict>,
-    /// The exit code, if the program exited.
-    pub exit_code: Option<i32>,
-    /// The signal's name, if one ended it.
-    pub signal: Option<String>,
-    /// Standard output.
-    pub stdout: Captured,
-    /// Standard error.
-    pub stderr: Captured,
-    /// What it used.
-    pub usage: Usage,
-    /// Whether all of this is from an equal run of the compiler, some time before.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub cached: bool,
-}
-
-/// What was kept of a stream: all of it, or its first and its last bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Captured {
-    /// The bytes from the beginning, written as `encoding` says.
-    pub data: String,
-    /// The bytes up to the end, likewise, if something between was not kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tail: Option<String>,
-    /// UTF-8 if they are, else base64.
-    pub encoding: Encoding,
-    /// Bytes that were seen, kept or not.
-    pub total_bytes: u64,
-    /// Whether not all of them were kept.
-    pub truncated: bool,
-}
-
-impl Captured {
-    /// `kept`, the first of `total_bytes` that were seen.
-    #[must_use]
-    pub fn new(kept: Vec<u8>, total_bytes: u64) -> Self {
-        Self::written(kept, None, total_bytes)
-    }
-
-    /// The first and the last of `total_bytes` that were seen. The two may meet: then they are
-    /// one. Where they do not, and are text but for a character that was cut in two, they end
-    /// and begin at whole characters.
-    #[must_use]
-    pub fn head_and_tail(mut head: Vec<u8>, mut tail: Vec<u8>, total_bytes: u64) -> Self {
-        let kept = head.len().saturating_add(tail.len());
-        if bytes(kept) >= total_bytes {
-            head.append(&mut tail);
-            return Self::written(head, None, total_bytes);
-        }
-        let (first, last) = (without_cut_end(&head), whole_characters(&tail));
-        if std::str::from_utf8(first).is_ok() && std::str::from_utf8(last).is_ok() {
-            (head, tail) = (first.to_vec(), last.to_vec());
-        }
-        Self::written(head, Some(tail), total_bytes)
-    }
-
-    fn written(head: Vec<u8>, tail: Option<Vec<u8>>, total_bytes: u64) -> Self {
-        use base64::Engine as _;
-        let base64 = |bytes: &Vec<u8>| base64::engine::general_purpose::STANDARD.encode(bytes);
-        let text = |bytes: &Vec<u8>| std::str::from_utf8(bytes).ok().map(str::to_owned);
-        let truncated = tail.is_some() || bytes(head.len()) < total_bytes;
-        let as_text = match (text(&head), tail.as_ref().map(text)) {
-            (Some(data), None) => Some((data, None)),
-            (Some(data), Some(Some(tail))) => Some((data, Some(tail))),
-            _ => None,
-        };
-        let ((data, tail), encoding) = match as_text {
-            Some(text) => (text, Encoding::Utf8),
-            None => ((base64(&head), tail.as_ref().map(base64)), Encoding::Base64),
-        };
-        Self {
-            data,
-            tail,
-            encoding,
-            total_bytes,
-            truncated,
-        }
-    }
-}
-
-fn bytes(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-/// `bytes` without the beginning of a character at their end.
-fn without_cut_end(bytes: &[u8]) -> &[u8] {
-    match std::str::from_utf8(bytes) {
-        // Without a length, more bytes could have made it valid.
-        Err(error) if error.error_len().is_none() => {
-            bytes.get(..error.valid_up_to()).unwrap_or(bytes)
-        }
-        _ => bytes,
-    }
-}
-
-/// `bytes` without the parts of characters at either end.
-fn whole_characters(bytes: &[u8]) -> &[u8] {
-    let continues = |byte: &&u8| (0x80..0xc0).contains(*byte);
-    // A character has at most three bytes after its first.
-    let cut = bytes.iter().take(3).take_while(continues).count();
-    without_cut_end(bytes.get(cut..).unwrap_or(bytes))
-}
-
-/// How bytes are written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    /// As they are.
-    #[default]
-    Utf8,
-    /// RFC 4648 §4, with padding.
-    Base64,
-}
-
-/// What a run used, and who measured it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Usage {
-    /// CPU time.
-    pub cpu_ms: u64,
-    /// Wall time.
-    pub wall_ms: u64,
-    /// The most memory held at once.
-    pub peak_bytes: u64,
-    /// Where CPU time and memory come from.
-    pub source: UsageSource,
-}
-
-/// Who measured a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UsageSource {
-    /// The host's cgroup counters of the container.
-    Cgroup,
-    /// `wait4` in the container; misses processes that were not waited for.
-    #[default]
-    Rusage,
-}
-
 /// The reports that were taken, and those that never will be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -594,58 +369,6 @@ pub struct ReportsTaken {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn output_that_is_not_utf8_is_kept_byte_for_byte() {
-        let captured = Captured::new(vec![0xff, 0x00, b'a'], 3);
-        assert_eq!(captured.encoding, Encoding::Base64);
-        assert_eq!(captured.data, "/wBh");
-        assert!(!captured.truncated);
-        assert!(Captured::new(b"ab".to_vec(), 3).truncated);
-    }
-
-    #[test]
-    fn a_head_and_a_tail_that_meet_are_one() {
-        let captured = Captured::head_and_tail("aé".as_bytes()[..2].to_vec(), vec![0xa9], 3);
-        assert_eq!(captured, Captured::new("aé".into(), 3));
-        assert_eq!((captured.tail, captured.truncated), (None, false));
-        let json = serde_json::to_value(Captured::new(b"a".to_vec(), 1)).unwrap();
-        assert!(json.get("tail").is_none(), "{json}");
-        assert_eq!(serde_json::from_value::<Captured>(json).unwrap().tail, None);
-    }
-
-    #[test]
-    fn text_is_cut_at_whole_characters_on_both_sides_of_the_gap() {
-        let crabs = "🦀🦀".as_bytes();
-        for (head, tail) in [(5, 3), (6, 2), (7, 1), (4, 4)] {
-            let tail = crabs[8 - tail..].to_vec();
-            let captured = Captured::head_and_tail(crabs[..head].to_vec(), tail, 100);
-            assert_eq!(
-                (captured.encoding, captured.data.as_str()),
-                (Encoding::Utf8, "🦀")
-            );
-            assert!(captured.truncated);
-            assert!(matches!(captured.tail.as_deref(), Some("" | "🦀")));
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_kept_byte_for_byte_on_both_sides() {
-        let captured = Captured::head_and_tail(b"ok".to_vec(), vec![b'a', 0xff], 9);
-        assert_eq!(captured.encoding, Encoding::Base64);
-        assert_eq!(
-            (captured.data.as_str(), captured.tail.as_deref()),
-            ("b2s=", Some("Yf8="))
-        );
-    }
-
-    #[test]
-    fn every_verdict_is_found_by_its_name() {
-        for verdict in Verdict::ALL {
-            assert_eq!(Verdict::from_name(verdict.as_str()), Some(*verdict));
-            assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
-        }
-    }
 
     #[test]
     fn an_event_says_its_type_in_camel_case() {

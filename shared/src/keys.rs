@@ -24,6 +24,8 @@ pub enum Purpose {
     RefreshToken,
     /// The token with which an operator lists and revokes executors.
     OperatorToken,
+    /// HMAC key under which limits count addresses, users and names.
+    LimitKey,
 }
 
 impl Purpose {
@@ -35,6 +37,7 @@ impl Purpose {
             Self::JoinToken => b"codecrafter/join-token/v1",
             Self::RefreshToken => b"codecrafter/refresh-token/v1",
             Self::OperatorToken => b"codecrafter/operator-token/v1",
+            Self::LimitKey => b"codecrafter/limit-key/v1",
         }
     }
 }
@@ -123,6 +126,7 @@ mod tests {
             Purpose::JoinToken,
             Purpose::RefreshToken,
             Purpose::OperatorToken,
+            Purpose::LimitKey,
         ];
         let mut keys: Vec<_> = purposes.iter().map(|p| derive(&secret, *p)).collect();
         keys.sort_unstable();

@@ -2,10 +2,11 @@
 //! tests say to each other. Data types and pure rules only: no I/O, no async, no clock.
 //!
 //! Reading order follows an execution from the browser to the container and back:
-//! [`id`] and [`time`] name things, [`role`] says who may do what, [`api`] is what a client
-//! says to the edge over HTTP, [`relay`] and [`document`] what it says to a room, [`job`] what
-//! the edge and a link say to each other, [`language`] what a host can run. [`limits`] is every
-//! limit, [`error`] every refusal, [`keys`] how one secret becomes every key.
+//! [`id`] and [`time`] name things, [`trace`] and [`otlp`] say what belongs together, [`role`] who
+//! may do what, [`api`] is what a client says to the edge over HTTP, [`relay`] and [`document`] what
+//! it says to a room, [`interaction`] what it says to a program, [`job`] what the edge and a link
+//! say to each other, [`language`] what a host can run. [`limits`] is every limit, [`error`] every
+//! refusal, [`keys`] how one secret becomes every key.
 //!
 //! # Glossary
 //!
@@ -42,7 +43,9 @@
 )]
 
 pub mod id;
+pub mod otlp;
 pub mod time;
+pub mod trace;
 
 pub mod role;
 
@@ -50,6 +53,7 @@ pub mod api;
 pub mod document;
 pub mod relay;
 
+pub mod interaction;
 pub mod job;
 pub mod language;
 

@@ -71,6 +71,71 @@ pub const SEARCH_CHARS_MAX: usize = 100;
 /// Bytes of the main file that a session is created with, or that is written over REST.
 pub const CONTENT_BYTES_MAX: usize = 256 * 1024;
 
+// ---- Versions ----
+
+/// Characters of what a version is kept for.
+pub const VERSION_MESSAGE_CHARS: RangeInclusive<usize> = 1..=200;
+/// Versions of a session that were asked for.
+pub const VERSIONS_MANUAL_MAX: usize = 100;
+/// Versions of a session that were taken by themselves; the oldest go first.
+pub const VERSIONS_AUTOMATIC_MAX: usize = 200;
+/// Bytes of all versions of a session. Those that were taken by themselves go before one is
+/// refused that was asked for.
+pub const VERSIONS_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// A document that has changed and then rests so long is kept as a version.
+pub const VERSION_REST_MS: i64 = 2 * 60 * 1000;
+/// A document that does not rest is kept as a version this often.
+pub const VERSION_AFTER_MS: i64 = 10 * 60 * 1000;
+/// Characters that must differ for that; of fewer, a version is taken after
+/// [`VERSION_SMALL_AFTER_MS`].
+pub const VERSION_CHARS_MIN: usize = 16;
+/// See [`VERSION_CHARS_MIN`].
+pub const VERSION_SMALL_AFTER_MS: i64 = 60 * 60 * 1000;
+/// Lines of a diff that one answer has.
+pub const DIFF_LINES_MAX: usize = 20_000;
+/// Bytes of text that a session is forked with.
+pub const FORK_BYTES_MAX: usize = SOURCE_BYTES_MAX;
+
+// ---- Chat ----
+
+/// Characters of a message.
+pub const CHAT_CHARS: RangeInclusive<usize> = 1..=2_000;
+/// Characters of a message's key.
+pub const CHAT_KEY_CHARS: RangeInclusive<usize> = 1..=64;
+/// Messages of a session that are kept.
+pub const CHAT_MESSAGES_MAX: u32 = 1_000;
+/// Messages of one answer, if it does not say.
+pub const CHAT_PAGE_DEFAULT: u32 = 50;
+/// Messages that one user may send to a session within [`CHAT_BURST_MS`].
+pub const CHAT_BURST_MAX: u32 = 10;
+/// See [`CHAT_BURST_MAX`].
+pub const CHAT_BURST_MS: i64 = 10_000;
+
+// ---- Notifications ----
+
+/// Notifications of a person that are kept.
+pub const NOTIFICATIONS_MAX: u32 = 200;
+/// Of those, the ones that any one other person has brought about: nobody fills the list alone.
+pub const NOTIFICATIONS_PER_ACTOR_MAX: u32 = 50;
+/// Notifications of one answer, if it does not say.
+pub const NOTIFICATIONS_PAGE_DEFAULT: u32 = 30;
+/// Characters of a message that a notification shows.
+pub const NOTIFICATION_TEXT_CHARS_MAX: usize = 140;
+/// People whom one message can name.
+pub const MENTIONS_PER_MESSAGE_MAX: usize = 10;
+/// Life of a feed token; what it has opened ends with it.
+pub const FEED_TOKEN_MS: i64 = 3600 * 1000;
+/// Sockets of one person's feed, and as many event streams.
+pub const FEED_SOCKETS_PER_USER_MAX: usize = 10;
+/// How long an event stream of a feed is held open when there is nothing to tell.
+pub const FEED_WAIT_MS: i64 = 25_000;
+/// Whoever was seen on an event stream is online for this long after it has ended, in which the next
+/// one begins.
+pub const FEED_RETURN_MS: i64 = 10_000;
+/// Whoever has an open socket is online for this long, which is renewed while it is open: if the
+/// place that renews it dies, nobody stays online for ever.
+pub const ONLINE_LEASE_MS: i64 = 6 * 60 * 1000;
+
 // ---- Rooms ----
 
 /// Life of a room token (E7: a stock provider presents the same one at every reconnect).
@@ -79,6 +144,9 @@ pub const ROOM_TOKEN_MS: i64 = 12 * 3600 * 1000;
 pub const ROOM_SOCKETS_MAX: usize = 200;
 /// Sockets of one user in one room.
 pub const ROOM_SOCKETS_PER_USER_MAX: usize = 10;
+/// Frames that one socket may send in a second, unless a deployment says otherwise: five seconds of
+/// them at once. All sockets of one user in a room may send twice as many.
+pub const ROOM_FRAMES_PER_SECOND: u32 = 200;
 /// Bytes of a document's encoded state.
 pub const DOCUMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of an Update frame.
@@ -132,6 +200,37 @@ pub const OUTPUT_BYTES_FACTOR: u32 = 16;
 pub const PROCESSES: RangeInclusive<u32> = 1..=128;
 /// Processes and threads of a run unless it says otherwise.
 pub const PROCESSES_DEFAULT: u32 = 64;
+/// Files that come back with an execution.
+pub const OUTPUT_FILES_MAX: usize = 10;
+/// Bytes of one of them.
+pub const OUTPUT_FILE_BYTES_MAX: u32 = 1024 * 1024;
+/// Bytes of all of them together.
+pub const OUTPUT_FILES_BYTES_MAX: u32 = 2 * 1024 * 1024;
+/// Bytes of the name of one.
+pub const OUTPUT_FILE_NAME_BYTES_MAX: usize = 100;
+/// Files that are named of those that do not come back.
+pub const OUTPUT_FILES_NAMED_MAX: usize = 10;
+/// How long the files of an execution are kept; what else came of it stays.
+pub const OUTPUT_FILES_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Wall time of an interactive run: people think while it passes.
+pub const INTERACTIVE_WALL_MS: RangeInclusive<u32> = 10..=600_000;
+/// Wall time of an interactive run unless it says otherwise.
+pub const INTERACTIVE_WALL_MS_DEFAULT: u32 = 300_000;
+/// Interactive executions of one user that may wait or run at a time: each keeps a slot while
+/// nobody types.
+pub const INTERACTIVE_PER_USER_MAX: u32 = 2;
+/// Inputs of one request.
+pub const INPUTS_PER_REQUEST_MAX: usize = 32;
+/// Bytes of text in the inputs of one request.
+pub const INPUT_BYTES_PER_REQUEST_MAX: usize = 16 * 1024;
+/// Requests with input for one execution that may wait for its executor.
+pub const INPUT_REQUESTS_WAITING_MAX: u32 = 64;
+/// Bytes of text that one execution takes as input.
+pub const INPUT_BYTES_MAX: u32 = 1024 * 1024;
+/// Inputs that one execution takes.
+pub const INPUTS_MAX: u32 = 20_000;
+/// Columns and rows of a terminal.
+pub const TERMINAL_SIDE: RangeInclusive<u16> = 1..=1_000;
 /// Executions of one user that may wait or run at a time.
 pub const EXECUTIONS_PER_USER_MAX: u32 = 10;
 /// Executions of a tenant that may wait for an executor; one more is refused with 503.

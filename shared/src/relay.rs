@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AttemptId, ExecutionId};
+use crate::api::{ChatMessage, Version};
+use crate::id::{AttemptId, ExecutionId, UserId};
 use crate::job::{Stage, Stream, Verdict};
 use crate::role::Role;
 use crate::time::Timestamp;
@@ -24,6 +25,16 @@ pub const MESSAGE_APP: u8 = 110;
 
 /// What a client puts into `?caps=` to get our frames.
 pub const CAPABILITY_APP: &str = "app1";
+
+/// What a client puts into `?caps=` that is silent while nothing happens: what it says of itself
+/// holds as long as its socket, and it needs no sign of life that it has not asked for.
+pub const CAPABILITY_QUIET: &str = "quiet1";
+
+/// A text frame that asks for a sign of life. The platform answers in the room's stead, which may
+/// sleep on.
+pub const PING: &str = "ping";
+/// The answer to [`PING`], a text frame too.
+pub const PONG: &str = "pong";
 
 /// The subprotocol that the room selects if a client offers it, and the prefix of the one that
 /// carries a room token: `new WebSocket(url, ["yjs", "token.<roomToken>"])`.
@@ -50,6 +61,13 @@ pub enum AppFrame {
         role: Role,
         /// Whether edits are refused from everybody but the owner.
         locked: bool,
+    },
+    /// What the client has sent is stored: it is there whatever crashes now.
+    #[serde(rename_all = "camelCase")]
+    Saved {
+        /// How many of the connection's edits, oldest first, since the last frame of this kind.
+        /// Each SyncStep2 and each Update that the client sends is an edit, whatever is in it.
+        edits: u32,
     },
     /// An attempt has started: what was shown of an earlier one is to be cleared.
     #[serde(rename_all = "camelCase")]
@@ -105,6 +123,36 @@ pub enum AppFrame {
         /// The most memory held at once.
         peak_bytes: Option<u64>,
     },
+    /// Somebody has said something.
+    #[serde(rename_all = "camelCase")]
+    ChatMessage {
+        /// What.
+        message: ChatMessage,
+    },
+    /// A message was deleted.
+    #[serde(rename_all = "camelCase")]
+    ChatDeleted {
+        /// Its number.
+        seq: u64,
+    },
+    /// A version of the document was taken.
+    #[serde(rename_all = "camelCase")]
+    VersionTaken {
+        /// Which.
+        version: Version,
+    },
+    /// The document has the text of an earlier version again. The edit itself has come before.
+    #[serde(rename_all = "camelCase")]
+    VersionRestored {
+        /// The version's number.
+        number: u64,
+        /// Who did it.
+        user_id: UserId,
+        /// Their name, as others see it.
+        display_name: String,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// Why a room closes a socket. 4400–4499 are final for y-websocket 3.1 and later; all others make
@@ -126,6 +174,8 @@ pub enum CloseCode {
     TooLarge = 4413,
     /// Too many sockets; connect later.
     Overloaded = 4503,
+    /// More frames or bytes than one client may send; connect again, and send what is left.
+    TooFast = 4529,
 }
 
 impl CloseCode {
@@ -146,6 +196,7 @@ impl CloseCode {
             Self::Conflict => "conflicting history; make a new document",
             Self::TooLarge => "over quota",
             Self::Overloaded => "too many connections; try again",
+            Self::TooFast => "too fast; try again",
         }
     }
 }

@@ -73,6 +73,18 @@ impl Role {
         self.may_administer() && granted <= self && granted != Self::Owner
     }
 
+    /// May keep the document as a version, also while it is locked: that changes nothing of it.
+    #[must_use]
+    pub fn may_take_versions(self) -> bool {
+        self >= Self::Editor
+    }
+
+    /// May delete what others have said, and versions that others have taken.
+    #[must_use]
+    pub fn may_moderate(self) -> bool {
+        self >= Self::Admin
+    }
+
     /// May hand the session over to another participant (CC-RBAC-03).
     #[must_use]
     pub fn may_transfer(self) -> bool {

@@ -1,7 +1,8 @@
 // A visit to the page: what a person does there, and what is to be seen. Shared by the page's tests.
 
 import assert from 'node:assert/strict'
-import { nonce } from './support/edge.mjs'
+import { launch } from './support/browser.mjs'
+import { edgeUrl, nonce } from './support/edge.mjs'
 
 const LIMIT_MS = 20_000
 
@@ -38,6 +39,20 @@ export async function createSession (page, title) {
   await live(page)
   assert.match(page.url(), /\/#\/s\/[0-9a-f-]{36}$/)
   return page.url()
+}
+
+/**
+ * Ada, who has created a session, and Bob, who has come in by its link.
+ * @param {import('playwright-core').Browser[]} browsers where to put the browser of each, for closing it
+ */
+export async function together (browsers, title) {
+  browsers.push(...await Promise.all([launch(), launch()]))
+  const ada = await visit(browsers[0], edgeUrl())
+  await register(ada, 'Ada Lovelace')
+  const bob = await visit(browsers[1], await createSession(ada, title))
+  await register(bob, 'Bob Kahn')
+  await live(bob)
+  return [ada, bob]
 }
 
 export const live = (page) => page.locator('.connection[data-state=live]').waitFor()

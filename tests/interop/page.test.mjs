@@ -82,7 +82,7 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
     await ada.locator('.cm-ySelectionInfo', { hasText: BOB }).waitFor()
     for (const page of [ada, bob]) {
       const people = await page.getByRole('list', { name: 'Here now' }).getByRole('listitem').allInnerTexts()
-      assert.deepEqual(people.map((label) => label.replace(/^\S+\n/, '')).sort(), page === ada ? [`${ADA} (you)`, BOB] : [ADA, `${BOB} (you)`])
+      assert.deepEqual(people.map((label) => label.replace(/^\S+\n/, '').replace(/, typing$/, '')).sort(), page === ada ? [`${ADA} (you)`, BOB] : [ADA, `${BOB} (you)`])
     }
   })
 
@@ -124,6 +124,17 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
       assert.deepEqual([await stream('stdout'), await stream('stderr')], ['<b>from the panel</b> [\'-v\', \'two words\']\n', 'wrong\n'], 'output is text, never markup, and errors are told apart')
       assert.match(await page.locator('.figures').innerText(), /CPU time\s+\d+ ms\s+Exit code\s+3/)
     }
+  })
+
+  test('what runs is what its writer sees, though the room has not got all of it yet', async () => {
+    bobsWire.hold()
+    await write(bob, 'print("as bob sees it")')
+    await bob.keyboard.press('Control+Enter')
+    await output(ada).getByText('as bob sees it').waitFor()
+    assert.doesNotMatch(await code(ada), /bob/, 'the room had it before')
+    bobsWire.release()
+    await line(ada, 'as bob sees it').waitFor()
+    for (const page of [ada, bob]) await verdict(page, /^Finished/)
   })
 
   test('a program that does not end is stopped by the other person, who owns the session', async () => {

@@ -42,6 +42,8 @@ fn note_refusal(body: &[u8]) {
 pub struct Client {
     http: reqwest::Client,
     url: String,
+    /// Where it comes from, for a deployment that believes that.
+    address: Option<String>,
     /// What every answer is held against.
     document: Option<Arc<Document>>,
     /// What signing in gave.
@@ -126,6 +128,7 @@ impl Client {
         Self {
             http: reqwest::Client::new(),
             url: url.to_owned(),
+            address: None,
             document: None,
             signed_in: None,
         }
@@ -135,6 +138,13 @@ impl Client {
     #[must_use]
     pub fn held_against(mut self, document: Arc<Document>) -> Self {
         self.document = Some(document);
+        self
+    }
+
+    /// The same, from that address.
+    #[must_use]
+    pub fn at(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
         self
     }
 
@@ -148,7 +158,10 @@ impl Client {
 
     /// A request to `path` with the access token, if there is one.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.url));
+        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        if let Some(address) = &self.address {
+            request = request.header("x-forwarded-for", address);
+        }
         if self.signed_in.is_some() {
             request.bearer_auth(self.token())
         } else {

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::id::{AttemptId, ExecutorId};
 use codecrafter_shared::job::{
     Acknowledge, Acknowledged, Captured, Enrol, Enrolled, Event, Job, LINK_AUDIENCE, Lease,
-    LeaseRequest, Leases, LinkClaims, Outcome, PROTOCOL_VERSION, Report, Reports, ReportsTaken,
-    RunOutcome, Usage, Verdict,
+    LeaseRequest, Leases, LinkClaims, Outcome, OutputFiles, PROTOCOL_VERSION, Report, Reports,
+    ReportsTaken, RunOutcome, Usage, Verdict,
 };
 use codecrafter_shared::keys;
 use codecrafter_shared::language::AnnouncedLanguage;
@@ -164,6 +164,7 @@ impl Link {
             version: "1.2.3".into(),
             controls_taken: Vec::new(),
             languages: vec![language],
+            interactive: true,
             wait_ms,
         }
     }
@@ -203,6 +204,9 @@ pub fn report(job: &Job, attempt_id: AttemptId, seq: u32, event: Event) -> Repor
         attempt_id,
         seq,
         at: job.deadline,
+        traceparent: job
+            .traceparent
+            .filter(|_| matches!(event, Event::Finished { .. })),
         event,
     }
 }
@@ -217,6 +221,7 @@ pub fn printed(stdout: &str) -> Event {
         signal: None,
         stdout: Captured::new(stdout.into(), bytes),
         stderr: Captured::default(),
+        files: OutputFiles::default(),
         usage: Usage {
             cpu_ms: 3,
             wall_ms: 5,

@@ -13,6 +13,7 @@ use codecrafter_shared::time::Timestamp;
 use reqwest::{Method, RequestBuilder};
 
 use crate::client::Client;
+use crate::collector::Collector;
 use crate::openapi::check::Document;
 use crate::openapi::document;
 
@@ -23,6 +24,8 @@ pub struct World {
     pub url: String,
     /// Its `CODECRAFTER_SECRET`.
     pub secret: String,
+    /// Where its spans come to, if they go anywhere.
+    pub collector: Option<Collector>,
     /// What clients hold every answer against.
     document: Arc<Document>,
 }
@@ -38,14 +41,24 @@ impl World {
         Ok(Self {
             url: url.into(),
             secret: secret.into(),
+            collector: None,
             document: Arc::new(Document::new(document::document())?),
         })
     }
 
-    /// Somebody who is not signed in.
+    /// Somebody who is not signed in, at an address of their own.
     #[must_use]
     pub fn stranger(&self) -> Client {
-        Client::new(&self.url).held_against(self.document.clone())
+        let client = Client::new(&self.url).at(self.address());
+        client.held_against(self.document.clone())
+    }
+
+    /// An address that nobody had before, in this run or another of the last days.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let run = self.now().as_millis() / 1_000;
+        format!("2001:db8:{:x}:{:x}::1", run & 0xffff, number & 0xffff)
     }
 
     /// A new account, signed in.

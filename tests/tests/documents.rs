@@ -108,11 +108,12 @@ fn what_is_promised_on_one_platform_only_is_listed() {
             case.name
         );
     }
-    // Stock clients need sockets, so they are run on workerd only.
+    // Stock clients need sockets, so they are run on workerd only; and the event stream is where
+    // there are none.
     for suite in names("tests/interop", ".test.mjs") {
         assert!(
             listed.contains(&format!("[`{suite}`]")),
-            "{suite} is run on workerd only; docs/platforms.md does not say so"
+            "{suite} is run on one platform only; docs/platforms.md does not say so"
         );
     }
 }
@@ -280,6 +281,55 @@ fn every_test_that_coverage_names_is_there() {
                     "{place}: {file} has no {name}"
                 );
             }
+        }
+    }
+}
+
+/// The words of a text that begin with `prefix`, without it, up to what no name has.
+fn named(text: &str, prefix: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+    text.split(prefix)
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| is_name(*c)).collect())
+        .collect()
+}
+
+#[test]
+fn every_alert_has_a_section_of_the_operators_book() {
+    let (rules, book) = (
+        read("deploy/monitoring/rules.yaml"),
+        read("docs/operations.md"),
+    );
+    let tests = read("deploy/monitoring/rules-test.yaml");
+    let alerts: Vec<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    assert!(alerts.len() > 5);
+    for alert in alerts {
+        assert!(book.contains(&format!("\n### {alert}\n")), "{alert}");
+        let anchor = format!("docs/operations.md#{}\n", alert.to_lowercase());
+        assert!(rules.contains(&anchor), "{alert} names no section");
+        assert!(
+            tests.contains(&format!("alertname: {alert}\n")),
+            "{alert} never fires"
+        );
+    }
+}
+
+#[test]
+fn what_is_watched_is_what_hosts_tell() {
+    let book = read("docs/operations.md");
+    for file in ["rules.yaml", "dashboard.json"] {
+        let text = read(&format!("deploy/monitoring/{file}"));
+        let metrics = named(&text, "codecrafter_executor_");
+        assert!(metrics.len() > 5, "{metrics:?}");
+        for metric in metrics {
+            let metric = metric.trim_end_matches("_bucket");
+            assert!(
+                book.contains(&format!("`{metric}`")),
+                "{file}: {metric} is not in the table"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use codecrafter_edge::native::NativeEdge;
 use codecrafter_edge::ports::DbError;
 use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, ExecutionStatus};
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::AttemptId;
+use codecrafter_shared::id::{AttemptId, ExecutionId};
 use codecrafter_shared::job::{Event, Verdict};
 use codecrafter_shared::limits;
 use codecrafter_tests::client::Client;
@@ -270,4 +270,100 @@ async fn a_deployment_in_trouble_says_no_more_than_that() {
     let answer = user.post("/api/v1/executions", &request()).await.unwrap();
     let problem = answer.refused(ErrorCode::Internal).unwrap();
     assert!(problem.detail.is_none(), "{problem:?}");
+}
+
+/// Makes `copies` of an execution that waits, as if its user had asked so often.
+async fn asked_often(edge: &NativeEdge, execution: &Execution, copies: u32) {
+    let (id, at) = (execution.id.to_string(), execution.created_at);
+    let copied = edge.directory.db.transaction(|tx| {
+        let id = id.clone();
+        async move {
+            for copy in 0..copies {
+                let mut random = [0; 10];
+                random[..4].copy_from_slice(&copy.to_be_bytes());
+                let new = ExecutionId::at(at.plus_millis(1), random).to_string();
+                for (table, name, others) in [
+                    ("job", "execution_id", "user_id, language, state, deadline"),
+                    ("execution", "id", "user_id, language, status, attempts"),
+                    ("part", "id", "kind, part, data"),
+                ] {
+                    let sql = format!(
+                        "INSERT INTO {table} (tenant, {name}, {others}) \
+                         SELECT tenant, ?, {others} FROM {table} WHERE tenant = 'main' AND {name} = ?"
+                    );
+                    tx.execute(&sql, [(&new).into(), (&id).into()]).await?;
+                }
+            }
+            Ok::<_, DbError>(())
+        }
+    });
+    copied.await.unwrap();
+}
+
+/// Whose the jobs are that a link is handed one after the other, by the order of asking.
+async fn handed_out(link: &Link, count: usize) -> Vec<ExecutionId> {
+    let mut handed_out = Vec::new();
+    for _ in 0..count {
+        let leases = link.lease(1, 0).await.unwrap();
+        link.acknowledge(&leases).await.unwrap();
+        handed_out.push(leases[0].job.execution_id);
+    }
+    handed_out
+}
+
+#[tokio::test]
+async fn a_thousand_jobs_of_one_user_keep_anothers_one_from_no_more_than_the_next_slot() {
+    let (edge, world) = native::deployment(&[("CODECRAFTER_WAITING_MAX", "5000")]).await;
+    let (many, one) = (world.user().await.unwrap(), world.user().await.unwrap());
+    let link = Link::enrol(&world, "python").await.unwrap();
+    let first = many.execute(&request()).await.unwrap();
+    asked_often(&edge, &first, 1_000).await;
+    // Every slot has one of the thousand.
+    let slots = handed_out(&link, 4).await;
+    edge.clock.advance_ms(1_000);
+    let alone = one.execute(&request()).await.unwrap();
+    // The position of the single job among those that get the slots that become free.
+    let next = handed_out(&link, 3).await;
+    assert_eq!(next.iter().position(|id| *id == alone.id), Some(0));
+    assert!(!slots.contains(&alone.id));
+    // Once as much is on its way for both, they take turns.
+    let mut own = Vec::new();
+    for _ in 0..6 {
+        own.push(one.execute(&request()).await.unwrap().id);
+    }
+    let next = handed_out(&link, 8).await;
+    let whose: Vec<bool> = next.iter().map(|id| own.contains(id)).collect();
+    let (of_one, of_many) = (true, false);
+    let until_even = [of_one; 5];
+    assert_eq!(whose[..5], until_even);
+    assert_eq!(whose[5..], [of_many, of_one, of_many]);
+}
+
+#[tokio::test]
+async fn what_somebody_waits_for_goes_before_what_is_judged_for_a_minute() {
+    let (edge, world) = native::deployment(&[]).await;
+    let (judge, person) = (world.user().await.unwrap(), world.user().await.unwrap());
+    let link = Link::enrol(&world, "python").await.unwrap();
+    let judged = CreateExecution {
+        expected_output: Some("1\n".into()),
+        ..request()
+    };
+    let first = judge.execute(&judged).await.unwrap().id;
+    let second = judge.execute(&judged).await.unwrap().id;
+    let waited_for = person.execute(&request()).await.unwrap().id;
+    assert_eq!(handed_out(&link, 2).await, [waited_for, first]);
+    // It has waited long enough by then.
+    edge.clock.advance_ms(61_000);
+    let (newer, other) = (
+        person.execute(&request()).await.unwrap().id,
+        world
+            .user()
+            .await
+            .unwrap()
+            .execute(&request())
+            .await
+            .unwrap()
+            .id,
+    );
+    assert_eq!(handed_out(&link, 3).await, [other, second, newer]);
 }

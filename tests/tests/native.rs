@@ -2,12 +2,12 @@
 
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_tests::client::refused_so_far;
-use codecrafter_tests::conformance::CASES;
+use codecrafter_tests::conformance::{CASES, LIMITS};
 use codecrafter_tests::native::deployment;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_promise_of_the_api_is_kept_natively() {
-    let (_edge, world) = deployment(&[]).await;
+    let (_edge, world) = deployment(&[("CODECRAFTER_LIMITS", LIMITS)]).await;
     let mut broken = Vec::new();
     for case in CASES {
         match (case.run)(world.clone()).await {

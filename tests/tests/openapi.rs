@@ -53,20 +53,22 @@ fn every_example_fits_its_type_and_every_body_has_one() {
     let mut names = BTreeSet::new();
     for (name, example) in examples::examples() {
         checked.component(name, &example).unwrap();
-        names.insert(name.to_owned());
+        names.insert(format!("schemas/{name}"));
     }
     let mut bodies = BTreeSet::new();
     references(&document["paths"], &mut bodies);
+    // The document has examples of headers beside them.
+    bodies.retain(|name| !name.starts_with("headers/"));
     let missing: Vec<_> = bodies.difference(&names).collect();
     assert!(missing.is_empty(), "no example of {missing:?}");
 }
 
-/// The names of the components that a part of the document refers to.
+/// The components that a part of the document refers to, such as `schemas/User`.
 fn references(part: &Value, names: &mut BTreeSet<String>) {
     match part {
         Value::Object(map) => {
             if let Some(Value::String(reference)) = map.get("$ref") {
-                names.extend(reference.rsplit('/').next().map(str::to_owned));
+                names.extend(reference.strip_prefix("#/components/").map(str::to_owned));
             }
             map.values().for_each(|inner| references(inner, names));
         }
@@ -81,8 +83,11 @@ fn every_reference_of_the_document_leads_somewhere_and_every_name_is_there_once(
     let mut names = BTreeSet::new();
     references(&document, &mut names);
     for name in names {
-        let component = &document["components"]["schemas"][&name];
-        assert!(component.is_object(), "{name} is referred to and not there");
+        let component = document["components"].pointer(&format!("/{name}"));
+        assert!(
+            component.is_some_and(Value::is_object),
+            "{name} is referred to and not there"
+        );
     }
     let mut ids = BTreeSet::new();
     for operation in table::operations() {

@@ -1,11 +1,15 @@
 //! Promises about time, with a clock that is moved by hand.
 
-use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, Refresh, SignedIn, User};
+use codecrafter_shared::api::{
+    CreateExecution, CreateSession, Execution, Page, Refresh, SessionContent, SignedIn, User,
+    Version, VersionContent, VersionKind, WriteContent,
+};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::job::Verdict;
 use codecrafter_shared::limits;
 use codecrafter_tests::link::Link;
 use codecrafter_tests::native::deployment;
+use reqwest::Method;
 
 fn request() -> CreateExecution {
     CreateExecution {
@@ -132,4 +136,54 @@ async fn what_a_room_could_not_be_told_it_is_told_later() {
     let link = Link::enrol(&world, "python").await.unwrap();
     let leases = link.lease(1, 0).await.unwrap();
     assert_eq!(leases[0].job.code, "print('kept')");
+}
+
+#[tokio::test]
+async fn a_document_that_rests_is_kept_by_itself() {
+    let (edge, world) = deployment(&[]).await;
+    let owner = world.user().await.unwrap();
+    let request = CreateSession {
+        title: "Rest".into(),
+        language: "python".into(),
+        ..Default::default()
+    };
+    let session = owner.create_session(&request).await.unwrap();
+    let path = |rest: &str| format!("/api/v1/sessions/{}/{rest}", session.id);
+    let write = async |content: &str| {
+        let request = WriteContent {
+            content: Some(content.into()),
+            files: None,
+        };
+        let content = path("content");
+        let answer = owner.json(Method::PUT, &content, &request).await.unwrap();
+        answer.expect::<SessionContent>(200).unwrap();
+    };
+    let versions = async || {
+        let answer = owner.get(&path("versions")).await.unwrap();
+        answer.expect::<Page<Version>>(200).unwrap().items
+    };
+    write("a program that is long enough").await;
+    assert!(versions().await.is_empty(), "it was just written");
+    edge.clock.advance_ms(limits::VERSION_REST_MS);
+    let kept = versions().await;
+    assert_eq!(kept.len(), 1);
+    assert_eq!(
+        (kept[0].kind, kept[0].user_id),
+        (VersionKind::Automatic, None)
+    );
+
+    // Too little to be kept at once.
+    write("A program that is long enough").await;
+    edge.clock.advance_ms(limits::VERSION_REST_MS);
+    assert_eq!(versions().await.len(), 1);
+    // What comes after a rest does not take away what was there before it.
+    write("something else altogether").await;
+    edge.clock.advance_ms(limits::VERSION_REST_MS);
+    write("").await;
+    let kept = versions().await;
+    assert_eq!(kept.len(), 2);
+    let read = format!("versions/{}", kept[0].number);
+    let read = owner.get(&path(&read)).await.unwrap();
+    let read: VersionContent = read.expect(200).unwrap();
+    assert_eq!(read.content, "something else altogether");
 }

@@ -7,13 +7,15 @@ const PREFIX = '/api/v1'
 
 /** A refusal by the edge (RFC 9457), or the lack of any answer (`status` 0, `code` `offline`). */
 export class ApiError extends Error {
-  constructor ({ status = 0, code = 'offline', title, detail, errors = [] }) {
+  constructor ({ status = 0, code = 'offline', title, detail, errors = [], retryAfterSeconds = 0 }) {
     super(detail ?? title ?? `The server answered ${status}.`)
     this.name = 'ApiError'
     this.status = status
     this.code = code
     /** @type {{ field: string, message: string }[]} every field that broke a rule */
     this.errors = errors
+    /** When it makes sense to try again; 0 if nobody said. */
+    this.retryAfterSeconds = retryAfterSeconds
   }
 }
 
@@ -89,10 +91,44 @@ export class Api {
   /** The caller, its owner, becomes an admin. */
   transfer (id, userId) { return this.call('POST', `/sessions/${id}/transfer`, { userId }) }
 
+  // ---- Versions ----
+
+  versions (id, query = {}) { return this.call('GET', `/sessions/${id}/versions${queryOf({ page: 1, limit: 20, ...query })}`) }
+  /** @param {{ message?: string }} wanted */
+  takeVersion (id, wanted) { return this.call('POST', `/sessions/${id}/versions`, wanted) }
+  version (id, number) { return this.call('GET', `/sessions/${id}/versions/${number}`) }
+  /** What has changed since, in the document as it is now unless `with` names another version. */
+  versionDiff (id, number, query = {}) { return this.call('GET', `/sessions/${id}/versions/${number}/diff${queryOf(query)}`) }
+  restoreVersion (id, number) { return this.call('POST', `/sessions/${id}/versions/${number}/restore`) }
+  deleteVersion (id, number) { return this.call('DELETE', `/sessions/${id}/versions/${number}`) }
+  /** @param {{ title?: string, description?: string, version?: number }} wanted */
+  fork (id, wanted) { return this.call('POST', `/sessions/${id}/fork`, wanted) }
+
+  // ---- Chat ----
+
+  /** @param {{ before?: number, limit?: number }} [query] */
+  messages (id, query = {}) { return this.call('GET', `/sessions/${id}/chat${queryOf(query)}`) }
+  /** @param {{ text: string, key: string }} message a repeated key is the same message */
+  sendMessage (id, message) { return this.call('POST', `/sessions/${id}/chat`, message) }
+  deleteMessage (id, seq) { return this.call('DELETE', `/sessions/${id}/chat/${seq}`) }
+
+  // ---- Notifications ----
+
+  /** @param {{ before?: number, limit?: number }} [query] */
+  notifications (query = {}) { return this.call('GET', `/notifications${queryOf(query)}`) }
+  readNotifications (upTo) { return this.call('POST', '/notifications/read', { upTo }) }
+  connectFeed () { return this.call('POST', '/notifications/connect') }
+  /** Which participants of a session are online, wherever they are. */
+  online (id) { return this.call('GET', `/sessions/${id}/online`) }
+
   // ---- Executions ----
 
   createExecution (request) { return this.call('POST', '/executions', request) }
   execution (id) { return this.call('GET', `/executions/${id}`) }
+  /** @param {object[]} inputs what is done at the program's keyboard, in order */
+  giveInput (id, inputs) { return this.call('POST', `/executions/${id}/input`, { inputs }) }
+  /** @returns {Promise<Blob>} what is in a file that it has left */
+  executionFile (id, name) { return this.call('GET', `/executions/${id}/files/${encodeURIComponent(name)}`, undefined, 'blob') }
   cancelExecution (id) { return this.call('POST', `/executions/${id}/cancel`) }
   sessionExecutions (id, query = {}) { return this.call('GET', `/sessions/${id}/executions${queryOf({ page: 1, limit: 20, ...query })}`) }
   languages () { return this.call('GET', '/languages') }
@@ -100,15 +136,15 @@ export class Api {
   // ---- How ----
 
   /** A call with the access token, which is renewed and the call repeated if the edge says 401. */
-  async call (method, path, body) {
+  async call (method, path, body, as = 'json') {
     const token = this.accessToken
     try {
-      return await this.send(method, path, body, { token })
+      return await this.send(method, path, body, { token, as })
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401 || this.store.get() === null) throw error
       // Another call may have renewed it meanwhile.
       if (this.accessToken === token) await this.refresh()
-      return this.send(method, path, body, { token: this.accessToken })
+      return this.send(method, path, body, { token: this.accessToken, as })
     }
   }
 
@@ -145,8 +181,8 @@ export class Api {
     this.store.clear()
   }
 
-  async send (method, path, body, { token, keepalive = false }) {
-    const headers = { accept: 'application/json' }
+  async send (method, path, body, { token, keepalive = false, as = 'json' }) {
+    const headers = { accept: as === 'json' ? 'application/json' : '*/*', traceparent: traceparent() }
     if (body !== undefined) headers['content-type'] = 'application/json'
     if (token !== null) headers.authorization = `Bearer ${token}`
     let response, text
@@ -154,12 +190,16 @@ export class Api {
       response = await fetch(this.origin + PREFIX + path, {
         method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body)
       })
+      if (as === 'blob' && response.ok) return await response.blob()
       text = await response.text()
     } catch {
       throw new ApiError({ title: 'The server cannot be reached.' })
     }
     const answer = parse(text)
-    if (!response.ok) throw new ApiError({ code: 'internal', ...answer, status: response.status })
+    if (!response.ok) {
+      const retryAfterSeconds = Number(response.headers?.get('retry-after') ?? 0)
+      throw new ApiError({ code: 'internal', ...answer, status: response.status, retryAfterSeconds })
+    }
     return answer
   }
 }
@@ -179,4 +219,10 @@ function queryOf (query) {
 function exclusively (work) {
   const locks = globalThis.navigator?.locks
   return locks === undefined ? work() : locks.request('codecrafter.refresh', work)
+}
+
+/** A trace of its own for each request (W3C Trace Context): what a click brings about is found by it. */
+function traceparent () {
+  const hex = (bytes) => Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `00-${hex(16)}-${hex(8)}-01`
 }

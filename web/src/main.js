@@ -1,9 +1,10 @@
 // The page: who is signed in, which view is shown, and the bar above it.
 //
-// Reading order: api, tokens → sign-in-view, home-view → session-view, workspace → room,
+// Reading order: api, tokens → sign-in-view, home-view, bell → session-view, workspace → room,
 // session-info, editor → runner, run-log, transcript, output-panel → the other panels.
 
 import { Api, ApiError } from './api.js'
+import { createBell } from './bell.js'
 import { h, show } from './dom.js'
 import { homeView } from './home-view.js'
 import { Languages } from './languages.js'
@@ -17,6 +18,8 @@ const api = new Api({ store, onSignedOut: render })
 const app = document.getElementById('app')
 let view = null
 let languages = null
+/** Of whoever is signed in, through all views. @type {{ userId: string, bell: ReturnType<typeof createBell> } | null} */
+let ringing = null
 
 function render () {
   view?.destroy?.()
@@ -34,12 +37,25 @@ function choose (sessionId) {
   return sessionView({ api, languages, sessionId, onReopen: render })
 }
 
+function bell () {
+  const userId = api.user?.id ?? null
+  if (ringing !== null && ringing.userId !== userId) {
+    ringing.bell.destroy()
+    ringing = null
+  }
+  if (userId === null) return null
+  ringing ??= { userId, bell: createBell({ api }) }
+  return ringing.bell.element
+}
+
 function bar (toolbar) {
+  const ring = bell()
   return h('header', { class: 'bar' },
     h('a', { class: 'brand', href: HOME_HASH, 'aria-label': 'CodeCrafter: your sessions' },
       h('span', { class: 'mark', 'aria-hidden': 'true' }, '‹›'), h('span', { class: 'name' }, 'CodeCrafter')),
     toolbar ?? h('div', { class: 'toolbar' }),
     api.user !== null && h('div', { class: 'account' },
+      ring,
       h('span', { class: 'muted' }, api.user.displayName),
       h('button', { class: 'link', type: 'button', onclick: signOut }, 'Sign out')))
 }

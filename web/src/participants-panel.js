@@ -1,4 +1,4 @@
-// Who belongs to the session, in which role, and who of them is here. Those who may, add and
+// Who belongs to the session, in which role, and who of them is here, or online elsewhere. Those who may, add and
 // remove people, change roles and hand the session over; its owner may delete it, the others leave.
 
 import { ApiError } from './api.js'
@@ -6,6 +6,7 @@ import { badge } from './badge.js'
 import { confirmed } from './dialog.js'
 import { h, show } from './dom.js'
 import { EDITOR, MEANINGS, OWNER, givable, mayAdminister, mayManage, roleName } from './roles.js'
+import { presenceWords } from './standing.js'
 
 /**
  * @param {object} options
@@ -22,8 +23,10 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
   const leave = h('button', { type: 'button', class: 'link', onclick: leaveSession }, 'Leave this session')
   const erase = h('button', { type: 'button', class: 'link danger', onclick: deleteSession }, 'Delete this session')
   const panel = h('div', { class: 'people-panel' }, list, problem, add, leave, erase)
-  /** @type {Map<string, { color: string }>} who is here */
+  /** @type {Map<string, { color: string, words: string }>} who is here */
   let here = new Map()
+  /** Who is online, in this room or anywhere else. */
+  let online = new Set()
   let drawn = ''
 
   /** Says what was refused, and shows again what is true. */
@@ -92,11 +95,12 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
     const { userId, displayName } = person
     const present = here.get(userId)
     const self = userId === selfId
-    return h('li', { class: present === undefined ? 'away' : 'here', 'data-user': userId },
+    const standing = present !== undefined ? 'here' : online.has(userId) ? 'online' : 'away'
+    return h('li', { class: standing, 'data-user': userId },
       badge(displayName, present?.color),
       h('span', { class: 'person' },
         h('span', { class: 'person-name' }, self ? `${displayName} (you)` : displayName),
-        h('span', { class: 'muted' }, `${person.username} · ${present === undefined ? 'away' : 'here'}`)),
+        h('span', { class: 'muted' }, [person.username, standing, present?.words].filter(Boolean).join(' · '))),
       roleOf(person, self),
       !self && mayManage(info.role, person.role) && h('button', { type: 'button', class: 'quiet', 'aria-label': `Remove ${displayName}`, title: `Remove ${displayName}`, onclick: () => remove(person) }, '✕'))
   }
@@ -114,12 +118,12 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
   /** Drawn anew only when something differs, so that a menu that is open stays open. */
   function render () {
     const { participants } = info.session
-    const now = JSON.stringify([info.role, info.session.isPublic, participants, [...here]])
+    const now = JSON.stringify([info.role, info.session.isPublic, participants, [...here], [...online]])
     if (now === drawn) return
     drawn = now
     const focused = document.activeElement
     const refocus = panel.contains(focused) ? [focused.closest('[data-user]')?.dataset.user, focused.tagName] : null
-    const sorted = [...participants].sort((a, b) => (b.userId === selfId) - (a.userId === selfId) || here.has(b.userId) - here.has(a.userId))
+    const sorted = [...participants].sort((a, b) => (b.userId === selfId) - (a.userId === selfId) || here.has(b.userId) - here.has(a.userId) || online.has(b.userId) - online.has(a.userId))
     show(list, ...sorted.map(row))
     if (refocus?.[0] !== undefined) list.querySelector(`[data-user="${CSS.escape(refocus[0])}"] ${refocus[1]}`)?.focus()
 
@@ -138,7 +142,12 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
     render,
     /** @param {ReturnType<import('./room.js').Room['people']>} people */
     setPresent (people) {
-      here = new Map(people.map(({ id, color }) => [id, { color }]))
+      here = new Map(people.map((each) => [each.id, { color: each.color, words: presenceWords(each) }]))
+      render()
+    },
+    /** @param {string[]} userIds */
+    setOnline (userIds) {
+      online = new Set([...userIds].sort())
       render()
     }
   }

@@ -2,6 +2,7 @@
 
 import { badge } from './badge.js'
 import { h, show } from './dom.js'
+import { doing, presenceWords } from './standing.js'
 
 const SHOWN_MAX = 5
 
@@ -16,9 +17,10 @@ export function createPeople () {
   return { element, render }
 }
 
-function person ({ name, color, self }) {
-  const label = self ? `${name} (you)` : name
-  return h('li', { title: label }, badge(name, color), h('span', { class: 'sr-only' }, label))
+function person (someone) {
+  const { name, color, self } = someone
+  const label = [self ? `${name} (you)` : name, presenceWords(someone)].filter(Boolean).join(', ')
+  return h('li', { title: label, 'data-doing': doing(someone) }, badge(name, color), h('span', { class: 'sr-only' }, label))
 }
 
 function more (people) {

@@ -13,6 +13,8 @@ import { Transcript } from './transcript.js'
  * @property {string | null} executionId
  * @property {string | null} attemptId
  * @property {string | null} userId who asked for it, once that is known
+ * @property {{ terminal?: { columns: number, rows: number } } | null} interactive that people can
+ *   type while it runs, once that is known
  * @property {Transcript} output
  * @property {boolean} missing whether some of the output did not arrive here
  * @property {number} expected the number of the next report
@@ -20,7 +22,7 @@ import { Transcript } from './transcript.js'
  */
 
 export const NOTHING = Object.freeze({
-  phase: 'idle', executionId: null, attemptId: null, userId: null, output: Transcript.EMPTY,
+  phase: 'idle', executionId: null, attemptId: null, userId: null, interactive: null, output: Transcript.EMPTY,
   missing: false, expected: 0, verdict: null
 })
 
@@ -28,9 +30,11 @@ export const NOTHING = Object.freeze({
  * Somebody here has asked for a run, and nothing has started yet.
  * @param {string} executionId
  * @param {string | null} [userId]
+ * @param {RunLog['interactive']} [interactive]
  * @returns {RunLog}
  */
-export const queued = (executionId, userId = null) => ({ ...NOTHING, phase: 'queued', executionId, userId })
+export const queued = (executionId, userId = null, interactive = null) =>
+  ({ ...NOTHING, phase: 'queued', executionId, userId, interactive })
 
 /** @param {RunLog} log */
 export const isOpen = ({ phase }) => phase !== 'idle' && phase !== 'finished'
@@ -76,20 +80,26 @@ export function fold (log, frame) {
 export function settle (log, execution) {
   if (execution.id !== log.executionId) return log
   const userId = execution.userId ?? log.userId
+  const interactive = execution.interactive ?? null
   const stopping = execution.cancelRequestedAt != null
   if (execution.status !== 'finished') {
-    return log.userId === userId && (log.stopping ?? false) === stopping ? log : { ...log, userId, stopping }
+    const same = log.userId === userId && (log.stopping ?? false) === stopping && isSame(log.interactive, interactive)
+    return same ? log : { ...log, userId, stopping, interactive }
   }
   const whole = log.missing || log.output.isEmpty
   return {
     ...log,
     ...ending(execution),
     userId,
+    interactive,
     phase: 'finished',
     output: whole ? transcriptOf(execution) : log.output,
     missing: false,
     message: execution.message,
-    truncated: execution.truncated
+    truncated: execution.truncated,
+    files: execution.files,
+    filesLeftOut: execution.filesLeftOut,
+    filesLeftOutCount: execution.filesLeftOutCount
   }
 }
 
@@ -98,9 +108,13 @@ export const logOf = (execution) => settle(queued(execution.id), execution)
 
 /** `seq` counts all reports of an attempt from 0: its start is the first. */
 function started (log, { executionId, attemptId }) {
-  const userId = log.executionId === executionId ? log.userId : null
-  return { ...NOTHING, phase: 'starting', executionId, attemptId, userId, expected: 1 }
+  const { userId, interactive } = log.executionId === executionId ? log : NOTHING
+  return { ...NOTHING, phase: 'starting', executionId, attemptId, userId, interactive, expected: 1 }
 }
+
+/** Two of `interactive`. */
+const isSame = (a, b) =>
+  a === b || (a !== null && b !== null && a.terminal?.columns === b.terminal?.columns && a.terminal?.rows === b.terminal?.rows)
 
 /**
  * Who connects in the middle of a run has not seen its start. None if the frame is an old one: ids

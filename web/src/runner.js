@@ -1,4 +1,4 @@
-// Asks for runs of the session's live document and for their end, and keeps the run log: the one
+// Asks for runs of what the session holds and for their end, and keeps the run log: the one
 // run that everybody in the room watches, whoever asked for it.
 //
 // The room's frames carry the output. Beside that, everybody asks for the open run every now and
@@ -7,6 +7,7 @@
 
 import { ApiError } from './api.js'
 import { NOTHING, fold, isOpen, queued, settle } from './run-log.js'
+import { Typist } from './typist.js'
 
 const OWN_POLL_MS = 3_000
 /** All who watch ask: less often than the one who has asked for it. */
@@ -30,6 +31,8 @@ export class Runner {
     this.asking = false
     this.stopping = false
     this.own = null
+    /** @type {Typist | null} */
+    this.typist = null
     this.timer = null
     this.left = false
   }
@@ -37,20 +40,23 @@ export class Runner {
   /** Whether a run is open, or about to be. */
   get busy () { return this.asking || isOpen(this.log) }
 
-  /** One run at a time. @param {{ stdin?: string, args?: string[] }} input */
+  /**
+   * One run at a time.
+   * @param {{ code?: string, files?: object[], stdin?: string, args?: string[], interactive?: { terminal?: { columns: number, rows: number } } }} input
+   */
   async start (input) {
     if (this.busy) return
     this.asking = true
     this.onLog(this.log)
     try {
-      const { id, userId } = await this.api.createExecution({ sessionId: this.sessionId, ...input })
+      const { id, userId, interactive = null } = await this.api.createExecution({ sessionId: this.sessionId, ...input })
       this.asking = false
       if (this.left) return
       this.own = id
       this.onTell(id)
       // Its first frames may have come before the answer.
-      if (this.log.executionId !== id) this.update(queued(id, userId))
-      else this.update({ ...this.log, userId })
+      if (this.log.executionId !== id) this.update(queued(id, userId, interactive))
+      else this.update({ ...this.log, userId, interactive })
       if (this.log.phase === 'finished') this.check()
     } catch (error) {
       this.asking = false
@@ -73,6 +79,30 @@ export class Runner {
       if (error.code === 'execution_finished') this.check()
       else this.refused(error)
     }
+  }
+
+  /** Does something at the keyboard of the open run's program. @param {object} input as the edge takes it */
+  type (input) {
+    const { executionId } = this.log
+    if (!isOpen(this.log) || this.log.interactive === null) return
+    if (this.typist?.executionId !== executionId) this.typist = this.newTypist(executionId)
+    this.typist.do(input)
+    if (input.type !== 'resize') return
+    // The others learn from the edge how wide it is now.
+    this.update({ ...this.log, interactive: { terminal: { columns: input.columns, rows: input.rows } } })
+    this.typist.onSent = () => {
+      this.typist.onSent = () => {}
+      this.onTell(`${executionId} ${input.columns}x${input.rows}`)
+    }
+  }
+
+  newTypist (executionId) {
+    return new Typist({
+      api: this.api,
+      executionId,
+      onEnded: () => this.check(),
+      onRefused: (error) => this.refused(error)
+    })
   }
 
   /** Somebody has said that there is something to see of a run: the edge knows whether it is so. */
@@ -98,6 +128,7 @@ export class Runner {
   /** The run goes on; nobody here watches any more. */
   leave () {
     clearTimeout(this.timer)
+    this.typist?.end()
     this.left = true
   }
 

@@ -21,3 +21,19 @@ export function accessWords (access) {
   if (role === EDITOR) return 'Editor'
   return mayEdit(access) ? roleName(role) : `${roleName(role)} · read-only`
 }
+
+/**
+ * What somebody who is here is doing.
+ * @param {{ typing: boolean, idle: boolean }} person
+ */
+export const doing = ({ typing, idle }) => typing ? 'typing' : idle ? 'idle' : 'watching'
+
+/** The same in words, with their tabs; nothing is said of who is simply here. */
+export function presenceWords (person) {
+  const { tabs } = person
+  const does = { typing: 'typing', idle: 'idle', watching: '' }[doing(person)]
+  return [does, tabs > 1 && `${tabs} tabs`].filter(Boolean).join(' · ')
+}
+
+/** @param {boolean} saved whether the room has stored all that was typed here */
+export const savedWords = (saved) => saved ? 'Saved' : 'Not saved yet'

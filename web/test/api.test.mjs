@@ -70,6 +70,20 @@ test('a refusal carries its code, its words and its fields', async () => {
   })
 })
 
+test('a refusal by a limit says in words and in seconds when to come back', async () => {
+  const detail = 'At most 5 new accounts from one network in 60 minutes. Try again in 12 minutes.'
+  globalThis.fetch = async () => ({
+    ok: false,
+    status: 429,
+    headers: new Headers({ 'retry-after': '720' }),
+    text: async () => JSON.stringify({ code: 'rate_limited', title: 'T', detail })
+  })
+  await assert.rejects(new Api().register({}), (error) => {
+    assert.deepEqual([error.code, error.message, error.retryAfterSeconds], ['rate_limited', detail, 720])
+    return true
+  })
+})
+
 test('no answer, and an answer that is not JSON, are refusals too', async () => {
   globalThis.fetch = async () => { throw new TypeError('fetch failed') }
   await assert.rejects(new Api().languages(), (error) => error.code === 'offline' && error.status === 0)

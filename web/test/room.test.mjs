@@ -25,7 +25,7 @@ async function scene (refusals) {
   await once(server, 'listening')
   const doc = new Y.Doc()
   server.on('connection', (socket, request) => {
-    const token = new URL(request.url, 'http://room').searchParams.get('token')
+    const token = request.headers['sec-websocket-protocol'].split(/, ?/)[1].replace(/^token\./, '')
     if (token in refusals) return socket.close(refusals[token])
     socket.on('message', (data) => {
       const decoder = decoding.createDecoder(new Uint8Array(data))

@@ -94,3 +94,15 @@ test('an execution that is still open stays so, and tells who asked for it and f
   assert.deepEqual([log.userId, log.stopping], ['ada', true])
   assert.equal(settle(log, { id: EXECUTION, status: 'running', userId: 'ada', cancelRequestedAt: '2026-01-01T00:00:00.000Z' }), log)
 })
+
+test('that a run is interactive survives its frames, and a new size is a change', () => {
+  const terminal = (columns) => ({ terminal: { columns, rows: 24 } })
+  let log = queued(EXECUTION, 'ada', terminal(80))
+  log = play([...START, output(2, 'name? ')], log)
+  assert.deepEqual(log.interactive, terminal(80))
+  const running = { id: EXECUTION, status: 'running', userId: 'ada' }
+  assert.equal(settle(log, { ...running, interactive: terminal(80) }), log)
+  log = settle(log, { ...running, interactive: terminal(120) })
+  assert.deepEqual([log.interactive, text(log)], [terminal(120), 'name? '])
+  assert.equal(play([of('runStarted', { executionId: LATER, attemptId: 'a9' })], log).interactive, null)
+})

@@ -13,9 +13,10 @@ afterEach(() => runners.splice(0).forEach((runner) => runner.leave()))
 
 /** An edge that knows `executions`, by id. */
 function scene (executions = {}) {
-  const said = { told: [], refused: [], cancelled: [] }
+  const said = { told: [], refused: [], cancelled: [], typed: [] }
   const api = {
-    async createExecution () { return { id: ID, userId: 'me' } },
+    async createExecution ({ interactive }) { return { id: ID, userId: 'me', interactive } },
+    async giveInput (id, inputs) { said.typed.push([id, ...inputs]) },
     async execution (id) {
       if (!(id in executions)) throw new ApiError({ status: 404, code: 'execution_not_found' })
       return { id, sessionId: 's', userId: 'ada', cancelRequestedAt: null, ...executions[id] }
@@ -103,4 +104,26 @@ test('a refusal is told with its fields, and the next run may be asked for', asy
   await runner.start({})
   assert.deepEqual(said.refused, ['No. args is at most 32 arguments.'])
   assert.ok(!runner.busy)
+})
+
+test('what is typed goes to the open run if it takes any, and a new size is told to the others', async () => {
+  const { runner, said, executions } = scene()
+  await runner.start({ interactive: { terminal: { columns: 80, rows: 24 } } })
+  runner.type({ type: 'text', text: 'a' })
+  runner.type({ type: 'resize', columns: 100, rows: 24 })
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(said.typed, [[ID, { type: 'text', text: 'a' }], [ID, { type: 'resize', columns: 100, rows: 24 }]])
+  assert.equal(runner.log.interactive.terminal.columns, 100)
+  assert.deepEqual(said.told, [ID, `${ID} 100x24`])
+  executions[ID] = finished
+  await runner.check()
+  runner.type({ type: 'text', text: 'b' })
+  assert.equal(said.typed.length, 2)
+})
+
+test('a run that takes no input is not typed at', async () => {
+  const { runner, said } = scene()
+  await runner.start({})
+  runner.type({ type: 'text', text: 'a' })
+  assert.deepEqual(said.typed, [])
 })

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { splitArguments } from '../src/arguments.js'
 import { inFull, shortVersion, withVersion } from '../src/languages.js'
 import { givable, mayEdit, mayManage } from '../src/roles.js'
-import { accessWords } from '../src/standing.js'
+import { accessWords, presenceWords } from '../src/standing.js'
 import { offersStarter, starterOf } from '../src/starters.js'
 import { sentence } from '../src/verdict.js'
 
@@ -68,4 +68,12 @@ test('a starter is offered for nothing and for another starter, never for somebo
   assert.ok(!offersStarter('java', starterOf('java')))
   assert.ok(!offersStarter('java', 'print(1)'))
   assert.ok(!offersStarter('cobol', ''))
+})
+
+test('what somebody is doing is told once for all their tabs, and nothing is said of who is just here', () => {
+  const words = (person) => presenceWords({ tabs: 1, typing: false, idle: false, ...person })
+  assert.equal(words({}), '')
+  assert.equal(words({ typing: true }), 'typing')
+  assert.equal(words({ idle: true }), 'idle')
+  assert.equal(words({ typing: true, idle: true, tabs: 3 }), 'typing · 3 tabs')
 })

@@ -23,6 +23,10 @@ const EXECUTOR_PROFILE: &str = "native";
 /// The component, as spin.toml names it.
 const COMPONENT: &str = "target/wasm32-wasip2/release/codecrafter_edge.wasm";
 
+/// The folder of the Worker's modules, in a clone; deploy/workerd.capnp and wrangler.toml name it
+/// too.
+pub const WORKER: &str = "build";
+
 /// The component's host, for tests.
 pub const SPIN_HOST: &str = "codecrafter-spin-host";
 
@@ -51,14 +55,24 @@ pub fn test_program(repo: &Repo, name: &str) -> PathBuf {
     repo.target().join("debug").join(name)
 }
 
+/// An example of the crates, which is compiled with their tests.
+pub fn example_program(repo: &Repo, name: &str) -> PathBuf {
+    example_below(repo.target(), name)
+}
+
+/// The same in the target folder of any clone.
+pub fn example_below(target: &Path, name: &str) -> PathBuf {
+    target.join("debug/examples").join(name)
+}
+
 /// A program that is compiled as the executor-host is: for speed.
 pub fn native_program(repo: &Repo, name: &str) -> PathBuf {
     repo.target().join(EXECUTOR_PROFILE).join(name)
 }
 
-/// The folder of the Worker's modules; deploy/workerd.capnp and wrangler.toml name it too.
+/// The folder of the Worker's modules.
 pub fn worker(repo: &Repo) -> PathBuf {
-    repo.path("build")
+    repo.path(WORKER)
 }
 
 /// The edge for Spin, where spin.toml looks for it.
@@ -114,6 +128,24 @@ pub fn bench_step(repo: &Repo) -> Step<'_> {
                 EXECUTOR_PROFILE,
             ],
         )
+    })
+}
+
+/// Builds what `bench relay` measures with.
+pub fn relay_bench_step(repo: &Repo) -> Step<'_> {
+    Step::new(names::BENCH, Lane::Processor, |work| {
+        let driver = ["-p", "codecrafter-tests", "--bin", "bench-relay"];
+        let profile = ["--profile", EXECUTOR_PROFILE];
+        build(repo, work, &[&driver[..], &profile].concat())
+    })
+}
+
+/// Builds what rings the exam bell for `bench executor`.
+pub fn bell_bench_step(repo: &Repo) -> Step<'_> {
+    Step::new(names::BENCH, Lane::Processor, |work| {
+        let driver = ["-p", "codecrafter-tests", "--bin", "bench-bell"];
+        let profile = ["--profile", EXECUTOR_PROFILE];
+        build(repo, work, &[&driver[..], &profile].concat())
     })
 }
 

@@ -1,8 +1,10 @@
 //! `bench`: figures beside a reference in the same run, as Markdown that a document can quote.
 
+mod bell;
 mod cold;
 mod edge;
 mod executor;
+mod relay;
 
 use std::fs;
 use std::thread;
@@ -17,8 +19,11 @@ use crate::repo::Repo;
 pub enum What {
     /// Requests, cold starts, sizes and costs of the edge, on workerd and as a Spin component.
     Edge,
-    /// Runs of every language in Docker, beside bare processes and Docker itself: 20 minutes.
+    /// Runs of every language in Docker, beside bare processes and Docker itself, and a class that
+    /// hands in at once: 25 minutes.
     Executor,
+    /// Rooms beside other relays for Yjs documents: 6 minutes, or 4 with `--seconds 3`.
+    Relay,
 }
 
 /// Measures, and prints what was measured on which machine.
@@ -27,6 +32,7 @@ pub fn bench(repo: &Repo, what: What, seconds: u64) -> Result<()> {
     match what {
         What::Edge => edge::bench(repo, seconds),
         What::Executor => executor::bench(repo, seconds),
+        What::Relay => relay::bench(repo, seconds),
     }
 }
 

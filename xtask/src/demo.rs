@@ -55,7 +55,8 @@ fn show_on_a_new_stack(repo: &Repo, queue: Option<Queue>, json: bool) -> Result<
     plan.announce()?;
     all_good(&plan.run(&logs))?;
     tools::forget_compiled(repo)?;
-    let mut stack = Stack::of_suite_on(repo, "show", Platform::Workerd, carrier)?;
+    let stack = Stack::of_suite_on(repo, "show", Platform::Workerd, carrier)?;
+    let mut stack = stack.with_limits_of_users()?;
     say(&format!("jobs go through {}", stack.carrier()));
     stack.start_edge()?;
     stack.start_executor(&Work::begin(&logs, "demo")?)?;

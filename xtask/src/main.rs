@@ -4,6 +4,8 @@
 //! new machine meets them: [`tools`], [`node`] and [`docker`] set up, [`artifacts`] and [`images`]
 //! build, [`stack`] runs, [`check`] and [`suites`] test.
 
+mod evidence;
+mod record;
 mod repo;
 mod report;
 mod step;
@@ -87,6 +89,12 @@ enum Command {
         /// Run only this suite and what it needs; may be repeated.
         #[arg(long, value_name = "NAME", value_parser = suites::NAMES)]
         only: Vec<String>,
+        /// Run the long forms of the suites too: they take from minutes to an hour each.
+        #[arg(long)]
+        full: bool,
+        /// Write what came of each long run to docs/evidence.
+        #[arg(long, requires = "full")]
+        record: bool,
     },
     /// Measure, beside a reference in the same run.
     Bench {
@@ -109,6 +117,14 @@ enum Command {
         /// Only this language's; may be repeated.
         #[arg(long, value_name = "LANGUAGE")]
         only: Vec<String>,
+    },
+    /// Run the short storm of the suite `faults` alone, on what was built last: to have one of a
+    /// seed again. With "containers" or "long", that storm; with "upgrade", the replacement of
+    /// everything in both orders, from the version that CODECRAFTER_UPGRADE_FROM names.
+    #[command(hide = true)]
+    Storm {
+        /// Which.
+        which: Option<String>,
     },
     /// Kill the edge of a suite's stack, start it again, and return when it answers.
     #[command(hide = true)]
@@ -143,7 +159,9 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Down => up::down(&repo)?,
         Command::Demo { json, queue } => demo::demo(&repo, queue, json)?,
-        Command::Test { only } => return test::test(&repo, &only),
+        Command::Test { only, full, record } => {
+            return test::test(&repo, &only, test::Extent { full, record });
+        }
         Command::Bench { what, seconds } => bench::bench(&repo, what, seconds)?,
         Command::Check => run_steps(&repo, check::steps(&repo))?,
         Command::Build => run_steps(&repo, up::build_steps(&repo)?)?,
@@ -152,6 +170,7 @@ fn run(command: Command) -> Result<bool> {
             println!("{}", dist::folder(&repo).display());
         }
         Command::Images { only } => run_steps(&repo, up::images(&repo, &only)?)?,
+        Command::Storm { which } => suites::storm(&repo, which.as_deref())?,
         Command::CrashEdge { folder } => {
             let mut stack = Stack::found(&repo, &folder)?;
             stack.kill_edge()?;

@@ -34,7 +34,7 @@ pub const COMPILED: &str = "edge compiled ahead";
 pub const EXECUTOR: &str = "executor-host";
 /// All of the workspace's own tests, the suites' programs and the component's host.
 pub const TESTS: &str = "test programs";
-/// What `bench edge` measures with.
+/// What `bench edge` and `bench relay` measure with, and what rings the exam bell.
 pub const BENCH: &str = "bench programs";
 /// What `bench executor` measures with.
 pub const EXECUTOR_BENCH: &str = "executor-host's benchmark";
@@ -54,6 +54,8 @@ pub const BROKER_IMAGE: &str = "rabbitmq image";
 pub const COMPOSE: &str = "docker compose";
 /// The message broker that jobs may go through.
 pub const BROKER: &str = "rabbitmq server";
+/// What operators watch hosts with, for its suite.
+pub const PROMETHEUS: &str = "prometheus";
 /// Chromium, for the page's suite.
 pub const CHROMIUM: &str = "chromium";
 /// What examples of HTTP in the documents are written in.

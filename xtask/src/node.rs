@@ -74,9 +74,9 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Whether `node_modules` holds what the lock file says. npm writes what it installed into a lock
+/// Whether `node_modules` of a folder holds what the lock file says. npm writes what it installed into a lock
 /// file of the same form; packages for other machines are only in ours.
-fn packages_match(root: &Path) -> Result<bool> {
+pub fn packages_match(root: &Path) -> Result<bool> {
     let wanted = packages(&root.join("package-lock.json"))?;
     let installed = packages(&root.join("node_modules/.package-lock.json"))?;
     Ok(same_packages(&wanted, &installed))

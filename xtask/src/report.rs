@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 
+use crate::evidence::Evidence;
+
 /// Something that a step will install, or that a person must.
 #[derive(Debug, Clone)]
 pub struct Missing {
@@ -48,6 +50,8 @@ pub struct Report {
     pub skipped: usize,
     /// What there is to say; lines.
     pub note: String,
+    /// What a long run has for its record.
+    pub evidence: Option<Evidence>,
 }
 
 impl Report {

@@ -5,6 +5,7 @@
 pub mod broker;
 mod executor;
 pub mod queue;
+mod setting;
 mod spin;
 pub mod workerd;
 
@@ -27,6 +28,7 @@ use crate::repo::Repo;
 use crate::work::{Work, answer, tail};
 use broker::{EPMD, RABBITMQ};
 use queue::Carrier;
+use setting::Setting;
 
 /// How long an edge may take until it answers.
 const EDGE_LIMIT: Duration = Duration::from_secs(60);
@@ -36,6 +38,9 @@ const EXECUTOR_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long a broker may take until it lets clients in.
 const BROKER_LIMIT: Duration = Duration::from_secs(90);
+
+/// Where edge and executor-host send their spans.
+const OTLP: &str = "CODECRAFTER_OTLP";
 
 /// What the edge runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,21 +64,12 @@ impl Platform {
 /// The service that runs programs.
 pub const EXECUTOR: &str = "executor";
 
-/// Where it is written down what a stack is.
-const SETTING: &str = "stack.json";
+/// The limits of a stack whose clients are programs: they are one address, and do in a minute what
+/// people do in a term.
+const NO_LIMITS: &str = "off";
 
-/// What a stack is, so that another command finds it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Setting {
-    platform: Platform,
-    port: u16,
-    contract: bool,
-    /// Whether the component's host is compiled for speed.
-    #[serde(default)]
-    fast_host: bool,
-    #[serde(default)]
-    carrier: Carrier,
-}
+/// The limits of a stack whose clients are people, all of this machine.
+const LIMITS_OF_USERS: &str = "address=off,register=off,login=off,refresh=off,public=off";
 
 /// An edge and an executor-host.
 #[derive(Debug)]
@@ -82,6 +78,12 @@ pub struct Stack<'a> {
     folder: PathBuf,
     setting: Setting,
     services: Services,
+    /// The clone whose edge runs, if that is another one.
+    edge_of: Option<PathBuf>,
+    /// Where a suite listens for spans of its edge and its executor, if it does.
+    collector: Option<u16>,
+    /// What its executor is told beyond what every stack's is.
+    executor_settings: Vec<(&'static str, &'static str)>,
     /// Whether it ends when it is dropped.
     ends: bool,
 }
@@ -91,7 +93,7 @@ impl<'a> Stack<'a> {
     pub fn kept(repo: &'a Repo, port: u16, mut carrier: Carrier) -> Result<Self> {
         let folder = repo.state_dir();
         let services = Services::load(&folder)?;
-        if let (Carrier::Private(ports), Ok(before)) = (&mut carrier, read_setting(&folder))
+        if let (Carrier::Private(ports), Ok(before)) = (&mut carrier, Setting::read(&folder))
             && let Carrier::Private(used) = before.carrier
             && (services.is_alive(RABBITMQ) || used.are_free())
         {
@@ -103,6 +105,8 @@ impl<'a> Stack<'a> {
             contract: false,
             fast_host: false,
             carrier,
+            limits: LIMITS_OF_USERS.to_owned(),
+            believes_clients: false,
         };
         Self::begin(repo, folder, setting, services, false)
     }
@@ -127,6 +131,8 @@ impl<'a> Stack<'a> {
             contract: true,
             fast_host: false,
             carrier,
+            limits: NO_LIMITS.to_owned(),
+            believes_clients: false,
         };
         let services = Services::load_attached(&folder)?;
         Self::begin(repo, folder, setting, services, true)
@@ -139,15 +145,62 @@ impl<'a> Stack<'a> {
         Ok(stack)
     }
 
+    /// As for people at one machine: each user has the limits that every user has. Before the edge
+    /// is started.
+    pub fn with_limits_of_users(mut self) -> Result<Self> {
+        self.setting.limits = LIMITS_OF_USERS.to_owned();
+        self.setting.write(&self.folder)?;
+        Ok(self)
+    }
+
+    /// As deployed behind a proxy, whose part clients play: all limits are there, and each client
+    /// says where it is. Before the edge is started.
+    pub fn behind_a_proxy(mut self) -> Result<Self> {
+        // Two promises are about more sessions than anybody makes in an hour.
+        self.setting.limits = "sessions=250/1h,join=110/5m".to_owned();
+        self.setting.believes_clients = true;
+        self.setting.write(&self.folder)?;
+        Ok(self)
+    }
+
+    /// Gives the executor a setting, by its variable. Before it is started.
+    pub fn set_executor(&mut self, variable: &'static str, value: &'static str) {
+        self.executor_settings.push((variable, value));
+    }
+
+    /// From its next start on, edge and executor send their spans to an address that is given, where
+    /// nobody needs to listen.
+    pub fn set_collector(&mut self) -> Result<String> {
+        let port = free_port()?;
+        self.collector = Some(port);
+        Ok(format!("127.0.0.1:{port}"))
+    }
+
+    /// The value of [`OTLP`].
+    fn otlp(&self) -> String {
+        let address = self
+            .collector
+            .map(|port| format!("http://127.0.0.1:{port}"));
+        address.unwrap_or_default()
+    }
+
     /// A stack that some other command started.
     pub fn found(repo: &'a Repo, folder: &Path) -> Result<Self> {
         Ok(Self {
             repo,
             folder: folder.to_owned(),
-            setting: read_setting(folder)?,
+            setting: Setting::read(folder)?,
             services: Services::load_attached(folder)?,
+            edge_of: None,
+            collector: None,
+            executor_settings: Vec::new(),
             ends: false,
         })
+    }
+
+    /// The clone that it runs.
+    pub const fn repo(&self) -> &'a Repo {
+        self.repo
     }
 
     /// Where its secret, its state and its services' logs are.
@@ -168,6 +221,12 @@ impl<'a> Stack<'a> {
     /// A client of the edge.
     pub fn client(&self) -> Client {
         Client::new(self.url())
+    }
+
+    /// From its next start on, the edge is the one that was built in another clone, or again this
+    /// one's. On workerd only.
+    pub fn set_edge_of(&mut self, clone: Option<PathBuf>) {
+        self.edge_of = clone;
     }
 
     /// Starts the edge, and does not wait for anything.
@@ -236,6 +295,54 @@ impl<'a> Stack<'a> {
     /// Kills the stack's own broker as a crash would.
     pub fn kill_broker(&mut self) -> Result<()> {
         self.services.kill(RABBITMQ)
+    }
+
+    /// Starts a service of the suite's own, unless it runs as it is now. It ends with the stack.
+    pub fn start_service(&mut self, service: &Service) -> Result<()> {
+        self.services.start(service).map(drop)
+    }
+
+    /// Kills a service of the suite's own as a crash would.
+    pub fn kill_service(&mut self, name: &str) -> Result<()> {
+        self.services.kill(name)
+    }
+
+    /// Asks a service of the suite's own to end, and waits until it has.
+    pub fn stop_service(&mut self, name: &str) -> Result<()> {
+        self.services.stop(name)
+    }
+
+    /// Stops the edge as whoever replaces it does.
+    pub fn stop_edge(&mut self) -> Result<()> {
+        self.services.stop(self.setting.platform.name())
+    }
+
+    /// The process of a service, while it runs.
+    pub fn pid(&self, name: &str) -> Option<i32> {
+        self.services.pid(name)
+    }
+
+    /// Where the edge listens.
+    pub const fn edge_port(&self) -> u16 {
+        self.setting.port
+    }
+
+    /// Enrols a further host, which keeps its state in `folder` and knows the edge as `url`.
+    pub fn join(&self, work: &Work, folder: &Path, url: &str) -> Result<()> {
+        executor::join_at(self, work, folder, url)
+    }
+
+    /// What the embedded queue of such a host holds.
+    pub fn queue_of(&self, folder: &Path) -> Result<Value> {
+        let mut command = executor::embedded_queue_command(self, folder);
+        let text = answer(&mut command).context("no answer about the queue")?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Every host that has joined, as operators see it.
+    pub fn executors(&self) -> Result<Value> {
+        let operator = self.client().with_bearer(executor::operator_token(self)?);
+        expect(200, operator.get("/api/v1/executors")?)
     }
 
     /// What the executor's queue holds; field `queue` is its name.
@@ -310,7 +417,7 @@ impl<'a> Stack<'a> {
         ends: bool,
     ) -> Result<Self> {
         fs::create_dir_all(&folder)?;
-        write_setting(&folder, &setting)?;
+        setting.write(&folder)?;
         let secret = folder.join("secret");
         if !secret.exists() {
             let mut random = [0; 32];
@@ -327,6 +434,9 @@ impl<'a> Stack<'a> {
             folder,
             setting,
             services,
+            edge_of: None,
+            collector: None,
+            executor_settings: Vec::new(),
             ends,
         })
     }
@@ -335,6 +445,23 @@ impl<'a> Stack<'a> {
     fn secret(&self) -> Result<String> {
         let text = fs::read_to_string(self.folder.join("secret")).context("the stack's secret")?;
         Ok(text.trim().to_owned())
+    }
+
+    /// A benchmark types faster than anybody may.
+    fn frames_per_second(&self) -> &'static str {
+        if self.setting.fast_host {
+            "1000000"
+        } else {
+            ""
+        }
+    }
+
+    fn trusted_proxies(&self) -> &'static str {
+        if self.setting.believes_clients {
+            "127.0.0.1"
+        } else {
+            ""
+        }
     }
 
     fn contract(&self) -> &'static str {
@@ -353,24 +480,6 @@ impl Drop for Stack<'_> {
             );
         }
     }
-}
-
-fn read_setting(folder: &Path) -> Result<Setting> {
-    let text = fs::read(folder.join(SETTING))
-        .with_context(|| format!("no stack in {}", folder.display()))?;
-    Ok(serde_json::from_slice(&text)?)
-}
-
-/// Readable by its owner only, because a broker's URL may hold a password.
-fn write_setting(folder: &Path, setting: &Setting) -> Result<()> {
-    let (file, new) = (folder.join(SETTING), folder.join("stack.json.new"));
-    let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    options
-        .open(&new)?
-        .write_all(&serde_json::to_vec(setting)?)?;
-    fs::rename(&new, &file).with_context(|| file.display().to_string())
 }
 
 /// Where the suites have their stacks.

@@ -6,6 +6,8 @@ mod conformance;
 mod deploy;
 mod documents;
 mod faults;
+mod flood;
+mod monitoring;
 mod node;
 mod programs;
 
@@ -25,7 +27,7 @@ use crate::up;
 use crate::work::{Work, on_path};
 
 /// The suites, in the order in which they run: what fails fast comes first.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 17] = [
     "unit",
     "check",
     "web",
@@ -35,12 +37,38 @@ pub const NAMES: [&str; 15] = [
     "contract",
     "conformance",
     "interop",
+    "feed",
     "page",
     "demo",
     "documents",
     "faults",
+    "monitoring",
     "deploy",
     "compose",
+];
+
+/// A suite that has a long form as well, which is run by `--full` only.
+pub struct Long {
+    /// The suite.
+    pub suite: &'static str,
+    /// The step of its long form, whose report has evidence for a record.
+    pub step: &'static str,
+}
+
+/// The long forms, in the order in which they run: after everything else.
+pub const LONG: [Long; 3] = [
+    Long {
+        suite: "abuse",
+        step: "abuse, long",
+    },
+    Long {
+        suite: "faults",
+        step: "faults, long",
+    },
+    Long {
+        suite: "unit",
+        step: "rooms, long",
+    },
 ];
 
 /// What every suite on workerd needs, beside an executor.
@@ -85,6 +113,8 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     let conformance = |work: &_| conformance::conformance(repo, work);
     plan.push(step("conformance", conformance, &[&EDGE, &both]));
     plan.push(step("interop", |work| node::interop(repo, work), &[&EDGE]));
+    let feed = |work: &_| node::feed(repo, work);
+    plan.push(step("feed", feed, &[&EDGE, &both]));
     let page = |work: &_| node::page(repo, work);
     plan.push(step("page", page, &[&EDGE, &RUNS, &[names::CHROMIUM]]));
     let demo = |work: &_| node::demo(repo, work);
@@ -97,7 +127,12 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
         &[&EDGE, &RUNS, &[names::CURL]],
     ));
     let faults = |work: &_| faults::faults(repo, work);
-    plan.push(step("faults", faults, &[&EDGE, &RUNS, &[names::BROKER]]));
+    let needs = [&EDGE[..], &RUNS, &[names::BROKER, names::TESTS]];
+    plan.push(step("faults", faults, &needs));
+    plan.extend(monitoring::step(repo));
+    let monitoring = |work: &_| monitoring::monitoring(repo, work);
+    let needs = [&EDGE[..], &RUNS, &[names::TESTS, names::PROMETHEUS]];
+    plan.push(step("monitoring", monitoring, &needs));
     let deploy = |work: &_| deploy::deploy(repo, work);
     plan.push(step("deploy", deploy, &[&EDGE, &[names::COMPONENT]]));
     plan.append(dist::steps(repo));
@@ -109,7 +144,28 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
         compose,
         &[&deployed, &[names::IMAGES, names::CURL]],
     ));
+    let soak = |work: &_| cargo::soak(repo, work);
+    let built = [names::TESTS, names::IMAGES];
+    plan.push(step("abuse, long", soak, &[&built]));
+    let faults = |work: &_| faults::long(repo, work);
+    let needs = [&EDGE[..], &RUNS, &[names::BROKER, names::TESTS]];
+    plan.push(step("faults, long", faults, &needs));
+    let flood = |work: &_| flood::long(repo, work);
+    plan.push(step(
+        "rooms, long",
+        flood,
+        &[&[names::TESTS, names::TARGETS]],
+    ));
     Ok(plan)
+}
+
+/// Runs one storm, and says what it has met.
+pub fn storm(repo: &Repo, which: Option<&str>) -> Result<()> {
+    let work = Work::begin(&repo.state_dir().join("logs"), "storm")?;
+    for line in faults::one(repo, &work, which)?.lines() {
+        println!("{line}");
+    }
+    Ok(())
 }
 
 fn step<'a>(

@@ -4,28 +4,60 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::record;
 use crate::repo::Repo;
 use crate::report::Report;
-use crate::step::Finished;
+use crate::step::{Finished, say};
 use crate::suites;
 use crate::tools;
 
+/// How much is run, and what is kept of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// The long forms of the suites too.
+    pub full: bool,
+    /// A record of each of them.
+    pub record: bool,
+}
+
 /// Runs the named suites and what they need; all if none is named.
 /// False if a case failed; then the table says which suite.
-pub fn test(repo: &Repo, only: &[String]) -> Result<bool> {
+pub fn test(repo: &Repo, only: &[String], extent: Extent) -> Result<bool> {
     let mut plan = suites::steps(repo)?;
-    let names: Vec<&str> = if only.is_empty() {
+    let mut names: Vec<&str> = if only.is_empty() {
         suites::NAMES.to_vec()
     } else {
         only.iter().map(String::as_str).collect()
     };
+    if extent.full {
+        let long = suites::LONG
+            .iter()
+            .filter(|long| names.contains(&long.suite));
+        let long: Vec<&str> = long.map(|long| long.step).collect();
+        names.extend(long);
+    }
     plan.keep(&names);
     plan.announce()?;
     let begun = Instant::now();
     let finished = plan.run(&repo.state_dir().join("logs"));
     let took = begun.elapsed();
     tools::forget_compiled(repo)?;
+    if extent.record {
+        record(repo, &finished)?;
+    }
     Ok(summarize(&finished, took).failed == 0)
+}
+
+/// Writes down what came of the long runs, also of those with a case that failed.
+fn record(repo: &Repo, finished: &[Finished]) -> Result<()> {
+    for step in finished {
+        let is_long = suites::LONG.iter().any(|long| long.step == step.name);
+        if let (true, Ok(report)) = (is_long, &step.result) {
+            let file = record::write(repo, step.name, step.took, report)?;
+            say(&format!("recorded in {}", file.display()));
+        }
+    }
+    Ok(())
 }
 
 /// Prints the table, what determined how long it all took, and as the last line the counts.

@@ -7,8 +7,9 @@ use codecrafter_shared::id::SessionId;
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
-use crate::directory::outbox::RoomMessage;
+use crate::directory::outbox::{Letter, RoomMessage};
 use crate::error::Refusal;
+use crate::notifications::online;
 use crate::ports::Tx;
 use crate::room::EndedLogin;
 use crate::token::Caller;
@@ -57,16 +58,37 @@ pub async fn note(
     Ok(())
 }
 
-/// The login session ends: what its rooms are to be told. Nothing the second time.
+/// Ends a login session; gives what those are to be told that it has passes for.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn revoke(
+pub(super) async fn end(
     tx: &Tx,
     tenant: &str,
     caller: Caller,
     now: Timestamp,
-) -> Result<Vec<(SessionId, RoomMessage)>, Refusal> {
+) -> Result<Vec<Letter>, Refusal> {
+    let sql = "DELETE FROM login_session WHERE tenant = ? AND user_id = ? AND id = ? \
+               RETURNING feed_until";
+    let values = [
+        tenant.into(),
+        caller.user_id.into(),
+        caller.login_session_id.into(),
+    ];
+    let row = tx.first(sql, values).await?;
+    let feed_until = row.map_or(Ok(None), |row| row.get("feed_until"))?;
+    let mut told = revoke(tx, tenant, caller, now).await?;
+    told.extend(online::login_ended(caller, feed_until, now));
+    Ok(told)
+}
+
+/// What its rooms are to be told. Nothing the second time.
+async fn revoke(
+    tx: &Tx,
+    tenant: &str,
+    caller: Caller,
+    now: Timestamp,
+) -> Result<Vec<Letter>, Refusal> {
     let sql = "DELETE FROM pass WHERE tenant = ? AND user_id = ? AND login_session_id = ? \
                RETURNING session_id, expires_at";
     let of = [
@@ -86,7 +108,8 @@ pub async fn revoke(
                 until,
                 and_before: false,
             };
-            told.push((row.get("session_id")?, RoomMessage::LoginEnded { login }));
+            let room: SessionId = row.get("session_id")?;
+            told.push((room, RoomMessage::LoginEnded { login }).into());
         }
     }
     Ok(told)

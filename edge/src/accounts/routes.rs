@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use codecrafter_shared::api::{Login, Refresh, Register, SignedIn};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::limits;
+use futures_util::future::join;
 use http::StatusCode;
 
 use super::calls::{
@@ -15,6 +16,7 @@ use super::validate;
 use crate::error::Refusal;
 use crate::front::Edge;
 use crate::front::extract::{Body, Ok200};
+use crate::front::limit::{self, Attempt, Origin};
 use crate::front::validate::Fields;
 use crate::password;
 use crate::token::Caller;
@@ -48,12 +50,23 @@ pub async fn register(
 
 /// `POST /auth/login` (CC-AUTH-02). An unknown user and a wrong password take the same time and
 /// get the same answer.
-pub async fn login(State(edge): State<Edge>, Body(request): Body<Login>) -> Ok200<SignedIn> {
-    let refused = || Refusal::new(ErrorCode::CredentialsInvalid);
+pub async fn login(
+    State(edge): State<Edge>,
+    origin: Origin,
+    Body(request): Body<Login>,
+) -> Result<Response, Response> {
     let too_long = request.password.chars().count() > *limits::PASSWORD_CHARS.end();
     if too_long || request.login.len() > limits::EMAIL_BYTES_MAX {
-        return Err(refused());
+        return Err(Refusal::new(ErrorCode::CredentialsInvalid).into_response());
     }
+    let attempt = limit::tried(&edge, &origin, &request.login).await?;
+    let signed_in = with_password(&edge, request, attempt).await;
+    let signed_in = signed_in.map_err(Refusal::into_response)?;
+    Ok(axum::Json(signed_in).into_response())
+}
+
+async fn with_password(edge: &Edge, request: Login, attempt: Attempt) -> Result<SignedIn, Refusal> {
+    let refused = || Refusal::new(ErrorCode::CredentialsInvalid);
     let found = edge
         .directory(&FindCredentials {
             login: request.login,
@@ -75,14 +88,14 @@ pub async fn login(State(edge): State<Edge>, Body(request): Body<Login>) -> Ok20
     } else {
         None
     };
-    let opened = edge
-        .directory(&OpenLoginSession {
-            user_id: found.user_id,
-            rehashed,
-        })
-        .await?;
+    let open = OpenLoginSession {
+        user_id: found.user_id,
+        rehashed,
+    };
+    let (opened, ()) = join(edge.directory(&open), attempt.was_right(edge)).await;
+    let opened = opened?;
     let opened = edge.deliver(opened).await;
-    signed_in(&edge, opened).map(axum::Json)
+    signed_in(edge, opened)
 }
 
 /// `POST /auth/refresh` (CC-AUTH-03).

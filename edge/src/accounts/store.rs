@@ -7,7 +7,7 @@
 
 use codecrafter_shared::api::User;
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::{LoginSessionId, SessionId, UserId};
+use codecrafter_shared::id::{LoginSessionId, UserId};
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
@@ -15,9 +15,9 @@ use super::calls::{
     Credentials, EndLoginSession, FindCredentials, Me, OpenAccount, OpenLoginSession,
     OpenedLoginSession, RefreshLoginSession,
 };
-use super::passes;
+use super::passes::end;
 use crate::directory::Directory;
-use crate::directory::outbox::{Committed, Draft, RoomMessage};
+use crate::directory::outbox::{Committed, Draft};
 use crate::error::Refusal;
 use crate::ports::{Row, Tx, Value};
 use crate::token::{Caller, RefreshToken};
@@ -218,8 +218,8 @@ pub async fn refresh_login_session(
                     (newest, refreshed)
                 } else {
                     // Committed, so that the login session stays ended; refused by the caller.
-                    let rooms = end(&tx, tenant, caller, now).await?;
-                    return outbox.commit_each(&tx, tenant, rooms, None).await;
+                    let told = end(&tx, tenant, caller, now).await?;
+                    return outbox.commit_each(&tx, tenant, told, None).await;
                 };
             let user = find_user(&tx, tenant, caller.user_id).await?;
             Ok(Committed::nothing_to_send(user.map(|user| {
@@ -247,8 +247,8 @@ pub async fn end_login_session(
     directory
         .db
         .transaction(|tx| async move {
-            let rooms = end(&tx, tenant, call.caller, now).await?;
-            outbox.commit_each(&tx, tenant, rooms, ()).await
+            let told = end(&tx, tenant, call.caller, now).await?;
+            outbox.commit_each(&tx, tenant, told, ()).await
         })
         .await
 }
@@ -309,23 +309,6 @@ fn key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// Ends a login session; gives what the rooms are to be told that it has passes for.
-async fn end(
-    tx: &Tx,
-    tenant: &str,
-    caller: Caller,
-    now: Timestamp,
-) -> Result<Vec<(SessionId, RoomMessage)>, Refusal> {
-    let sql = "DELETE FROM login_session WHERE tenant = ? AND user_id = ? AND id = ?";
-    let values = [
-        tenant.into(),
-        caller.user_id.into(),
-        caller.login_session_id.into(),
-    ];
-    tx.execute(sql, values).await?;
-    passes::revoke(tx, tenant, caller, now).await
-}
-
 /// A login session about to be opened: chance and time are drawn before the transaction, which
 /// may run more than once.
 struct Opening {
@@ -362,13 +345,13 @@ impl Opening {
         let sql = "SELECT id FROM login_session WHERE tenant = ? AND user_id = ? \
                    ORDER BY id DESC LIMIT -1 OFFSET ?";
         let values = [tenant.into(), self.caller.user_id.into(), kept.into()];
-        let mut rooms = Vec::new();
+        let mut told = Vec::new();
         for row in tx.execute(sql, values).await? {
             let oldest = Caller {
                 user_id: self.caller.user_id,
                 login_session_id: row.get("id")?,
             };
-            rooms.extend(end(tx, tenant, oldest, self.now).await?);
+            told.extend(end(tx, tenant, oldest, self.now).await?);
         }
         tx.execute(
             "INSERT INTO login_session (tenant, user_id, id, salt, counter, created_at, refreshed_at) \
@@ -392,6 +375,6 @@ impl Opening {
                 .refresh_token(self.caller, 0, &self.salt),
             refresh_token_expires_at: ends_at(self.now, self.now),
         };
-        self.outbox.commit_each(tx, tenant, rooms, opened).await
+        self.outbox.commit_each(tx, tenant, told, opened).await
     }
 }

@@ -98,6 +98,15 @@ impl Db for ObjectDb {
     fn run<'a>(&'a self, body: &'a TransactionBody<'a>) -> BoxFuture<'a, Result<(), DbError>> {
         Box::pin(async move { self.run_now(body) })
     }
+
+    /// What is not inside of `transactionSync` is committed by itself.
+    fn run_one<'a>(
+        &'a self,
+        sql: &'a str,
+        values: &'a [Value],
+    ) -> Option<BoxFuture<'a, Result<Rows, DbError>>> {
+        Some(Box::pin(self.statements.execute(sql, values.to_vec())))
+    }
 }
 
 /// `ctx.storage.sql`.

@@ -16,12 +16,15 @@ use worker::{Context, Env, WebSocket, event};
 
 use super::assets::AssetFiles;
 use super::clock::{WorkerClock, WorkerRng};
+use super::collector::OutgoingHttp;
 use super::hasher::ObjectHasher;
 use super::rooms::ObjectRooms;
 use super::shards::ObjectShards;
 use super::{glue, log, settings};
 use crate::front::Edge;
+use crate::limits::address::{self, Peer};
 use crate::router::router;
+use crate::spans::Exporter;
 
 thread_local! {
     /// Made once for an isolate: its bindings and settings are the same for every request.
@@ -58,13 +61,20 @@ async fn fetch(request: Request, env: Env, _: Context) -> worker::Result<Respons
 fn make_router(env: Env) -> Result<Router, String> {
     let config = settings::config(&env)?;
     let counts = config.contract;
+    let spans = config.collector.as_ref().map(|address| {
+        let collector = OutgoingHttp::to(&env, address);
+        Arc::new(Exporter::new(Arc::new(collector)))
+    });
     let router = router(Edge {
         clock: Arc::new(WorkerClock),
         rng: Arc::new(WorkerRng),
         hasher: Arc::new(ObjectHasher(env.clone())),
         assets: Arc::new(AssetFiles::of(&env)),
+        feeds: None,
+        spans,
         rooms: Some(Arc::new(ObjectRooms(env.clone()))),
         shards: Arc::new(ObjectShards(env)),
+        limit_memory: Arc::default(),
         config,
     });
     Ok(if counts {
@@ -87,6 +97,7 @@ async fn costs() -> Result<String, StatusCode> {
 fn enter(request: &Request) -> worker::Result<http::Request<Body>> {
     let head = glue::request_head(request)?;
     let mut lines = head.split('\n');
+    let peer = address::parse(lines.next().unwrap_or_default());
     let method = lines.next().unwrap_or_default();
     let mut entering = http::Request::builder()
         .method(method)
@@ -96,7 +107,7 @@ fn enter(request: &Request) -> worker::Result<http::Request<Body>> {
     }
     let body = request.body();
     let body = body.map_or_else(Body::empty, |body| Body::new(worker::Body::new(body)));
-    Ok(entering.body(body)?)
+    Ok(entering.extension(Peer(peer)).body(body)?)
 }
 
 /// An answer as the platform takes it. Its body is in memory already, so it goes in one piece

@@ -1,37 +1,48 @@
 //! A room in the memory of its Durable Object: the core's state machine, its database and its
 //! sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codecrafter_shared::api::SessionContent;
-use codecrafter_shared::id::SessionId;
+use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
 use futures_util::FutureExt as _;
-use worker::js_sys::{ArrayBuffer, Uint8Array};
 use worker::worker_sys::ext::WebSocketExt as _;
-use worker::{State, WebSocket};
+use worker::{State, WebSocket, web_sys};
 
 use super::clock::{WorkerClock, WorkerRng};
 use super::db::ObjectDb;
+use super::glue::Sockets;
 use super::js;
 use super::rooms::Visitor;
 use crate::ports::{Clock as _, Db, DbError, Rng};
 use crate::room::write::Written;
 use crate::room::{Audience, Connection, ConnectionId, Input, Output, Room, Step, shard, store};
 
+/// The number of no socket.
+const NONE: i32 = -1;
+
 /// The room of a session.
 pub struct LiveRoom {
     session: SessionId,
     db: ObjectDb,
     room: Room,
-    sockets: BTreeMap<ConnectionId, WebSocket>,
+    sockets: Sockets,
+    /// The number of each among `sockets`, and back.
+    numbers: BTreeMap<ConnectionId, i32>,
+    ids: BTreeMap<i32, ConnectionId>,
 }
 
 /// What is left to do after an input.
+#[derive(Default)]
 pub struct Taken {
     /// When to wake the room, if that has changed.
     pub wake_at: Option<Timestamp>,
+    /// After how many milliseconds to give it [`Input::Flush`], if it has asked for that.
+    pub flush_in: Option<u32>,
+    /// Whether the document is to be kept as a version, if that is worth it.
+    pub take_version: bool,
     /// The answer to [`Input::Write`].
     pub written: Option<Written>,
 }
@@ -41,27 +52,30 @@ impl LiveRoom {
     ///
     /// # Errors
     /// What the database says.
-    pub fn wake(state: &State) -> Result<Self, DbError> {
+    pub fn wake(state: &State, frames_per_second: u32) -> Result<Self, DbError> {
         let db = ObjectDb::of(state)?;
         let session = now(session_of(state, &db))?;
         now(store::migrate(&db))?;
         let stored = now(store::restore(&db, session))?;
 
-        let mut sockets = BTreeMap::new();
+        let mut live = Self {
+            session,
+            db,
+            room: Room::default(),
+            sockets: Sockets::new(),
+            numbers: BTreeMap::new(),
+            ids: BTreeMap::new(),
+        };
         let mut connections = Vec::new();
         for socket in state.as_raw().get_websockets().unwrap_or_default() {
-            let socket = WebSocket::from(socket);
             if let Some(connection) = remembered(&socket) {
-                sockets.insert(connection.id, socket);
+                live.add(connection.id, &socket, connection.app_frames);
                 connections.push(connection);
             }
         }
-        Ok(Self {
-            session,
-            db,
-            room: Room::restore(stored, connections, WorkerClock.now()),
-            sockets,
-        })
+        live.room = Room::restore(stored, connections, WorkerClock.now())
+            .with_frames_per_second(frames_per_second);
+        Ok(live)
     }
 
     /// Takes a new socket in, or closes it if the room refuses. As [`LiveRoom::take`] otherwise.
@@ -71,14 +85,15 @@ impl LiveRoom {
     pub fn connect(
         &mut self,
         state: &State,
-        socket: WebSocket,
+        socket: &WebSocket,
         visitor: Visitor,
     ) -> Result<Taken, DbError> {
         let id = ConnectionId(u64::from_le_bytes((&WorkerRng as &dyn Rng).bytes()));
+        let wishes = visitor.wishes;
         let step = self.step(Input::Connect {
             id,
             principal: visitor.principal,
-            app_frames: visitor.app_frames,
+            wishes,
         })?;
         let accepted = if self.room.connection(id).is_some() {
             let tags = vec![id.0.to_string().into()];
@@ -90,8 +105,13 @@ impl LiveRoom {
             socket.as_ref().accept()
         };
         accepted.map_err(|error| DbError::Failed(js::describe(&error)))?;
-        self.sockets.insert(id, socket);
+        self.add(id, socket.as_ref(), wishes.app_frames);
         Ok(self.perform(step))
+    }
+
+    /// Which socket of the room it is; none if the room has closed it.
+    pub fn id_of(&self, socket: &web_sys::WebSocket) -> Option<ConnectionId> {
+        self.ids.get(&self.sockets.number_of(socket)).copied()
     }
 
     /// Takes an input in, stores what it changes, and then does what follows.
@@ -99,7 +119,14 @@ impl LiveRoom {
     /// # Errors
     /// What the database says. This room is then not to be used any more.
     pub fn take(&mut self, input: Input<'_>) -> Result<Taken, DbError> {
+        let gone = match input {
+            Input::Disconnect { connection } => Some(connection),
+            _ => None,
+        };
         let step = self.step(input)?;
+        if let Some(gone) = gone {
+            self.forget(gone);
+        }
         Ok(self.perform(step))
     }
 
@@ -113,29 +140,34 @@ impl LiveRoom {
     }
 
     fn perform(&mut self, step: Step) -> Taken {
-        let mut wake_at = None;
+        let mut taken = Taken {
+            written: step.written,
+            ..Taken::default()
+        };
         for output in step.outputs {
             match output {
-                Output::Send { to, frame } => {
-                    if let Some(socket) = self.sockets.get(&to) {
-                        send(socket, &encoded(&frame));
-                    }
+                Output::Send { to, frame } => self.sockets.send(self.number_of(to), &frame),
+                Output::Broadcast { to, except, frame } => {
+                    let except = except.map_or(NONE, |id| self.number_of(id));
+                    let app_only = to == Audience::AppClients;
+                    self.sockets.broadcast(&frame, except, app_only);
                 }
-                Output::Broadcast { to, except, frame } => self.broadcast(to, except, &frame),
                 Output::Close { connection, code } => {
-                    if let Some(socket) = self.sockets.remove(&connection) {
+                    if let Some(socket) = self.forget(connection) {
                         close(&socket, code);
                     }
                 }
                 Output::Remember(connection) => self.remember(connection),
-                Output::WakeAt(at) => wake_at = Some(at),
+                Output::FlushIn(millis) => taken.flush_in = Some(millis),
+                Output::TakeVersion => taken.take_version = true,
+                Output::WakeAt(at) => taken.wake_at = Some(at),
             }
         }
-        let written = step.written;
-        Taken { wake_at, written }
+        taken
     }
 
-    /// The document as it stands; nothing if its session is deleted.
+    /// The document as it stands; nothing if its session is deleted. The room has to be flushed
+    /// before.
     ///
     /// # Errors
     /// What the database says. This room is then not to be used any more.
@@ -149,33 +181,43 @@ impl LiveRoom {
         Ok(Some(shard::read(&self.room)))
     }
 
+    /// Who has an open connection, each once.
+    pub fn here(&self) -> BTreeSet<UserId> {
+        let of = self.room.connections();
+        of.map(|connection| connection.principal.user_id).collect()
+    }
+
+    /// Which room it is.
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
     fn provide_document(&mut self) -> Result<(), DbError> {
         let document = store::load_document(&self.db, self.session, WorkerClock.now());
         self.room.provide(now(document)?);
         Ok(())
     }
 
-    fn broadcast(&self, to: Audience, except: Option<ConnectionId>, frame: &[u8]) {
-        // One buffer for all: the platform sends it as it is, and nobody writes to it.
-        let frame = encoded(frame);
-        for connection in self.room.connections() {
-            let addressed = match to {
-                Audience::Everybody => true,
-                Audience::AppClients => connection.app_frames,
-            };
-            if addressed
-                && Some(connection.id) != except
-                && let Some(socket) = self.sockets.get(&connection.id)
-            {
-                send(socket, &frame);
-            }
-        }
+    fn add(&mut self, id: ConnectionId, socket: &web_sys::WebSocket, app_frames: bool) {
+        let number = self.sockets.add(socket, app_frames);
+        self.numbers.insert(id, number);
+        self.ids.insert(number, id);
+    }
+
+    fn forget(&mut self, id: ConnectionId) -> Option<WebSocket> {
+        let number = self.numbers.remove(&id)?;
+        self.ids.remove(&number);
+        self.sockets.take(number).map(Into::into)
+    }
+
+    fn number_of(&self, id: ConnectionId) -> i32 {
+        self.numbers.get(&id).copied().unwrap_or(NONE)
     }
 
     fn remember(&self, id: ConnectionId) {
-        let (socket, connection) = (self.sockets.get(&id), self.room.connection(id));
-        if let Some((socket, connection)) = socket.zip(connection)
-            && let Err(error) = write_beside(socket, connection)
+        let socket = self.sockets.get(self.number_of(id));
+        if let Some((socket, connection)) = socket.zip(self.room.connection(id))
+            && let Err(error) = write_beside(&socket.into(), connection)
         {
             tracing::error!(cause = %error, "a socket was not remembered");
         }
@@ -205,12 +247,6 @@ async fn session_of(state: &State, db: &dyn Db) -> Result<SessionId, DbError> {
     .await
 }
 
-/// Which socket an event is about: its tag, as it was given when it was accepted.
-pub fn id_of(state: &State, socket: &WebSocket) -> Option<ConnectionId> {
-    let tags = state.as_raw().get_tags(socket.as_ref()).ok()?;
-    tags.first()?.parse().ok().map(ConnectionId)
-}
-
 /// Closes a socket and takes away what is remembered of it, so that a room that wakes before the
 /// other side has answered does not take it for an open one.
 pub fn close(socket: &WebSocket, code: CloseCode) {
@@ -225,18 +261,10 @@ fn write_beside(socket: &WebSocket, connection: &Connection) -> worker::Result<(
 
 /// What [`Output::Remember`] put beside a socket. Nothing beside one that is closing, or was not
 /// taken in yet.
-fn remembered(socket: &WebSocket) -> Option<Connection> {
+fn remembered(socket: &web_sys::WebSocket) -> Option<Connection> {
+    let socket = WebSocket::from(socket.clone());
     let beside: String = socket.deserialize_attachment().ok()??;
     serde_json::from_str(&beside).ok()
-}
-
-fn encoded(frame: &[u8]) -> ArrayBuffer {
-    Uint8Array::from(frame).buffer()
-}
-
-fn send(socket: &WebSocket, frame: &ArrayBuffer) {
-    // Fails for a socket that is closing; the room hears of that by itself.
-    let _ = socket.as_ref().send_with_array_buffer(frame);
 }
 
 /// The result of something that never waits here: the database of an object answers at once.

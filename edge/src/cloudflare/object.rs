@@ -1,7 +1,7 @@
 //! Calls between this Worker and its Durable Objects: which object answers for a shard, and how
 //! a call travels there and back.
 
-use codecrafter_shared::id::SessionId;
+use codecrafter_shared::id::{SessionId, UserId};
 use worker::js_sys::{Array, Promise, Uint8Array};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
@@ -14,6 +14,8 @@ use crate::ports::{Shard, ShardResponse};
 const DIRECTORY: &str = "DIRECTORY";
 const ROOM: &str = "ROOM";
 const HASHER: &str = "HASHER";
+const PERSON: &str = "PERSON";
+const LIMITS: &str = "LIMITS";
 
 /// A Durable Object, by name.
 pub struct Address {
@@ -30,6 +32,19 @@ impl Address {
                 name: tenant.clone(),
             },
             Shard::Room { session } => Self::of_room(*session),
+            Shard::Person { user } => Self::of_person(*user),
+            Shard::Limits { number } => Self {
+                binding: LIMITS,
+                name: format!("limits-{number}"),
+            },
+        }
+    }
+
+    /// The shard of a person.
+    pub fn of_person(user: UserId) -> Self {
+        Self {
+            binding: PERSON,
+            name: user.to_string(),
         }
     }
 

@@ -10,19 +10,21 @@ use codecrafter_shared::relay::{CloseCode, SUBPROTOCOL};
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use worker::send::IntoSendFuture as _;
 use worker::{Env, WebSocket, WebSocketPair};
 
 use super::object::Address;
 use crate::error::Refusal;
+use crate::notifications::calls::FeedVisitor;
 use crate::ports::RoomGate;
-use crate::room::{self, Principal};
+use crate::room::{self, Principal, Wishes};
 
 /// The private route of a Room that opens a socket.
 pub const CONNECT: &str = "/connect";
-/// Who connects, as [`Visitor::to_header`] writes it. The request to the Room is made here, from
-/// nothing that came from outside, so nobody else can set this.
+/// Who connects, as [`to_header`] writes it. The request to the object is made here, from nothing that
+/// came from outside, so nobody else can set this.
 pub const VISITOR: &str = "x-codecrafter-visitor";
 
 /// Who connects to a Room, and with what.
@@ -30,33 +32,30 @@ pub const VISITOR: &str = "x-codecrafter-visitor";
 pub struct Visitor {
     /// Who it is, by a verified token.
     pub principal: Principal,
-    /// Whether our own frames are wanted.
-    pub app_frames: bool,
+    /// What the client has asked for.
+    pub wishes: Wishes,
 }
 
-impl Visitor {
-    /// As the value of a header, which carries ASCII only.
-    ///
-    /// # Errors
-    /// As those of `serde_json`.
-    pub fn to_header(&self) -> Result<String, serde_json::Error> {
-        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(self)?))
-    }
-
-    /// Back from the header.
-    pub fn from_header(value: &str) -> Option<Self> {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value).ok()?).ok()
-    }
+/// A visitor as the value of a header, which carries ASCII only.
+///
+/// # Errors
+/// As those of `serde_json`.
+pub fn to_header<T: Serialize>(visitor: &T) -> Result<String, serde_json::Error> {
+    Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(visitor)?))
 }
 
-/// The way into the Rooms of this deployment.
+/// Back from the header.
+pub fn from_header<T: DeserializeOwned>(value: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value).ok()?).ok()
+}
+
+/// The way into the Rooms and to the people of this deployment.
 pub struct ObjectRooms(pub Env);
 
 impl ObjectRooms {
-    async fn connect(&self, session: SessionId, visitor: &Visitor) -> Result<WebSocket, String> {
-        let visitor = visitor.to_header().map_err(|error| error.to_string())?;
-        let room = Address::of_room(session);
-        room.connect(&self.0, CONNECT, (VISITOR, &visitor)).await
+    async fn connect<T: Serialize>(&self, to: Address, visitor: &T) -> Result<WebSocket, String> {
+        let visitor = to_header(visitor).map_err(|error| error.to_string())?;
+        to.connect(&self.0, CONNECT, (VISITOR, &visitor)).await
     }
 }
 
@@ -66,17 +65,29 @@ impl RoomGate for ObjectRooms {
         &self,
         session: SessionId,
         principal: &Principal,
-        app_frames: bool,
+        wishes: Wishes,
         request: Parts,
     ) -> Response {
         let visitor = Visitor {
             principal: principal.clone(),
-            app_frames,
+            wishes,
         };
-        match self.connect(session, &visitor).into_send().await {
+        let room = Address::of_room(session);
+        match self.connect(room, &visitor).into_send().await {
             Ok(socket) => upgraded(socket, &request),
             Err(why) => {
                 tracing::error!(session.id = %session, cause = %why, "a room did not take a socket");
+                Refusal::new(ErrorCode::Unavailable).into_response()
+            }
+        }
+    }
+
+    async fn open_feed(&self, visitor: &FeedVisitor, request: Parts) -> Response {
+        let person = Address::of_person(visitor.caller.user_id);
+        match self.connect(person, visitor).into_send().await {
+            Ok(socket) => upgraded(socket, &request),
+            Err(why) => {
+                tracing::error!(user.id = %visitor.caller.user_id, cause = %why, "a feed did not take a socket");
                 Refusal::new(ErrorCode::Unavailable).into_response()
             }
         }

@@ -1,6 +1,7 @@
 //! The Directory: the shard that holds everything relational of one tenant (E5). It is reached by
 //! typed calls only; each is one transaction, so whatever a call promises holds after a crash.
 
+pub mod letters;
 pub mod outbox;
 pub mod parts;
 #[cfg(test)]
@@ -24,7 +25,7 @@ pub struct Directory {
     pub rng: Arc<dyn Rng>,
     /// Wakes those who wait inside this shard.
     pub signals: Arc<dyn Signals>,
-    /// The way to rooms, for what the outbox holds.
+    /// The way to rooms and people, for what the outbox holds.
     pub shards: Arc<dyn Shards>,
     /// Only for the contract run.
     pub cache: Arc<dyn Cache>,

@@ -1,25 +1,26 @@
 //! Nothing is lost between shards (E9): what must leave the Directory is a row here, written in
 //! the transaction that makes it true. The front sends it right after the commit and then says
-//! so; [`retry`] sends what nobody said anything about. Rooms take every message twice without
-//! harm.
+//! so; [`retry`] sends what nobody said anything about. Rooms and people take every message twice
+//! without harm.
 
 use codecrafter_shared::id::{OutboxId, SessionId};
-use codecrafter_shared::job::Report;
 use codecrafter_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Directory;
+pub use super::letters::{Letter, OutboxMessage, PersonMessage, RoomMessage, send};
 use super::parts::{self, Kind};
 use crate::error::Refusal;
-use crate::ports::{Row, Shard, Shards, Tx};
-use crate::room::calls::{EndLogin, Initialise, TakeNotice, TakeReports};
-use crate::room::{AccessNotice, EndedLogin};
-use crate::shard::{call, calls};
+use crate::ports::{Row, Tx};
+use crate::shard::calls;
 
 /// The table.
 pub const SCHEMA: &[&str] = &["CREATE TABLE outbox (
         tenant TEXT, id TEXT, session_id TEXT, message TEXT, tries INTEGER, due_at INTEGER,
         PRIMARY KEY (tenant, id)) WITHOUT ROWID"];
+
+/// Step 6: messages for people. A row has a session or a user.
+pub const SCHEMA_6: &[&str] = &["ALTER TABLE outbox ADD COLUMN user_id TEXT"];
 
 calls! {
     /// These messages have arrived. Harmless to repeat.
@@ -46,50 +47,6 @@ impl<T> Committed<T> {
             outbox: Vec::new(),
         }
     }
-}
-
-/// A message for the room of a session.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OutboxMessage {
-    /// Its row.
-    pub id: OutboxId,
-    /// Whose room it is for.
-    pub session_id: SessionId,
-    /// What it says.
-    pub message: RoomMessage,
-}
-
-/// What a room is told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
-pub enum RoomMessage {
-    /// The session exists.
-    #[serde(rename_all = "camelCase")]
-    Created {
-        /// The main file to begin with.
-        content: String,
-        /// Who may do what.
-        notice: AccessNotice,
-    },
-    /// Who may do what has changed.
-    #[serde(rename_all = "camelCase")]
-    Access {
-        /// Who may do what.
-        notice: AccessNotice,
-    },
-    /// A login session has ended that had a pass for the room.
-    #[serde(rename_all = "camelCase")]
-    LoginEnded {
-        /// Which.
-        login: EndedLogin,
-    },
-    /// An execution of the session has ended.
-    #[serde(rename_all = "camelCase")]
-    Finished {
-        /// The report that ended it.
-        report: Box<Report>,
-    },
 }
 
 /// How long the front has before [`retry`] sends as well.
@@ -131,7 +88,7 @@ impl Draft {
         OutboxId::at(self.now, [a, b, c, d, e, f, g, h, i, j])
     }
 
-    /// Writes a message to each of these rooms, and hands them to the front together with `value`.
+    /// Writes these messages, and hands them to the front together with `value`.
     ///
     /// # Errors
     /// Those of the database.
@@ -139,17 +96,17 @@ impl Draft {
         &self,
         tx: &Tx,
         tenant: &str,
-        messages: Vec<(SessionId, RoomMessage)>,
+        letters: Vec<Letter>,
         value: T,
     ) -> Result<Committed<T>, Refusal> {
         let mut outbox = Vec::new();
-        for (n, (session_id, message)) in (0_u32..).zip(messages) {
-            outbox.push(self.write(tx, tenant, n, session_id, message).await?);
+        for (n, letter) in (0_u32..).zip(letters) {
+            outbox.push(self.write(tx, tenant, n, letter).await?);
         }
         Ok(Committed { value, outbox })
     }
 
-    /// Writes the message, and hands it to the front together with `value`.
+    /// Writes a message to a room, and hands it to the front together with `value`.
     ///
     /// # Errors
     /// Those of the database.
@@ -161,8 +118,8 @@ impl Draft {
         message: RoomMessage,
         value: T,
     ) -> Result<Committed<T>, Refusal> {
-        let messages = vec![(session_id, message)];
-        self.commit_each(tx, tenant, messages, value).await
+        let letters = vec![(session_id, message).into()];
+        self.commit_each(tx, tenant, letters, value).await
     }
 
     async fn write(
@@ -170,80 +127,32 @@ impl Draft {
         tx: &Tx,
         tenant: &str,
         n: u32,
-        session_id: SessionId,
-        message: RoomMessage,
+        letter: Letter,
     ) -> Result<OutboxMessage, Refusal> {
         let id = self.id(n);
-        let mut text = serde_json::to_string(&message).map_err(Refusal::internal)?;
+        let mut text = letter.text().map_err(Refusal::internal)?;
         // A session's first content is of its owner's choice, and JSON may make six bytes of one.
         if text.len() > parts::PART_BYTES {
             let name = id.to_string();
             parts::write(tx, tenant, Kind::Message, &name, text.as_bytes()).await?;
             text.clear();
         }
-        let sql = "INSERT INTO outbox (tenant, id, session_id, message, tries, due_at) \
-                   VALUES (?, ?, ?, ?, 0, ?)";
+        let (session_id, user_id) = match &letter {
+            Letter::Room { session_id, .. } => (Some(*session_id), None),
+            Letter::Person { user_id, .. } => (None, Some(*user_id)),
+        };
+        let sql = "INSERT INTO outbox (tenant, id, session_id, user_id, message, tries, due_at) \
+                   VALUES (?, ?, ?, ?, ?, 0, ?)";
         let values = [
             tenant.into(),
             id.into(),
             session_id.into(),
+            user_id.into(),
             text.into(),
             self.due_at.into(),
         ];
         tx.execute(sql, values).await?;
-        Ok(OutboxMessage {
-            id,
-            session_id,
-            message,
-        })
-    }
-}
-
-/// Sends one message to its room.
-///
-/// # Errors
-/// What the room refused with, or that it did not answer.
-pub async fn send(shards: &dyn Shards, message: &OutboxMessage) -> Result<(), Refusal> {
-    let room = Shard::Room {
-        session: message.session_id,
-    };
-    match &message.message {
-        RoomMessage::Created { content, notice } => {
-            let notice = notice.clone();
-            call(
-                shards,
-                &room,
-                &Initialise {
-                    content: content.clone(),
-                    notice,
-                },
-            )
-            .await
-        }
-        RoomMessage::Access { notice } => {
-            call(
-                shards,
-                &room,
-                &TakeNotice {
-                    notice: notice.clone(),
-                },
-            )
-            .await
-        }
-        RoomMessage::LoginEnded { login } => {
-            let login = *login;
-            call(shards, &room, &EndLogin { login }).await
-        }
-        RoomMessage::Finished { report } => {
-            call(
-                shards,
-                &room,
-                &TakeReports {
-                    reports: vec![(**report).clone()],
-                },
-            )
-            .await
-        }
+        Ok(OutboxMessage { id, letter })
     }
 }
 
@@ -293,16 +202,12 @@ pub async fn retry(directory: &Directory) -> Result<(), Refusal> {
                 let later = now.plus_millis(pause.min(PAUSE_MS_MAX));
                 tx.execute(sql, [later.into(), tenant.into(), id.into()])
                     .await?;
-                let session_id = row.get("session_id")?;
-                match serde_json::from_slice(&text(&tx, tenant, &row, id).await?) {
-                    Ok(message) => due.push(OutboxMessage {
-                        id,
-                        session_id,
-                        message,
-                    }),
+                let text = text(&tx, tenant, &row, id).await?;
+                match Letter::read(row.get("session_id")?, row.get("user_id")?, &text) {
+                    Ok(letter) => due.push(OutboxMessage { id, letter }),
                     // As another version wrote it, perhaps. It stays, and holds up no other.
-                    Err(error) => {
-                        tracing::error!(outbox.id = %id, cause = %error, "a message is not readable");
+                    Err(_) => {
+                        tracing::error!(outbox.id = %id, "a message is not readable");
                     }
                 }
             }

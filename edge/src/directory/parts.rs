@@ -15,6 +15,8 @@ pub enum Kind {
     Job,
     /// The outcome of an execution.
     Result,
+    /// A file that an execution has left.
+    File,
     /// A message of the outbox that is too long for its row.
     Message,
 }
@@ -24,6 +26,7 @@ impl Kind {
         match self {
             Self::Job => "job",
             Self::Result => "result",
+            Self::File => "file",
             Self::Message => "message",
         }
     }

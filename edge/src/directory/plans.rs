@@ -1,15 +1,16 @@
 //! How SQLite finds the rows of what is asked often: by an index, in its order, never through a
 //! whole tenant.
 
-use codecrafter_shared::id::{ExecutorId, SessionId, UserId};
+use codecrafter_shared::id::{ExecutionId, ExecutorId, SessionId, UserId};
 use codecrafter_shared::job::Verdict;
 use codecrafter_shared::time::Timestamp;
 
 use crate::config::Config;
 use crate::executions::calls::Filter;
+use crate::executions::create::{INTERACTIVE_OF_USER, UNFINISHED_OF_USER, WAITING};
 use crate::executions::list::{Whose, counted, selected, shown};
-use crate::executions::store::{UNFINISHED_OF_USER, WAITING};
-use crate::executors::lease::{UNACKNOWLEDGED, oldest_waiting};
+use crate::executors::lease::UNACKNOWLEDGED;
+use crate::executors::turns::in_turn;
 use crate::native::NativeEdge;
 use crate::ports::{DbError, Value};
 use crate::sessions::store::OWNED;
@@ -25,8 +26,7 @@ impl Plans {
         Self(edge)
     }
 
-    /// `sql` goes through nothing but `index`, and sorts nothing.
-    async fn check(&self, sql: &str, values: &[Value], index: &str) {
+    async fn of(&self, sql: &str, values: &[Value]) -> Vec<String> {
         let explain = &format!("EXPLAIN QUERY PLAN {sql}");
         let rows = self
             .0
@@ -35,7 +35,12 @@ impl Plans {
             .transaction(|tx| async move { tx.execute(explain, values.to_vec()).await });
         let rows: Result<_, DbError> = rows.await;
         let details = rows.unwrap().into_iter().map(|row| row.get("detail"));
-        let plan: Vec<String> = details.map(Result::unwrap).collect();
+        details.map(Result::unwrap).collect()
+    }
+
+    /// `sql` goes through nothing but `index`, and sorts nothing.
+    async fn check(&self, sql: &str, values: &[Value], index: &str) {
+        let plan = self.of(sql, values).await;
         // `a` is the account of a name that is shown. What is counted is a subquery, for its limit.
         let allowed = |line: &String| {
             line.starts_with("SEARCH ") && line.contains(index)
@@ -93,6 +98,7 @@ async fn what_is_unfinished_or_owned_is_counted_and_leased_by_an_index() {
     let user = UserId::at(now, [1; 10]).into();
     let own = ["main".into(), user, Value::Integer(10)];
     plans.check(UNFINISHED_OF_USER, &own, "job_by_user").await;
+    plans.check(INTERACTIVE_OF_USER, &own, "job_by_user").await;
     plans.check(OWNED, &own, "session_by_owner").await;
     let all = ["main".into(), Value::Integer(10)];
     plans
@@ -101,7 +107,21 @@ async fn what_is_unfinished_or_owned_is_counted_and_leased_by_an_index() {
     let executor = ExecutorId::at(now, [1; 10]).into();
     let given = ["main".into(), executor, Value::Integer(32)];
     plans.check(UNACKNOWLEDGED, &given, "job_by_executor").await;
-    let wanted = ["main".into(), "c".into(), "go".into(), Value::Integer(1)];
-    let index = "COVERING INDEX job_waiting";
-    plans.check(&oldest_waiting(2), &wanted, index).await;
+}
+
+#[tokio::test]
+async fn whose_turn_it_is_takes_an_index_of_what_waits_and_one_of_what_is_held() {
+    let plans = Plans::new().await;
+    let id = ExecutionId::at(Timestamp::from_millis(1), [0; 10]).into();
+    let of = [id, "main".into(), "c".into(), "go".into(), "main".into()];
+    let values = [&of[..], &[Value::Integer(4)]].concat();
+    for interactive in [true, false] {
+        let plan = plans.of(&in_turn(2, interactive), &values).await;
+        let of_job: Vec<&String> = plan.iter().filter(|line| line.contains(" job ")).collect();
+        assert_eq!(of_job.len(), 2, "{plan:?}");
+        for index in ["COVERING INDEX job_waiting", "INDEX job_by_executor"] {
+            let by_index = |line: &&String| line.starts_with("SEARCH ") && line.contains(index);
+            assert!(of_job.iter().any(by_index), "{plan:?}");
+        }
+    }
 }

@@ -4,9 +4,10 @@
 use crate::accounts::{passes, store as accounts};
 use crate::directory::{outbox, parts};
 use crate::executions::{store as executions, wait};
-use crate::executors::store as executors;
+use crate::executors::{controls, store as executors, turns};
+use crate::notifications::online;
 use crate::ports::{Db, DbError};
-use crate::sessions::{decided, store as sessions};
+use crate::sessions::{decided, origin, store as sessions};
 
 /// Steps in order; the number of steps that were taken is the version.
 const STEPS: &[&[&[&str]]] = &[
@@ -22,7 +23,19 @@ const STEPS: &[&[&[&str]]] = &[
         parts::SCHEMA,
     ],
     // Lists and ends of executions, controls of executors.
-    &[executions::SCHEMA_2, executors::SCHEMA_2],
+    &[
+        executions::SCHEMA_2,
+        executors::SCHEMA_2,
+        controls::SCHEMA_2,
+    ],
+    // Input for programs that run.
+    &[executions::SCHEMA_3, controls::SCHEMA_3],
+    // Whose turn it is, and traces.
+    &[turns::SCHEMA_4, executions::SCHEMA_4],
+    // What sessions were forked from.
+    &[origin::SCHEMA],
+    // What people are told, and who is online.
+    &[outbox::SCHEMA_6, online::SCHEMA],
 ];
 
 /// Takes the steps that are missing, each as one transaction.

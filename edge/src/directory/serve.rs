@@ -7,11 +7,12 @@ use codecrafter_shared::time::Timestamp;
 use super::{CONTRACT_PATH, Directory, outbox, schema};
 use crate::accounts::{calls as accounts, store as accounts_store};
 use crate::error::Refusal;
-use crate::executions::{calls as executions, cancel, end, list, store as executions_store};
-use crate::executors::{calls as executors, lease, operators, store as executors_store};
+use crate::executions::{calls as executions, cancel, create, end, files, get, input, list};
+use crate::executors::{calls as executors, controls, lease, operators, store as executors_store};
+use crate::notifications::{mentions, online, questions as notifications};
 use crate::ports::{DbError, ShardResponse, contract};
 use crate::sessions::{
-    calls as sessions, list as sessions_list, participants, store as sessions_store,
+    calls as sessions, fork, list as sessions_list, participants, store as sessions_store,
 };
 use crate::shard::{Call, answer, no_such_call, received};
 
@@ -57,9 +58,13 @@ impl Directory {
             sessions::RemoveParticipant => participants::remove,
             sessions::Transfer => participants::transfer,
             sessions::MayEdit => participants::may_edit,
-            executions::Prepare => executions_store::prepare,
-            executions::Create => executions_store::create,
-            executions::Get => executions_store::get,
+            sessions::Stand => fork::stand,
+            sessions::Fork => fork::fork,
+            executions::Prepare => create::prepare,
+            executions::Create => create::create,
+            executions::Get => get::get,
+            executions::TakeInput => input::take,
+            executions::GetFile => files::get,
             executions::Cancel => cancel::cancel,
             executions::List => list::list,
             executions::ListOfSession => list::list_of_session,
@@ -72,6 +77,11 @@ impl Directory {
             executors::List => operators::list,
             executors::Revoke => operators::revoke,
             outbox::Delivered => outbox::delivered,
+            notifications::OpenFeed => online::open_feed,
+            notifications::KeepOnline => online::keep,
+            notifications::SetOnline => online::set,
+            notifications::OnlineIn => online::online_in,
+            notifications::Mention => mentions::mention,
         }
     }
 
@@ -88,8 +98,9 @@ impl Directory {
         memory.ticked_at.store(now.as_millis(), Ordering::Relaxed);
         lease::return_expired(self).await?;
         end::reap(self).await?;
-        lease::forget_old_controls(self).await?;
+        controls::forget_old(self).await?;
         operators::forget_revoked(self).await?;
+        files::forget_old(self).await?;
         outbox::retry(self).await?;
         let due = self.due(tenant, self.clock.now()).await?;
         let due_at = due.map_or(i64::MAX, Timestamp::as_millis);

@@ -1,8 +1,10 @@
 //! What the front asks the Directory about executions.
 
-use codecrafter_shared::api::{Execution, ExecutionStatus, ExecutionSummary, Page};
+use codecrafter_shared::api::{Execution, ExecutionStatus, ExecutionSummary, InputTaken, Page};
 use codecrafter_shared::id::{ExecutionId, SessionId};
+use codecrafter_shared::interaction::{Input, Interactive};
 use codecrafter_shared::job::{RunLimits, SourceFile, Verdict};
+use codecrafter_shared::trace::TraceParent;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::outbox::Committed;
@@ -39,6 +41,10 @@ calls! {
         expected: Option<String>,
         /// What holds for the run.
         limits: RunLimits,
+        /// Whether people type while it runs.
+        interactive: Option<Interactive>,
+        /// The trace that it belongs to.
+        traceparent: TraceParent,
     } -> Execution;
 
     /// An execution that the caller may see.
@@ -50,6 +56,28 @@ calls! {
         /// How long to wait for its end, in milliseconds; 0 answers at once.
         wait_ms: i64,
     } -> Execution;
+
+    /// Gives input to the program of an execution.
+    "/executions/input" => TakeInput {
+        /// Who calls.
+        caller: Caller,
+        /// Which.
+        execution_id: ExecutionId,
+        /// What is done, in order; at least one.
+        inputs: Vec<Input>,
+        /// How many inputs came before, for those who repeat a request.
+        after: Option<u32>,
+    } -> InputTaken;
+
+    /// A file that an execution has left; gives what is in it, in base64.
+    "/executions/file" => GetFile {
+        /// Who calls.
+        caller: Caller,
+        /// Which execution.
+        execution_id: ExecutionId,
+        /// Which file.
+        name: String,
+    } -> String;
     /// Asks for the end of an execution: gives it as it stands then, ended or about to end.
     "/executions/cancel" => Cancel {
         /// Who calls.

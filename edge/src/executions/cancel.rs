@@ -15,7 +15,7 @@ use crate::accounts::store::authorize;
 use crate::directory::Directory;
 use crate::directory::outbox::{Committed, Draft};
 use crate::error::Refusal;
-use crate::executors::lease::executor_topic;
+use crate::executors::controls::{self, Message, executor_topic};
 use crate::ports::{Row, Tx};
 
 /// [`Cancel`]. Harmless to repeat.
@@ -28,6 +28,11 @@ pub async fn cancel(directory: &Directory, call: Cancel) -> Result<Committed<Exe
     let ending = &Ending::new(directory, Draft::new(directory, now));
     let control = ControlId::at(now, directory.rng.bytes());
     let id = call.execution_id;
+    let cancel = Message {
+        id: control,
+        execution: id,
+        inputs: None,
+    };
     let (committed, executor) = directory
         .db
         .transaction(|tx| async move {
@@ -53,16 +58,7 @@ pub async fn cancel(directory: &Directory, call: Cancel) -> Result<Committed<Exe
             {
                 Some(executor) => {
                     if request(&tx, tenant, &row, now).await? {
-                        let sql = "INSERT INTO control (tenant, executor_id, id, execution_id, \
-                                   created_at) VALUES (?, ?, ?, ?, ?)";
-                        let values = [
-                            tenant.into(),
-                            executor.into(),
-                            control.into(),
-                            id.into(),
-                            now.into(),
-                        ];
-                        tx.execute(sql, values).await?;
+                        controls::send(&tx, tenant, Some(executor), cancel, now).await?;
                         told = Some(executor);
                     }
                 }

@@ -2,20 +2,24 @@
 //! deadline. Every end is written once, told to the session's room, and announced to those who
 //! wait for it.
 
+use codecrafter_shared::api::NotificationEvent;
 use codecrafter_shared::id::{AttemptId, ExecutionId, SessionId};
 use codecrafter_shared::job::{Event, Outcome, Report, Verdict};
 use codecrafter_shared::time::Timestamp;
 
+use super::files;
 use super::store::{announce_end, find_row};
-use super::view::shown_run;
+use super::view::{interactive_of, shown_run};
 use crate::directory::Directory;
-use crate::directory::outbox::{Draft, OutboxMessage, RoomMessage};
+use crate::directory::outbox::{Draft, Letter, OutboxMessage, PersonMessage, RoomMessage};
 use crate::directory::parts::{self, Kind};
 use crate::error::Refusal;
+use crate::executors::controls;
+use crate::notifications::note::Note;
 use crate::ports::{INTEGER_MAX, Row, Tx, Value};
 
 /// What became of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Taken {
     /// It is now in the execution's row.
     Yes,
@@ -24,6 +28,8 @@ pub enum Taken {
     End {
         /// The last that has started.
         shown: AttemptId,
+        /// For who has asked for it.
+        told: Option<Box<Letter>>,
     },
     /// The execution had ended before: the first final result stays (X6).
     Duplicate {
@@ -98,9 +104,49 @@ pub async fn finish(
         let own = last == Some(attempt);
         return Ok(Taken::Duplicate { own });
     }
-    write_end(tx, tenant, id, Some(attempt), outcome, now).await?;
+    write_end(tx, tenant, &row, Some(attempt), outcome, now).await?;
     let shown = last.unwrap_or(attempt);
-    Ok(Taken::End { shown })
+    let told = told_to_owner(tx, tenant, &row, outcome.verdict, now).await?;
+    let told = told.map(Box::new);
+    Ok(Taken::End { shown, told })
+}
+
+/// For who has asked for an execution of a session: that it has ended. Not what was cancelled, which
+/// somebody has just asked for.
+async fn told_to_owner(
+    tx: &Tx,
+    tenant: &str,
+    row: &Row,
+    verdict: Verdict,
+    now: Timestamp,
+) -> Result<Option<Letter>, Refusal> {
+    let session: Option<SessionId> = row.get("session_id")?;
+    let Some(session_id) = session.filter(|_| verdict != Verdict::Cancelled) else {
+        return Ok(None);
+    };
+    let sql = "SELECT title FROM session WHERE tenant = ? AND id = ? AND deleted_at IS NULL";
+    let Some(session) = tx.first(sql, [tenant.into(), session_id.into()]).await? else {
+        return Ok(None);
+    };
+    let event = NotificationEvent::RunFinished {
+        session_id,
+        title: session.get("title")?,
+        execution_id: row.get("id")?,
+        verdict,
+    };
+    let note = Note {
+        at: now,
+        event,
+        mark: None,
+    };
+    let message = PersonMessage::Note {
+        note,
+        unless_in: Some(session_id),
+    };
+    Ok(Some(Letter::Person {
+        user_id: row.get("user_id")?,
+        message,
+    }))
 }
 
 fn has_ended(row: &Row) -> Result<bool, Refusal> {
@@ -110,22 +156,28 @@ fn has_ended(row: &Row) -> Result<bool, Refusal> {
 async fn write_end(
     tx: &Tx,
     tenant: &str,
-    id: ExecutionId,
+    row: &Row,
     attempt: Option<AttemptId>,
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let result = serde_json::to_vec(outcome).map_err(Refusal::internal)?;
+    let id: ExecutionId = row.get("id")?;
+    files::write(tx, tenant, id, outcome).await?;
+    let result = files::without_content(outcome);
+    let result = serde_json::to_vec(&result).map_err(Refusal::internal)?;
     parts::write(tx, tenant, Kind::Result, &id.to_string(), &result).await?;
     let run = shown_run(outcome);
+    let has_run = run.is_some() || outcome.compile.is_some();
     tx.execute(
         "UPDATE execution SET status = 'finished', verdict = ?, finished_at = ?, \
-         attempt_id = coalesce(?, attempt_id), exit_code = ?, cpu_ms = ?, wall_ms = ?, \
-         peak_bytes = ? WHERE tenant = ? AND id = ?",
+         attempt_id = coalesce(?, attempt_id), attempts = max(attempts, ?), exit_code = ?, \
+         cpu_ms = ?, wall_ms = ?, peak_bytes = ? WHERE tenant = ? AND id = ?",
         [
             outcome.verdict.as_str().into(),
             now.into(),
             attempt.into(),
+            // That it had started may never have been heard of.
+            i64::from(has_run).into(),
             run.and_then(|run| run.exit_code).map(i64::from).into(),
             run.map(|run| measured(run.usage.cpu_ms)).into(),
             run.map(|run| measured(run.usage.wall_ms)).into(),
@@ -135,6 +187,9 @@ async fn write_end(
         ],
     )
     .await?;
+    if interactive_of(row)?.is_some() {
+        controls::drop_input(tx, tenant, id).await?;
+    }
     let sql = "DELETE FROM job WHERE tenant = ? AND execution_id = ?";
     tx.execute(sql, [tenant.into(), id.into()]).await?;
     parts::delete(tx, tenant, Kind::Job, &id.to_string()).await
@@ -177,7 +232,8 @@ impl Ending {
         if has_ended(&row)? {
             return Ok(Vec::new());
         }
-        write_end(tx, tenant, id, None, &outcome, now).await?;
+        write_end(tx, tenant, &row, None, &outcome, now).await?;
+        let told = told_to_owner(tx, tenant, &row, outcome.verdict, now).await?;
         let Some(session_id) = row.get::<Option<SessionId>>("session_id")? else {
             return Ok(Vec::new());
         };
@@ -193,11 +249,14 @@ impl Ending {
             event: Event::Finished {
                 outcome: Box::new(outcome),
             },
+            traceparent: None,
         };
         let message = RoomMessage::Finished {
             report: Box::new(report),
         };
-        let committed = self.draft.commit(tx, tenant, session_id, message, ());
+        let mut letters = vec![(session_id, message).into()];
+        letters.extend(told);
+        let committed = self.draft.commit_each(tx, tenant, letters, ());
         Ok(committed.await?.outbox)
     }
 }

@@ -3,7 +3,11 @@
 
 pub mod calls;
 pub mod cancel;
+pub mod create;
 pub mod end;
+pub mod files;
+pub mod get;
+pub mod input;
 pub mod list;
 pub mod routes;
 pub mod store;

@@ -1,10 +1,11 @@
 //! `/executions`: create and get, with and without `wait`; lists; cancel.
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use codecrafter_shared::api::{
-    CreateExecution, Execution, ExecutionStatus, ExecutionSummary, Page,
+    CreateExecution, Execution, ExecutionStatus, ExecutionSummary, GiveInput, Page,
 };
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::ExecutionId;
@@ -12,11 +13,12 @@ use codecrafter_shared::limits;
 use http::{StatusCode, header};
 use serde::Deserialize;
 
-use super::calls::{Cancel, Create, Filter, Get, List, ListOfSession, Prepare};
-use super::validate;
+use super::calls::{Cancel, Create, Filter, Get, List, ListOfSession, Prepare, TakeInput};
+use super::validate::{self, ListQuery};
 use crate::error::Refusal;
 use crate::front::Edge;
-use crate::front::extract::{CodeBody, Ok200, Path};
+use crate::front::extract::{Body, CodeBody, Ok200, Path};
+use crate::front::trace::{Known, Trace};
 use crate::front::validate::Fields;
 use crate::ports::Shard;
 use crate::room::calls::ReadContent;
@@ -47,6 +49,7 @@ pub async fn create(
     State(edge): State<Edge>,
     caller: Caller,
     wait: Wait,
+    Trace(traceparent): Trace,
     CodeBody(request): CodeBody<CreateExecution>,
 ) -> Result<Response, Refusal> {
     let wait_ms = wait_ms(wait)?;
@@ -76,14 +79,21 @@ pub async fn create(
             args: request.args,
             expected: request.expected_output,
             limits,
+            interactive: request.interactive,
+            traceparent,
         })
         .await?;
     let execution = ended(&edge, caller, execution, wait_ms).await?;
     let status = status(&execution);
     let location = format!("/api/v1/executions/{}", execution.id);
+    let known = Known(vec![
+        ("execution.id", execution.id.to_string().into()),
+        ("language", execution.language.as_str().into()),
+    ]);
     Ok((
         status,
         [(header::LOCATION, location)],
+        Extension(known),
         axum::Json(execution),
     )
         .into_response())
@@ -160,15 +170,26 @@ pub async fn cancel(
     Ok((status(&execution), axum::Json(execution)).into_response())
 }
 
-/// The query of both lists.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    pub(super) page: Option<String>,
-    pub(super) limit: Option<String>,
-    pub(super) status: Option<String>,
-    pub(super) verdict: Option<String>,
-    pub(super) language: Option<String>,
+/// `POST /executions/{id}/input`: 202 with how many inputs it has taken.
+pub async fn input(
+    State(edge): State<Edge>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<GiveInput>,
+) -> Result<Response, Refusal> {
+    let execution_id = execution_id(&id)?;
+    let mut fields = Fields::default();
+    validate::input(&mut fields, &request);
+    fields.check()?;
+    let taken = edge
+        .directory(&TakeInput {
+            caller,
+            execution_id,
+            inputs: request.inputs,
+            after: request.after,
+        })
+        .await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(taken)).into_response())
 }
 
 type Listed = Result<Query<ListQuery>, QueryRejection>;
@@ -213,7 +234,7 @@ pub async fn list_of_session(
     edge.directory(&call).await.map(axum::Json)
 }
 
-fn execution_id(text: &str) -> Result<ExecutionId, Refusal> {
+pub(super) fn execution_id(text: &str) -> Result<ExecutionId, Refusal> {
     text.parse()
         .map_err(|_| Refusal::new(ErrorCode::ExecutionNotFound))
 }

@@ -1,11 +1,14 @@
 //! What may be asked to run, and to be listed. Pure.
 
-use codecrafter_shared::api::{CreateExecution, ExecutionStatus, RequestedLimits, SessionContent};
+use codecrafter_shared::api::{
+    CreateExecution, ExecutionStatus, GiveInput, RequestedLimits, SessionContent,
+};
+use codecrafter_shared::interaction::{Input, TerminalSize};
 use codecrafter_shared::job::{RunLimits, SourceFile, Verdict};
 use codecrafter_shared::limits;
+use serde::Deserialize;
 
 use super::calls::Filter;
-use super::routes::ListQuery;
 use crate::error::Refusal;
 use crate::front::validate::Fields;
 
@@ -20,6 +23,7 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
         args,
         expected_output,
         limits: wanted,
+        interactive,
     } = request;
     if session_id.is_none() {
         if language.is_none() {
@@ -54,7 +58,44 @@ pub fn create(fields: &mut Fields, request: &CreateExecution) -> RunLimits {
             );
         }
     }
-    run_limits(fields, wanted.as_ref())
+    if let Some(interactive) = interactive {
+        if session_id.is_none() {
+            let why = "needs sessionId: a session's room shows what the program writes";
+            fields.wrong("interactive", why);
+        }
+        if let Some(size) = &interactive.terminal {
+            terminal(fields, "interactive.terminal", *size);
+        }
+    }
+    run_limits(fields, wanted.as_ref(), interactive.is_some())
+}
+
+/// Checks what is to be given to a program, field by field.
+pub fn input(fields: &mut Fields, request: &GiveInput) {
+    let GiveInput { inputs, after: _ } = request;
+    if inputs.is_empty() || inputs.len() > limits::INPUTS_PER_REQUEST_MAX {
+        let most = limits::INPUTS_PER_REQUEST_MAX;
+        fields.wrong("inputs", format!("is 1–{most} inputs"));
+        return;
+    }
+    let mut bytes = 0_usize;
+    for (index, input) in inputs.iter().enumerate() {
+        match input {
+            Input::Text { text } => bytes = bytes.saturating_add(text.len()),
+            Input::Resize(size) => terminal(fields, &format!("inputs[{index}]"), *size),
+            Input::End | Input::Signal { .. } => {}
+        }
+    }
+    if bytes > limits::INPUT_BYTES_PER_REQUEST_MAX {
+        let most = limits::INPUT_BYTES_PER_REQUEST_MAX;
+        fields.wrong("inputs", format!("is at most {most} bytes of text"));
+    }
+}
+
+fn terminal(fields: &mut Fields, field: &str, size: TerminalSize) {
+    let TerminalSize { columns, rows } = size;
+    fields.within(&format!("{field}.columns"), columns, &limits::TERMINAL_SIDE);
+    fields.within(&format!("{field}.rows"), rows, &limits::TERMINAL_SIDE);
 }
 
 /// The main file and the further files of a run of what is in a room, of which the files of the
@@ -81,8 +122,19 @@ pub fn with_live(
     Ok((live.content, files))
 }
 
-fn run_limits(fields: &mut Fields, wanted: Option<&RequestedLimits>) -> RunLimits {
+fn run_limits(
+    fields: &mut Fields,
+    wanted: Option<&RequestedLimits>,
+    is_interactive: bool,
+) -> RunLimits {
     let mut granted = RunLimits::default();
+    let wall_range = match is_interactive {
+        true => limits::INTERACTIVE_WALL_MS,
+        false => limits::WALL_MS,
+    };
+    if is_interactive {
+        granted.wall_ms = limits::INTERACTIVE_WALL_MS_DEFAULT;
+    }
     let Some(wanted) = wanted else { return granted };
     let RequestedLimits {
         cpu_ms,
@@ -96,7 +148,7 @@ fn run_limits(fields: &mut Fields, wanted: Option<&RequestedLimits>) -> RunLimit
         granted.cpu_ms = cpu_ms;
     }
     if let Some(wall_ms) = wall_ms {
-        fields.within("limits.wallMs", wall_ms, &limits::WALL_MS);
+        fields.within("limits.wallMs", wall_ms, &wall_range);
         granted.wall_ms = wall_ms;
     }
     if let Some(memory_bytes) = memory_bytes {
@@ -112,6 +164,17 @@ fn run_limits(fields: &mut Fields, wanted: Option<&RequestedLimits>) -> RunLimit
         granted.processes = processes;
     }
     granted
+}
+
+/// The query of both lists.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    page: Option<String>,
+    limit: Option<String>,
+    status: Option<String>,
+    verdict: Option<String>,
+    language: Option<String>,
 }
 
 /// Checks which executions are to be listed.
@@ -160,6 +223,8 @@ fn number(fields: &mut Fields, name: &str, given: Option<&str>, default: u32, ma
 #[cfg(test)]
 mod tests {
     use super::*;
+    use codecrafter_shared::id::SessionId;
+    use codecrafter_shared::interaction::Interactive;
 
     fn wrong(request: CreateExecution) -> Vec<String> {
         let mut fields = Fields::default();
@@ -294,5 +359,58 @@ mod tests {
             ..python("")
         });
         assert_eq!(found, ["limits.wallMs"]);
+    }
+
+    #[test]
+    fn only_a_sessions_runs_are_interactive_and_they_may_take_minutes() {
+        let terminal = |columns| Interactive {
+            terminal: Some(TerminalSize { columns, rows: 24 }),
+        };
+        let on_terminal = |columns| CreateExecution {
+            session_id: Some(SessionId::random([1; 16])),
+            interactive: Some(terminal(columns)),
+            ..Default::default()
+        };
+        let of_nobody = CreateExecution {
+            interactive: Some(terminal(80)),
+            ..python("")
+        };
+        assert_eq!(wrong(of_nobody), ["interactive"]);
+        assert_eq!(wrong(on_terminal(0)), ["interactive.terminal.columns"]);
+        let mut fields = Fields::default();
+        let limits = create(&mut fields, &on_terminal(80));
+        assert_eq!(limits.wall_ms, limits::INTERACTIVE_WALL_MS_DEFAULT);
+        for (wall_ms, good) in [(600_000, true), (600_001, false)] {
+            let limits = Some(RequestedLimits {
+                wall_ms: Some(wall_ms),
+                ..Default::default()
+            });
+            let asked = CreateExecution {
+                limits,
+                ..on_terminal(80)
+            };
+            assert_eq!(wrong(asked).is_empty(), good);
+        }
+    }
+
+    #[test]
+    fn input_is_a_few_things_with_little_text() {
+        let wrong = |inputs: Vec<Input>| {
+            let mut fields = Fields::default();
+            let after = None;
+            input(&mut fields, &GiveInput { inputs, after });
+            fields.check().is_err()
+        };
+        let text = |bytes: usize| Input::Text {
+            text: "x".repeat(bytes),
+        };
+        let half = limits::INPUT_BYTES_PER_REQUEST_MAX / 2;
+        assert!(!wrong(vec![text(half), text(half)]));
+        assert!(wrong(vec![text(half), text(half), text(1)]));
+        assert!(wrong(Vec::new()) && !wrong(vec![Input::End]));
+        let most = limits::INPUTS_PER_REQUEST_MAX;
+        assert!(!wrong(vec![text(1); most]) && wrong(vec![text(1); most + 1]));
+        let size = |rows| Input::Resize(TerminalSize { columns: 80, rows });
+        assert!(!wrong(vec![size(24)]) && wrong(vec![size(0)]));
     }
 }

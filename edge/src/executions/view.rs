@@ -2,8 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use codecrafter_shared::api::{Execution, ExecutionStatus};
-use codecrafter_shared::job::{Captured, Encoding, Outcome, RunOutcome, Verdict};
+use codecrafter_shared::api::{Execution, ExecutionFile, ExecutionStatus};
+use codecrafter_shared::interaction::Interactive;
+use codecrafter_shared::job::{
+    Captured, Encoding, MediaType, Outcome, OutputFile, RunOutcome, Verdict,
+};
 
 use crate::error::Refusal;
 use crate::ports::Row;
@@ -21,6 +24,7 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         language: row.get("language")?,
         status: row.parse("status", ExecutionStatus::from_name)?,
         limits: serde_json::from_str(&limits).map_err(Refusal::internal)?,
+        interactive: interactive_of(row)?,
         verdict: row
             .get::<Option<String>>("verdict")?
             .and_then(|verdict| Verdict::from_name(&verdict)),
@@ -37,11 +41,16 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         exit_code: None,
         signal: None,
         also: Vec::new(),
+        files: Vec::new(),
+        files_left_out: Vec::new(),
+        files_left_out_count: None,
         cpu_ms: None,
         wall_ms: None,
         peak_bytes: None,
         attempt_id: row.get("attempt_id")?,
         attempts: row.get("attempts")?,
+        duplicates: row.get("duplicates")?,
+        trace_id: row.get("trace_id")?,
         created_at: row.get("created_at")?,
         started_at: row.get("started_at")?,
         cancel_requested_at: row.get("cancel_requested_at")?,
@@ -51,6 +60,16 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         show(&mut execution, outcome);
     }
     Ok(execution)
+}
+
+/// What the row of an execution says of its input.
+///
+/// # Errors
+/// Only if the row is broken.
+pub fn interactive_of(row: &Row) -> Result<Option<Interactive>, Refusal> {
+    let interactive: Option<String> = row.get("interactive")?;
+    let read = |json: String| serde_json::from_str(&json).map_err(Refusal::internal);
+    interactive.map(read).transpose()
 }
 
 /// The run that is shown. An execution has one; a judge's job with many is shown by other routes.
@@ -86,9 +105,22 @@ fn show(execution: &mut Execution, outcome: Outcome) {
     execution.exit_code = run.exit_code;
     execution.signal = run.signal;
     execution.also = run.also;
+    let left_out = run.files.left_out_count;
+    execution.files = run.files.files.into_iter().filter_map(file).collect();
+    execution.files_left_out = run.files.left_out;
+    execution.files_left_out_count = (left_out > 0).then_some(left_out);
     execution.cpu_ms = Some(run.usage.cpu_ms);
     execution.wall_ms = Some(run.usage.wall_ms);
     execution.peak_bytes = Some(run.usage.peak_bytes);
+}
+
+fn file(OutputFile { name, bytes, .. }: OutputFile) -> Option<ExecutionFile> {
+    let media_type = MediaType::of_name(&name)?;
+    Some(ExecutionFile {
+        name,
+        media_type,
+        bytes,
+    })
 }
 
 /// Beginning and end of a stream, in the encoding of both streams.

@@ -1,4 +1,4 @@
-//! Leases and control messages in the Directory's database.
+//! Leases in the Directory's database.
 //!
 //! A job is `waiting` until it is `leased` to a link, and `held` once the link has said that its
 //! queue has it. A lease that is not acknowledged returns. A held job is the link's until its
@@ -10,28 +10,24 @@
 //! whose caller may be gone, gets nothing, also where requests share no memory.
 
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::{ControlId, ExecutionId, ExecutorId, LeaseId, RequestId};
+use codecrafter_shared::id::{ExecutionId, ExecutorId, LeaseId, RequestId};
 use codecrafter_shared::job::{
-    Acknowledged, Control, ControlAction, Job, Lease, LeaseRequest, Leases, PROTOCOL_VERSION,
-    PROTOCOL_VERSION_MIN,
+    Acknowledged, Control, Job, Lease, LeaseRequest, Leases, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN,
 };
 use codecrafter_shared::language::{AnnouncedLanguage, KNOWN, is_day};
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
 use super::calls::{AcknowledgeLeases, LeaseJobs};
+use super::controls::{self, executor_topic};
 use super::store::authenticate;
+use super::turns;
 use crate::directory::Directory;
 use crate::directory::parts::{self, Kind};
 use crate::error::Refusal;
 use crate::executions::end;
 use crate::executions::store::jobs_topic;
-use crate::ports::{Row, Rows, Tx, Value};
-
-/// What is notified when there is something for one executor alone.
-pub fn executor_topic(id: ExecutorId) -> String {
-    format!("executor/{id}")
-}
+use crate::ports::{Rows, Tx, Value};
 
 /// How long a request waits without looking: a wake-up may have gone to somebody who left.
 const LOOK_MS: i64 = 5_000;
@@ -48,6 +44,18 @@ struct Poll {
     slots: u32,
     /// Known languages that the executor offers, each once.
     languages: Vec<AnnouncedLanguage>,
+    /// Whether it can pass input on.
+    interactive: bool,
+}
+
+impl Poll {
+    fn wanted(&self) -> turns::Wanted<'_> {
+        turns::Wanted {
+            languages: &self.languages,
+            interactive: self.interactive,
+            slots: self.slots,
+        }
+    }
 }
 
 /// [`LeaseJobs`]: at once if there is something, else held until there is, or the time is over.
@@ -141,11 +149,7 @@ async fn announce(directory: &Directory, call: &LeaseJobs) -> Result<Poll, Refus
                 executor.into(),
             ];
             tx.execute(sql, values).await?;
-            for control in &request.controls_taken {
-                let sql = "DELETE FROM control WHERE tenant = ? AND executor_id = ? AND id = ?";
-                let values = [tenant.into(), executor.into(), (*control).into()];
-                tx.execute(sql, values).await?;
-            }
+            controls::taken(&tx, tenant, executor, &request.controls_taken).await?;
             Ok::<_, Refusal>(executor)
         })
         .await?;
@@ -154,6 +158,7 @@ async fn announce(directory: &Directory, call: &LeaseJobs) -> Result<Poll, Refus
         executor,
         slots: request.slots,
         languages,
+        interactive: request.interactive,
     })
 }
 
@@ -206,7 +211,7 @@ async fn look(directory: &Directory, poll: &Poll) -> Result<Found, Refusal> {
                 }
             }
             let handed_again = answer.leases.len();
-            for (row, id) in waiting(&tx, tenant, poll)
+            for (row, id) in turns::next(&tx, tenant, &poll.wanted(), now)
                 .await?
                 .into_iter()
                 .zip(ids.iter().skip(handed_again))
@@ -221,7 +226,7 @@ async fn look(directory: &Directory, poll: &Poll) -> Result<Found, Refusal> {
                 }
             }
             found.leases = answer.leases;
-            found.controls = controls(&tx, tenant, poll.executor).await?;
+            found.controls = controls::of_executor(&tx, tenant, poll.executor).await?;
             Ok(found)
         })
         .await
@@ -250,42 +255,6 @@ async fn unacknowledged(tx: &Tx, tenant: &str, executor: ExecutorId) -> Result<R
         limits::LEASE_JOBS_MAX.into(),
     ];
     Ok(tx.execute(UNACKNOWLEDGED, values).await?)
-}
-
-/// The oldest executions that wait for what the executor offers, as many as it has slots.
-async fn waiting(tx: &Tx, tenant: &str, poll: &Poll) -> Result<Rows, Refusal> {
-    if poll.slots == 0 || poll.languages.is_empty() {
-        return Ok(Rows::default());
-    }
-    let mut values: Vec<Value> = vec![tenant.into()];
-    values.extend(poll.languages.iter().map(|offered| (&offered.id).into()));
-    values.push(poll.slots.min(limits::LEASE_JOBS_MAX).into());
-    Ok(tx
-        .execute(&oldest_waiting(poll.languages.len()), values)
-        .await?)
-}
-
-pub(crate) fn oldest_waiting(languages: usize) -> String {
-    let places = vec!["?"; languages].join(", ");
-    format!(
-        "SELECT execution_id FROM job INDEXED BY job_waiting WHERE tenant = ? \
-         AND state = 'waiting' AND language IN ({places}) ORDER BY execution_id LIMIT ?"
-    )
-}
-
-async fn controls(tx: &Tx, tenant: &str, executor: ExecutorId) -> Result<Vec<Control>, Refusal> {
-    let sql = "SELECT id, execution_id FROM control WHERE tenant = ? AND executor_id = ? \
-               ORDER BY id LIMIT ?";
-    let values = [tenant.into(), executor.into(), limits::CONTROLS_MAX.into()];
-    let control = |row: Row| {
-        Ok(Control {
-            id: row.get::<ControlId>("id")?,
-            execution_id: row.get("execution_id")?,
-            action: ControlAction::Cancel,
-        })
-    };
-    let rows = tx.execute(sql, values).await?;
-    rows.into_iter().map(control).collect()
 }
 
 /// Jobs on their way to one executor.
@@ -333,6 +302,9 @@ impl Answer<'_> {
             execution_id.into(),
         ];
         self.tx.execute(sql, values).await?;
+        if job.interactive.is_some() {
+            controls::go_along(self.tx, self.tenant, execution_id, self.executor).await?;
+        }
         job.report_token = keys.report_token(execution_id, job.session_id, self.executor);
         self.leases.push(Lease {
             id,
@@ -439,7 +411,8 @@ impl GiveBack {
             "UPDATE job SET state = CASE WHEN cancelled THEN 'over' ELSE 'waiting' END, \
              deadline = CASE WHEN cancelled THEN min(deadline, ?2) ELSE deadline END, \
              executor_id = NULL, lease_id = NULL, lease_expires_at = NULL \
-             WHERE tenant = ?1 AND {which} RETURNING execution_id, language, cancelled"
+             WHERE tenant = ?1 AND {which} RETURNING execution_id, language, cancelled, \
+             interactive"
         );
         let rows = tx.execute(&sql, [tenant.into(), now.into(), value]).await?;
         let mut given_back = Self::default();
@@ -448,6 +421,9 @@ impl GiveBack {
             let sql = "UPDATE execution SET status = 'queued' \
                        WHERE tenant = ? AND id = ? AND status = 'running'";
             tx.execute(sql, [tenant.into(), id.into()]).await?;
+            if row.get("interactive")? {
+                controls::return_input(tx, tenant, id).await?;
+            }
             if row.get("cancelled")? {
                 given_back.over = given_back.over.saturating_add(1);
             } else {
@@ -499,21 +475,4 @@ pub async fn return_expired(directory: &Directory) -> Result<(), Refusal> {
         );
     }
     given_back.announce(directory).await
-}
-
-/// Control messages that no executor has taken for so long that their executions have ended.
-///
-/// # Errors
-/// Those of the database.
-pub async fn forget_old_controls(directory: &Directory) -> Result<(), Refusal> {
-    let tenant = &*directory.config.tenant;
-    let before = directory.clock.now().plus_millis(-limits::EXECUTION_MS_MAX);
-    directory
-        .db
-        .transaction(|tx| async move {
-            let sql = "DELETE FROM control WHERE tenant = ? AND created_at <= ?";
-            tx.execute(sql, [tenant.into(), before.into()]).await?;
-            Ok(())
-        })
-        .await
 }

@@ -3,9 +3,11 @@
 //! executors and send them away.
 
 pub mod calls;
+pub mod controls;
 pub mod lease;
 pub mod operator_routes;
 pub mod operators;
 pub mod routes;
 pub mod store;
+pub mod turns;
 mod versions;

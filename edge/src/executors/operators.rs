@@ -6,7 +6,8 @@ use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
 use super::calls::{List, Revoke};
-use super::lease::{GiveBack, executor_topic};
+use super::controls::{self, executor_topic};
+use super::lease::GiveBack;
 use crate::directory::Directory;
 use crate::error::Refusal;
 use crate::ports::Row;
@@ -91,8 +92,7 @@ pub async fn revoke(directory: &Directory, call: Revoke) -> Result<(), Refusal> 
                 return Err(Refusal::new(ErrorCode::ExecutorNotFound));
             }
             let given_back = GiveBack::all_of(&tx, tenant, id, now).await?;
-            let sql = "DELETE FROM control WHERE tenant = ? AND executor_id = ?";
-            tx.execute(sql, [tenant.into(), id.into()]).await?;
+            controls::drop_all_of(&tx, tenant, id).await?;
             Ok(given_back)
         })
         .await?;

@@ -5,23 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::id::SessionId;
+use codecrafter_shared::id::{AttemptId, ExecutionId, SessionId};
 use codecrafter_shared::job::{
     Acknowledge, Acknowledged, Enrol, Enrolled, Event, LeaseRequest, Leases, Report, Reports,
     ReportsTaken,
 };
+use codecrafter_shared::otlp::Span;
+use codecrafter_shared::time::Timestamp;
+use codecrafter_shared::trace::TraceParent;
 use codecrafter_shared::{keys, limits};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::calls::{AcknowledgeLeases, EnrolExecutor, LeaseJobs, Signature, TakeReports};
 use crate::error::Refusal;
+use crate::executions::files;
 use crate::front::Edge;
 use crate::front::extract::{self, Ok200};
 use crate::front::validate::Fields;
 use crate::ports::Shard;
 use crate::room::calls as room;
 use crate::shard::call;
+use crate::spans;
 use crate::token::claimed_executor;
 
 /// A link's request: its body of at most `BYTES_MAX`, and the signature that has to fit it. The
@@ -114,6 +119,7 @@ pub async fn reports(
     let refused = all.saturating_sub(reports.len());
 
     // The Directory checks the signature: nothing is shown to anybody before it has answered.
+    let told = Results::of(&reports, &edge);
     let is_result =
         |report: &&Report| matches!(report.event, Event::Started | Event::Finished { .. });
     let results: Vec<Report> = reports.iter().filter(is_result).cloned().collect();
@@ -134,6 +140,7 @@ pub async fn reports(
     let on_time = |report: &Report| !late.contains(&report.attempt_id);
     show(&edge, reports.into_iter().filter(on_time)).await;
     let taken = edge.deliver(committed).await;
+    told.tell(&edge);
     let refused = u32::try_from(refused)
         .unwrap_or(u32::MAX)
         .saturating_add(taken.unknown);
@@ -143,8 +150,58 @@ pub async fn reports(
     }))
 }
 
-/// What an executor says for people is shown in lists and pages, so it is a sentence or a few.
+/// Final results that are taken in, each as the span `result` of its execution's trace.
+struct Results {
+    from: Timestamp,
+    of: Vec<(TraceParent, ExecutionId, AttemptId)>,
+}
+
+impl Results {
+    /// Begins with the results among `reports`; none if spans go nowhere.
+    fn of(reports: &[Report], edge: &Edge) -> Self {
+        let result = |report: &Report| {
+            let parent = report.traceparent.filter(TraceParent::is_sampled)?;
+            let is_result = matches!(report.event, Event::Finished { .. });
+            is_result.then_some((parent, report.execution_id, report.attempt_id))
+        };
+        let is_told = edge.spans.is_some();
+        let reports = if is_told { reports } else { &[] };
+        Self {
+            from: edge.clock.now(),
+            of: reports.iter().filter_map(result).collect(),
+        }
+    }
+
+    /// They are stored, and rooms are told of them.
+    fn tell(self, edge: &Edge) {
+        let Some(exporter) = &edge.spans else { return };
+        let (from_ns, to_ns) = (
+            spans::nanoseconds(self.from),
+            spans::nanoseconds(edge.clock.now()),
+        );
+        let span = |(parent, execution, attempt): (TraceParent, ExecutionId, AttemptId)| Span {
+            context: spans::below(parent, &*edge.rng),
+            parent: Some(parent),
+            name: "result",
+            server: true,
+            from_ns,
+            to_ns,
+            attributes: vec![
+                ("execution.id", execution.to_string().into()),
+                ("attempt.id", attempt.to_string().into()),
+            ],
+            error: None,
+        };
+        exporter.send(&self.of.into_iter().map(span).collect::<Vec<_>>());
+    }
+}
+
+/// What an executor says for people is shown in lists and pages, so it is a sentence or a few; and
+/// files are such as may be given to anybody.
 fn clipped(mut report: Report) -> Report {
+    if let Event::Finished { outcome } = &mut report.event {
+        files::check(outcome);
+    }
     if let Event::Finished { outcome } = &mut report.event
         && let Some(message) = &mut outcome.message
         && let Some((end, _)) = message.char_indices().nth(limits::MESSAGE_CHARS_MAX)

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::api::{Languages, OfferedLanguage, Ready};
 use codecrafter_shared::error::{ErrorCode, FieldError};
 use codecrafter_shared::id::{AttemptId, ExecutionId, ExecutorId};
-use codecrafter_shared::job::{Event, Report};
+use codecrafter_shared::job::{Event, OutputFiles, Report};
 use codecrafter_shared::language::{AnnouncedLanguage, KNOWN};
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
@@ -28,15 +28,11 @@ pub const SCHEMA: &[&str] = &["CREATE TABLE executor (
         enrolled_at INTEGER, last_seen_at INTEGER, revoked_at INTEGER,
         PRIMARY KEY (tenant, id)) WITHOUT ROWID"];
 
-/// Step 2: what operators see of an executor, which of its requests is the newest, and what it is
-/// to be told.
+/// Step 2: what operators see of an executor, and which of its requests is the newest.
 pub const SCHEMA_2: &[&str] = &[
     "ALTER TABLE executor ADD COLUMN capacity INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE executor ADD COLUMN version TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE executor ADD COLUMN poll_id TEXT",
-    "CREATE TABLE control (
-        tenant TEXT, executor_id TEXT, id TEXT, execution_id TEXT, created_at INTEGER,
-        PRIMARY KEY (tenant, executor_id, id)) WITHOUT ROWID",
 ];
 
 /// [`EnrolExecutor`].
@@ -145,14 +141,16 @@ pub async fn take_reports(
                             value.late.push(report.attempt_id);
                         }
                     }
-                    end::Taken::End { shown } => {
+                    end::Taken::End { shown, told } => {
                         let Some(session) = report.session_id else {
                             continue;
                         };
                         let message = RoomMessage::Finished {
                             report: Box::new(end_of(shown, report)),
                         };
-                        let sent = draft.commit(&tx, tenant, session, message, ()).await?;
+                        let mut letters = vec![(session, message).into()];
+                        letters.extend(told.map(|told| *told));
+                        let sent = draft.commit_each(&tx, tenant, letters, ()).await?;
                         committed.outbox.extend(sent.outbox);
                     }
                     end::Taken::Yes => {}
@@ -224,6 +222,7 @@ fn end_of(shown: AttemptId, report: &Report) -> Report {
                 stream.data.clear();
                 stream.tail = None;
             }
+            run.files = OutputFiles::default();
         }
     }
     report

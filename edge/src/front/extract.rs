@@ -3,7 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use codecrafter_shared::error::{ErrorCode, FieldError};
 use codecrafter_shared::limits;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, Limited};
 use serde::de::DeserializeOwned;
@@ -137,18 +137,20 @@ fn field_error(path: String, message: &str) -> FieldError {
 pub fn bearer(parts: &Parts) -> Result<&str, Refusal> {
     let header = parts.headers.get(AUTHORIZATION);
     let header = header.ok_or_else(|| Refusal::new(ErrorCode::TokenMissing))?;
-    let token = header.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
-    token.ok_or_else(|| {
+    bearer_of(header).ok_or_else(|| {
         Refusal::with_detail(
             ErrorCode::TokenInvalid,
             "wanted `Authorization: Bearer <token>`",
         )
     })
+}
+
+/// The token of a header `Authorization` of that scheme.
+pub(super) fn bearer_of(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 impl FromRequestParts<Edge> for Caller {

@@ -14,7 +14,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::Edge;
+use super::{Edge, limit};
 use crate::error::Refusal;
 
 /// Headers of this prefix are ours: they carry identity from the front to a shard (E4), and are
@@ -28,6 +28,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub async fn answer(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
     strip_internal(request.headers_mut());
     let request_id = RequestId::at(edge.clock.now(), edge.rng.bytes());
+    request.extensions_mut().insert(request_id);
     let origin = allowed_origin(&edge, request.headers());
     let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN);
     let mut response = if preflight {
@@ -38,10 +39,14 @@ pub async fn answer(State(edge): State<Edge>, mut request: Request, next: Next) 
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
     }
+    let standings = response.extensions_mut().remove::<limit::Standings>();
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         response = problem(&refusal, request_id, response.headers().get(ALLOW).cloned());
     }
     let headers = response.headers_mut();
+    if let Some(standings) = standings {
+        limit::write(headers, &standings);
+    }
     if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
@@ -120,15 +125,28 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
         ACCESS_CONTROL_ALLOW_CREDENTIALS,
         HeaderValue::from_static("true"),
     );
-    let exposed = format!("{REQUEST_ID}, {RETRY_AFTER}, {LOCATION}, {ETAG}");
+    let [allowed, remaining, reset] = limit::OLDER;
+    let limits = [
+        limit::RATE_LIMIT,
+        limit::RATE_LIMIT_POLICY,
+        allowed,
+        remaining,
+        reset,
+    ];
+    let mut exposed = format!("{REQUEST_ID}, {RETRY_AFTER}, {LOCATION}, {ETAG}");
+    for name in limits {
+        exposed.push_str(", ");
+        exposed.push_str(name.as_str());
+    }
     if let Ok(exposed) = HeaderValue::from_str(&exposed) {
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     if preflight {
         let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let allowed =
-            HeaderValue::from_static("authorization, content-type, if-match, if-none-match");
+        let allowed = HeaderValue::from_static(
+            "authorization, content-type, if-match, if-none-match, traceparent",
+        );
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }

@@ -2,15 +2,18 @@
 //! [`crate::router`] works with.
 //!
 //! A request passes [`finish::answer`] first, which strips what only we may say, and last, which
-//! writes refusals as problem documents. [`extract`] takes it apart, [`validate`] collects what
-//! is wrong with it. [`page`], [`rooms`], [`service`] and [`openapi`] are routes of no other domain.
+//! writes refusals as problem documents. [`limit`] counts it, [`extract`] takes it apart, [`validate`] collects what
+//! is wrong with it. [`page`], [`rooms`], [`feeds`], [`service`] and [`openapi`] are routes of no other domain.
 
 pub mod extract;
+pub mod feeds;
 pub mod finish;
+pub mod limit;
 pub mod openapi;
 pub mod page;
 pub mod rooms;
 pub mod service;
+pub mod trace;
 pub mod validate;
 
 use std::sync::Arc;
@@ -22,7 +25,9 @@ use crate::config::Config;
 use crate::directory::outbox::{self, Committed, Delivered};
 use crate::error::Refusal;
 use crate::ports::{Assets, Clock, Hasher, Rng, RoomGate, Shard, Shards};
+use crate::room::feed::FeedRooms;
 use crate::shard::{Call, call};
+use crate::spans::Exporter;
 
 /// Messages of the outbox that are under way at a time; a Worker has six connections.
 const SENT_AT_ONCE: usize = 6;
@@ -42,6 +47,12 @@ pub struct Edge {
     pub assets: Arc<dyn Assets>,
     /// The way of sockets into rooms; none on platforms without WebSockets.
     pub rooms: Option<Arc<dyn RoomGate>>,
+    /// The rooms, on platforms without WebSockets.
+    pub feeds: Option<Arc<FeedRooms>>,
+    /// Where spans go; none if they go nowhere.
+    pub spans: Option<Arc<Exporter>>,
+    /// What this instance remembers of limits.
+    pub limit_memory: Arc<limit::Memory>,
     /// Settings.
     pub config: Config,
 }

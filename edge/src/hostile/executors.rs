@@ -20,6 +20,7 @@ impl World {
             seq,
             at: self.edge.clock.now(),
             event,
+            traceparent: None,
         }
     }
 

@@ -70,6 +70,7 @@ async fn a_deleted_session_leaves_nothing_in_its_room_and_nothing_comes_back() {
         participants: vec![(gone.owner_id, Role::Owner)],
     };
     let created = Initialise {
+        files: Vec::new(),
         content: "late".into(),
         notice: notice(1),
     };

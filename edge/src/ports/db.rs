@@ -26,6 +26,18 @@ pub trait Db: Send + Sync {
     ///
     /// Use [`Db::transaction`](trait.Db.html#method.transaction) instead of this.
     fn run<'a>(&'a self, body: &'a TransactionBody<'a>) -> BoxFuture<'a, Result<(), DbError>>;
+
+    /// Runs one statement as a transaction of its own, where the platform has a shorter way for
+    /// that; `None` where it has none.
+    ///
+    /// Use [`Db::statement`](trait.Db.html#method.statement) instead of this.
+    fn run_one<'a>(
+        &'a self,
+        _sql: &'a str,
+        _values: &'a [Value],
+    ) -> Option<BoxFuture<'a, Result<Rows, DbError>>> {
+        None
+    }
 }
 
 /// What [`Db::run`] runs.
@@ -69,6 +81,34 @@ impl dyn Db + '_ {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
             .unwrap_or_else(|| Err(DbError::Failed("the transaction was not run".into()).into()))
+    }
+
+    /// Runs one statement as a transaction of its own; gives all rows of its answer.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Rows, DbError> {
+        check_portable(sql, &values)?;
+        if let Some(run) = self.run_one(sql, &values) {
+            return run.await;
+        }
+        let values = &values;
+        self.transaction(|tx| async move { tx.execute(sql, values.clone()).await })
+            .await
+    }
+
+    /// Runs one statement as a transaction of its own; gives the first row of its answer.
+    ///
+    /// # Errors
+    /// As [`Tx::execute`].
+    pub async fn statement(&self, sql: &str, values: Vec<Value>) -> Result<Option<Row>, DbError> {
+        check_portable(sql, &values)?;
+        if let Some(run) = self.run_one(sql, &values) {
+            return Ok(run.await?.into_iter().next());
+        }
+        let values = &values;
+        self.transaction(|tx| async move { tx.first(sql, values.clone()).await })
+            .await
     }
 }
 

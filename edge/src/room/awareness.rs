@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use codecrafter_shared::id::UserId;
 use codecrafter_shared::limits::AWARENESS_STATE_BYTES_MAX;
 use codecrafter_shared::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, ConnectionId};
 use super::identity;
@@ -23,19 +24,22 @@ const CLOCK_MAX: u64 = 1 << 40;
 /// How deep a state may be nested.
 const DEPTH_MAX: usize = 8;
 /// A state that was not renewed for this long is not shown to newcomers (y-protocols:
-/// `outdatedTimeout`).
+/// `outdatedTimeout`), unless its client is a quiet one.
 const OUTDATED_MS: i64 = 30_000;
 /// How long an id is kept for its user after it has gone, so that repetitions of its last state
 /// by others do not bring it back in their name.
 const GONE_MS: i64 = 60_000;
+/// How long what a socket has said is shown after it was cut: its client is probably on its way
+/// back, with the same id and a clock that others would not take for news once it was taken back.
+const RETURN_MS: i64 = 5_000;
 
 /// The states of everybody in the room, by awareness id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Awareness {
     entries: BTreeMap<u64, Entry>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     user: UserId,
     /// The socket that speaks for it; `None` once it has gone.
@@ -43,9 +47,13 @@ struct Entry {
     clock: u64,
     state: State,
     seen: Timestamp,
+    /// Whether its client speaks only when something changes.
+    quiet: bool,
+    /// When it is taken back, unless its client returns.
+    leaves_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     /// The room has slept, and has not heard from it since.
     Unknown,
@@ -53,6 +61,14 @@ enum State {
     Gone,
     /// JSON, with the identity that the room has put in.
     Here(String),
+}
+
+impl Entry {
+    /// Whether a newcomer is told of it.
+    fn holds(&self, now: Timestamp) -> bool {
+        let connected = self.quiet && self.connection.is_some();
+        connected || now.since(self.seen) <= OUTDATED_MS
+    }
 }
 
 /// An entry to be sent to others: awareness id, clock, and the state unless it is taken back.
@@ -86,6 +102,8 @@ impl Awareness {
                     clock: *clock,
                     state: State::Unknown,
                     seen: now,
+                    quiet: connection.quiet,
+                    leaves_at: None,
                 };
                 entries.insert(*client, entry);
             }
@@ -185,6 +203,8 @@ impl Awareness {
             clock: said.clock,
             state,
             seen: now,
+            quiet: sender.quiet,
+            leaves_at: None,
         };
         self.entries.insert(said.client, entry);
         heard.news.push((said.client, said.clock, shown));
@@ -196,7 +216,7 @@ impl Awareness {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.connection != Some(except))
-            .filter(|(_, entry)| now.since(entry.seen) <= OUTDATED_MS)
+            .filter(|(_, entry)| entry.holds(now))
             .filter_map(|(client, entry)| match &entry.state {
                 State::Here(json) => Some((*client, entry.clock, Some(json.clone()))),
                 _ => None,
@@ -209,6 +229,13 @@ impl Awareness {
         self.entries.get(&client).map(|entry| entry.clock)
     }
 
+    /// Whose socket speaks for an id, or did until a moment ago.
+    pub(super) fn holder(&self, client: u64) -> Option<UserId> {
+        let entry = self.entries.get(&client)?;
+        let present = entry.connection.is_some() || entry.leaves_at.is_some();
+        present.then_some(entry.user)
+    }
+
     /// Sockets with an id whose state is not known since the room has slept.
     pub(super) fn unknown(&self) -> impl Iterator<Item = ConnectionId> {
         self.entries
@@ -217,22 +244,56 @@ impl Awareness {
             .filter_map(|entry| entry.connection)
     }
 
-    /// A socket has closed: takes its states back, with the clock that they had, as y-protocols
-    /// does, so that a client that comes back is seen again.
+    /// A socket was closed by its other end, or cut: its states are taken back by
+    /// [`Awareness::sweep`] unless its client returns.
+    pub(super) fn lose(&mut self, gone: &Connection, now: Timestamp) {
+        for entry in self.entries.values_mut() {
+            if entry.connection == Some(gone.id) {
+                entry.connection = None;
+                if entry.state == State::Gone {
+                    entry.seen = now;
+                } else {
+                    entry.leaves_at = Some(now.plus_millis(RETURN_MS));
+                }
+            }
+        }
+    }
+
+    /// A socket was closed by the room, for good: takes its states back.
     pub(super) fn leave(&mut self, gone: &Connection, now: Timestamp) -> Entries {
+        self.lose(gone, now);
+        self.take_back(now, |entry| {
+            entry.connection.is_none() && entry.user == gone.principal.user_id
+        })
+    }
+
+    /// Takes back what is due.
+    pub(super) fn sweep(&mut self, now: Timestamp) -> Entries {
+        self.take_back(now, |entry| entry.leaves_at.is_some_and(|at| at <= now))
+    }
+
+    /// When [`Awareness::sweep`] has something to do.
+    pub(super) fn sweep_at(&self) -> Option<Timestamp> {
+        let due = self.entries.values().filter_map(|entry| entry.leaves_at);
+        due.min()
+    }
+
+    /// Takes states back with the clock that they had, as y-protocols does, so that a client that
+    /// comes back is seen again.
+    fn take_back(&mut self, now: Timestamp, which: impl Fn(&Entry) -> bool) -> Entries {
         let mut removed = Entries::new();
         for (client, entry) in &mut self.entries {
-            if entry.connection == Some(gone.id) {
-                if entry.state != State::Gone {
-                    removed.push((*client, entry.clock, None));
-                }
-                entry.connection = None;
+            if entry.leaves_at.is_some() && which(entry) {
+                removed.push((*client, entry.clock, None));
                 entry.state = State::Gone;
+                entry.leaves_at = None;
                 entry.seen = now;
             }
         }
-        self.entries
-            .retain(|_, entry| entry.connection.is_some() || now.since(entry.seen) <= GONE_MS);
+        self.entries.retain(|_, entry| {
+            let kept = entry.connection.is_some() || entry.leaves_at.is_some();
+            kept || now.since(entry.seen) <= GONE_MS
+        });
         removed
     }
 }

@@ -11,16 +11,17 @@ use codecrafter_shared::limits::DOCUMENT_BYTES_MAX;
 use yrs::updates::decoder::Decode as _;
 use yrs::updates::encoder::Encode as _;
 use yrs::{
-    ClientID, Doc, GetString as _, Map as _, MapRef, OffsetKind, Options, Out, ReadTxn as _,
-    StateVector, Text as _, TextPrelim, TextRef, Transact as _, TransactionMut, Update,
-    WriteTxn as _, diff_updates_v1,
+    BranchID, ClientID, Doc, GetString as _, ID, Map as _, MapRef, OffsetKind, Options, Out,
+    ReadTxn as _, StateVector, Text as _, TextPrelim, TextRef, Transact as _, TransactionMut,
+    Update, WriteTxn as _, diff_updates_v1, merge_updates_v1,
 };
 
-use super::gate::{self, Verdict, Weight};
+use super::gate::{self, Judged, Verdict, Weight};
+use super::order::{Unfit, Work};
 use super::place::Places;
 use super::read::Malformed;
-use super::scan::{self, Caps};
-use super::write::{splice, utf16_len};
+use super::scan::{self, Caps, Id};
+use super::write::{splices, utf16_len};
 
 /// The most that a room holds: `yrs` needs up to 200 bytes of memory for a struct, and
 /// [`Places`] up to 100 more.
@@ -29,6 +30,18 @@ const HEAVIEST: Weight = Weight {
     structs: 131_072,
     clients: 16_384,
 };
+/// What only deletes may make more structs, as it splits what is there: so a document that is full
+/// can be made smaller.
+const HEAVIEST_OF_DELETING: Weight = Weight {
+    bytes: u64::MAX,
+    structs: 2 * HEAVIEST.structs,
+    clients: u64::MAX,
+};
+
+/// How many items `yrs` may look at to find the places of what is in one update. What people type
+/// next to what they see needs none; each edit that was made offline needs those that others have
+/// put in the same place meanwhile.
+const WORK_MAX: u64 = 3_000_000;
 
 /// The client that writes a session's first content. Clients draw theirs from 2^32.
 const FIRST_CLIENT: u64 = 1;
@@ -42,10 +55,25 @@ const WRITING_CLIENT: u64 = 2;
 #[derive(Debug)]
 pub struct Document {
     doc: Doc,
+    /// Where each client's history ends in it. `yrs` would count that anew each time.
+    known: StateVector,
     /// Where everything in it is.
     places: Places,
     /// At most this; exact after each [`Document::weigh`].
     weight: Weight,
+    /// What the last update needed, in items looked at.
+    work: u64,
+    /// Whether `yrs` has given up half way.
+    damaged: bool,
+}
+
+/// Who has made an update, and so what is taken from it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Anybody.
+    Client,
+    /// This room.
+    Store,
 }
 
 /// What became of an update.
@@ -53,14 +81,17 @@ pub struct Document {
 pub(super) struct Integrated {
     /// What the document really took in, encoded by us; `None` if that was nothing.
     pub(super) update: Option<Vec<u8>>,
+    /// The clients whose history goes on in it.
+    pub(super) clients: Vec<u64>,
     /// Whether that was all of it. If not, the rest is dropped, and whoever sent it is to be
     /// asked again.
     pub(super) complete: bool,
 }
 
 impl Integrated {
-    const NOTHING: Self = Self {
+    pub(super) const NOTHING: Self = Self {
         update: None,
+        clients: Vec::new(),
         complete: true,
     };
 }
@@ -72,8 +103,12 @@ pub(super) enum Refusal {
     Malformed(Malformed),
     /// Something before it is missing.
     Gap,
+    /// It stands on what somebody else, who is present, has yet to send.
+    Ahead,
     /// The document would become too heavy.
     TooLarge,
+    /// It would take too long.
+    TooMuchWork,
     /// It would write over something that is not text.
     NotText,
     /// `yrs` gave up half way: this document is not to be used any more.
@@ -83,6 +118,15 @@ pub(super) enum Refusal {
 impl From<Malformed> for Refusal {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed)
+    }
+}
+
+impl From<Unfit> for Refusal {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Malformed(malformed) => Self::Malformed(malformed),
+            Unfit::TooMuchWork => Self::TooMuchWork,
+        }
     }
 }
 
@@ -101,25 +145,38 @@ impl Document {
         Self {
             // It never edits: what the room itself writes comes by a document of its own.
             doc: doc(WRITING_CLIENT),
+            known: StateVector::default(),
             places: Places::default(),
             weight: Weight::default(),
+            work: 0,
+            damaged: false,
         }
     }
 
     /// Whether nothing was ever written into it.
     pub(super) fn is_blank(&self) -> bool {
-        self.doc.transact().state_vector().is_empty()
+        self.known.is_empty()
     }
 
-    /// Integrates an update of a client.
+    /// Integrates an update.
     pub(super) fn integrate(&mut self, update: &[u8]) -> Result<Integrated, Refusal> {
-        self.integrate_within(update, Caps::FRAME, HEAVIEST)
+        self.integrate_from(Source::Client, update, |_| true)
+    }
+
+    /// Integrates an update of somebody who may go on with the histories of some clients only.
+    /// What it has of others is left to them.
+    pub(super) fn integrate_of(
+        &mut self,
+        update: &[u8],
+        may_append: impl Fn(u64) -> bool,
+    ) -> Result<Integrated, Refusal> {
+        self.integrate_from(Source::Client, update, may_append)
     }
 
     /// Integrates what was stored: an update that [`Document::integrate`] gave, or a state that
-    /// [`Document::state`] gave. It passes the same gate; only its size is not limited.
+    /// [`Document::state`] gave. It passes the same gate; only its size and order are not looked at.
     pub(super) fn integrate_stored(&mut self, update: &[u8]) -> Result<(), Refusal> {
-        let integrated = self.integrate_within(update, Caps::STORED, Weight::MAX)?;
+        let integrated = self.integrate_from(Source::Store, update, |_| true)?;
         if integrated.complete {
             Ok(())
         } else {
@@ -127,35 +184,50 @@ impl Document {
         }
     }
 
-    fn integrate_within(
+    fn integrate_from(
         &mut self,
+        source: Source,
         update: &[u8],
-        caps: Caps,
-        heaviest: Weight,
+        may_append: impl Fn(u64) -> bool,
     ) -> Result<Integrated, Refusal> {
-        let known = self.doc.transact().state_vector();
+        self.work = 0;
+        let caps = match source {
+            Source::Client => Caps::FRAME,
+            Source::Store => Caps::STORED,
+        };
         let trimmed;
         let mut update = update;
-        let mut judged = gate::judge(update, &known, caps)?;
-        if judged.verdict == Verdict::Overlaps {
+        let mut judged = gate::judge(update, &self.known, caps)?;
+        let others = self.without_others(&judged, may_append);
+        if judged.verdict == Verdict::Overlaps || others.is_some() {
+            let known = others.as_ref().unwrap_or(&self.known);
             trimmed = diff_updates_v1(update, &known.encode_v1())
                 .map_err(|_| Malformed("an update that yrs cannot read"))?;
             update = &trimmed;
-            judged = gate::judge(update, &known, caps)?;
+            judged = gate::judge(update, &self.known, caps)?;
         }
         match judged.verdict {
+            // What is left is to delete what others have yet to send: theirs as well.
+            Verdict::Gap if others.is_some() && judged.structs.is_empty() => {
+                return Ok(Integrated::NOTHING);
+            }
+            Verdict::Gap if others.is_some() => return Err(Refusal::Ahead),
             Verdict::Fits => {}
             Verdict::Nothing => return Ok(Integrated::NOTHING),
             Verdict::Gap => return Err(Refusal::Gap),
             Verdict::Overlaps => return Err(Malformed("an update that cannot be trimmed").into()),
         }
-        self.make_room(judged.weight, heaviest)?;
+        let more = judged.weight.plus(self.places.splits(&judged.structs));
+        if source == Source::Client {
+            self.make_room(more, &judged)?;
+        }
         let update =
             Update::decode_v1(update).map_err(|_| Malformed("an update that yrs cannot read"))?;
-        self.places.find(&mut judged.structs)?;
+        self.find_places(source, &judged)?;
 
         let mut transaction = self.doc.transact_mut();
         if transaction.apply_update(update).is_err() {
+            self.damaged = true;
             return Err(Refusal::Damaged);
         }
         let complete = transaction.prune_pending().is_none();
@@ -163,20 +235,58 @@ impl Document {
         let update = transaction
             .has_changes()
             .then(|| transaction.encode_update_v1());
-        let reached = transaction.state_vector();
+        if complete {
+            for (client, end) in judged.structs.ends() {
+                let end = u32::try_from(end).unwrap_or(u32::MAX);
+                self.known.set_max(ClientID::new(client), end);
+            }
+        } else {
+            self.known = transaction.state_vector();
+        }
+        debug_assert_eq!(self.known, transaction.state_vector());
         drop(transaction);
         self.places.keep(&judged.structs, |client| {
-            reached.get(&ClientID::new(client)).into()
+            self.known.get(&ClientID::new(client)).into()
         });
-        self.weight = self.weight.plus(judged.weight);
-        Ok(Integrated { update, complete })
+        self.weight = self.weight.plus(more);
+        Ok(Integrated {
+            update,
+            clients: judged.structs.ends().map(|(client, _)| client).collect(),
+            complete,
+        })
     }
 
-    /// Refuses what would make the document too heavy; what only deletes does not. The weight that
-    /// is kept is too high, as integrating merges structs: so it is taken anew before anything is
-    /// refused.
-    fn make_room(&mut self, more: Weight, heaviest: Weight) -> Result<(), Refusal> {
-        if more.structs == 0 || self.weight.plus(more).is_within(heaviest) {
+    /// What to trim an update by that goes on with histories that its sender may not go on with:
+    /// what is known, and all that it has of those.
+    fn without_others(
+        &self,
+        judged: &Judged<'_>,
+        may_append: impl Fn(u64) -> bool,
+    ) -> Option<StateVector> {
+        if !matches!(judged.verdict, Verdict::Fits | Verdict::Overlaps) {
+            return None;
+        }
+        let mut known = None;
+        for (client, end) in judged.structs.ends() {
+            let id = ClientID::new(client);
+            if end > u64::from(self.known.get(&id)) && !may_append(client) {
+                let known = known.get_or_insert_with(|| self.known.clone());
+                known.set_max(id, u32::try_from(end).unwrap_or(u32::MAX));
+            }
+        }
+        known
+    }
+
+    /// Refuses what would make the document too heavy; what only deletes, only if it would take it
+    /// apart altogether. The weight that is kept is too high, as integrating merges structs: so it
+    /// is taken anew before anything is refused.
+    fn make_room(&mut self, more: Weight, judged: &Judged<'_>) -> Result<(), Refusal> {
+        let heaviest = if judged.structs.is_empty() {
+            HEAVIEST_OF_DELETING
+        } else {
+            HEAVIEST
+        };
+        if self.weight.plus(more).is_within(heaviest) {
             return Ok(());
         }
         self.weigh();
@@ -187,6 +297,31 @@ impl Document {
         }
     }
 
+    fn find_places(&mut self, source: Source, judged: &Judged<'_>) -> Result<(), Refusal> {
+        if source == Source::Store {
+            let mut work = Work::new(u64::MAX);
+            return Ok(self.places.find(&judged.structs, &mut work, None)?);
+        }
+        let transaction = self.doc.transact();
+        let known = &self.known;
+        let deleted = |id: Id| {
+            let (client, clock) = (ClientID::new(id.client), u32::try_from(id.clock));
+            let clock = clock.ok().filter(|clock| *clock < known.get(&client));
+            let branch =
+                clock.map(|clock| BranchID::get_nested(&transaction, &ID::new(client, clock)));
+            branch.is_some_and(|branch| branch.is_none_or(|branch| branch.is_deleted()))
+        };
+        let mut work = Work::new(WORK_MAX);
+        let found = self.places.find(&judged.structs, &mut work, Some(&deleted));
+        self.work = work.done();
+        Ok(found?)
+    }
+
+    /// What the last update needed to be taken or refused, in items that were looked at.
+    pub(super) const fn work(&self) -> u64 {
+        self.work
+    }
+
     /// Takes the exact weight.
     fn weigh(&mut self) {
         self.state();
@@ -194,7 +329,12 @@ impl Document {
 
     /// The state vector, encoded.
     pub(super) fn state_vector(&self) -> Vec<u8> {
-        self.doc.transact().state_vector().encode_v1()
+        self.known.encode_v1()
+    }
+
+    /// Where each client's history ends.
+    pub(super) const fn known(&self) -> &StateVector {
+        &self.known
     }
 
     /// What a client with this encoded state vector lacks, as an update.
@@ -205,10 +345,13 @@ impl Document {
         Ok(self.doc.transact().encode_diff_v1(&state_vector))
     }
 
-    /// The whole as one update, or `None` if that could not be read back: then nothing may be
-    /// thrown away for it. Encoding V1, although V2 is a third smaller: `yrs` 0.28 does not read
+    /// The whole as one update, or `None` if that could not be read back, or `yrs` has given up on
+    /// it: then nothing may be thrown away for it. Encoding V1, although V2 is a third smaller: `yrs` 0.28 does not read
     /// all of its own V2 (lists of values of mixed kinds), and the gate reads V1.
     pub(super) fn state(&mut self) -> Option<Vec<u8>> {
+        if self.damaged {
+            return None;
+        }
         let transaction = self.doc.transact();
         let state = transaction.encode_diff_v1(&StateVector::default());
         self.weight = gate::judge(&state, &StateVector::default(), Caps::STORED)
@@ -247,15 +390,25 @@ impl Document {
 
     /// Puts a session's first content into a blank document. The update is the same however
     /// often and wherever it is made, so doing it twice does it once.
-    pub(super) fn initialise(&mut self, content: &str) -> Result<Integrated, Refusal> {
-        if content.is_empty() || !self.is_blank() {
+    pub(super) fn initialise(
+        &mut self,
+        content: &str,
+        files: &[SourceFile],
+    ) -> Result<Integrated, Refusal> {
+        if content.is_empty() && files.is_empty() || !self.is_blank() {
             return Ok(Integrated::NOTHING);
         }
         let first = doc(FIRST_CLIENT);
         let update = {
             let mut transaction = first.transact_mut();
             let text = transaction.get_or_insert_text(MAIN_TEXT);
-            text.insert(&mut transaction, 0, content);
+            if !content.is_empty() {
+                text.insert(&mut transaction, 0, content);
+            }
+            if !files.is_empty() {
+                let map = transaction.get_or_insert_map(FILES_MAP);
+                write_files(&map, &mut transaction, files);
+            }
             transaction.encode_update_v1()
         };
         self.integrate(&update)
@@ -312,6 +465,27 @@ impl Document {
     }
 }
 
+/// Updates that a document gave one after the other, as one; `known` is what it held before them.
+/// `None` if that would not be exactly what they are: then they are to be used as they are.
+pub(super) fn merged(updates: &[&[u8]], known: &StateVector) -> Option<Vec<u8>> {
+    let merged = merge_updates_v1(updates).ok()?;
+    let judged = gate::judge(&merged, known, Caps::STORED).ok()?;
+    let (mut clocks, mut deletions) = (StateVector::default(), 0_u64);
+    for update in updates {
+        let part = gate::judge(update, known, Caps::STORED).ok()?;
+        deletions = deletions.saturating_add(part.deletions);
+        for (client, end) in part.structs.ends() {
+            clocks.set_max(ClientID::new(client), u32::try_from(end).ok()?);
+        }
+    }
+    let mut reached = StateVector::default();
+    for (client, end) in judged.structs.ends() {
+        reached.set_max(ClientID::new(client), u32::try_from(end).ok()?);
+    }
+    let whole = judged.verdict == Verdict::Fits && reached == clocks;
+    (whole && judged.deletions == deletions).then_some(merged)
+}
+
 fn doc(client: u64) -> Doc {
     let mut options = Options::with_client_id(ClientID::new(client));
     options.offset_kind = OffsetKind::Utf16;
@@ -327,7 +501,8 @@ fn write_text(text: &TextRef, transaction: &mut TransactionMut<'_>, wanted: &str
     if text.len(transaction) != utf16_len(&present) {
         return false;
     }
-    if let Some(splice) = splice(&present, wanted) {
+    // From the end, so that the positions of those before it stay what they are.
+    for splice in splices(&present, wanted).into_iter().rev() {
         text.remove_range(transaction, splice.at, splice.removed);
         text.insert(transaction, splice.at, splice.inserted);
     }

@@ -8,9 +8,9 @@
 
 use yrs::{ClientID, StateVector};
 
-use super::place::Structs;
+use super::place::{Structs, named};
 use super::read::Malformed;
-use super::scan::{self, Caps, Id, Kind, Parent, Piece, Place};
+use super::scan::{self, Caps, Id, Kind, Piece};
 
 /// An update that was looked at.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Judged<'a> {
     pub(super) structs: Structs<'a>,
     /// What integrating it would add, at most.
     pub(super) weight: Weight,
+    /// How many units it deletes.
+    pub(super) deletions: u64,
 }
 
 /// How an update relates to what the room has.
@@ -47,13 +49,6 @@ pub(super) struct Weight {
 }
 
 impl Weight {
-    /// No document is heavier.
-    pub(super) const MAX: Self = Self {
-        bytes: u64::MAX,
-        structs: u64::MAX,
-        clients: u64::MAX,
-    };
-
     /// Whether nothing of it is more than in `limit`.
     pub(super) fn is_within(self, limit: Self) -> bool {
         self.bytes <= limit.bytes && self.structs <= limit.structs && self.clients <= limit.clients
@@ -93,6 +88,7 @@ pub(super) fn judge<'a>(
     let mut structs = Structs::default();
     // The end of each client's last deletion; they come in ascending order.
     let mut deletions: Vec<Id> = Vec::new();
+    let mut deleted = 0_u64;
     let mut gap = false;
     scan::update(update, caps, |piece| {
         match piece {
@@ -116,6 +112,8 @@ pub(super) fn judge<'a>(
                 }
             }
             Piece::Deletion { id, length } => {
+                deleted = deleted.saturating_add(length);
+                structs.push_deletion(id, length);
                 let end = Id {
                     clock: id.clock.saturating_add(length),
                     ..id
@@ -174,23 +172,8 @@ pub(super) fn judge<'a>(
         verdict,
         structs,
         weight,
+        deletions: deleted,
     })
-}
-
-/// The structs that a place is told by.
-fn named(place: Place<'_>) -> [Option<Id>; 2] {
-    match place {
-        Place::Beside { left, right } => [left, right],
-        Place::Inside {
-            parent: Parent::Nested(parent),
-            ..
-        } => [Some(parent), None],
-        Place::Inside {
-            parent: Parent::Root(_),
-            ..
-        }
-        | Place::Nowhere => [None, None],
-    }
 }
 
 #[cfg(test)]

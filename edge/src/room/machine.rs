@@ -1,40 +1,42 @@
-//! The state machine: what each input does to the room, and what follows.
+//! The state machine: what each input does to the room, and what follows. Here who comes and goes;
+//! [`frames`] is what clients say, [`keeping`] how edits are stored and told, and [`quiet`] when
+//! there is time for more.
+
+mod frames;
+mod keeping;
+mod quiet;
+mod suspended;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use codecrafter_shared::id::UserId;
 use codecrafter_shared::limits;
 use codecrafter_shared::relay::{AppFrame, CloseCode};
 use codecrafter_shared::time::Timestamp;
 
 use super::access::{Access, AccessNotice};
 use super::awareness::{Awareness, Entries};
-use super::connection::{Connection, ConnectionId, Principal};
-use super::document::{Document, Integrated, Refusal};
-use super::frame::{self, FrameError, Message};
+use super::connection::{Connection, ConnectionId, Principal, Wishes};
+use super::document::Document;
+use super::frame::{self, Message};
 use super::logins::{EndedLogin, EndedLogins};
+use super::pending::{Pending, When};
+use super::rate::Rates;
 use super::run::LiveRun;
-use super::tag::tag;
-use super::write::{NotWritten, Write, Written};
+use super::versions::Rest;
 use super::{Audience, Change, Input, Output, Step};
 
-/// Bytes of a stored row; a database takes 1 MB (E3).
-const ROW_BYTES_MAX: usize = 512 * 1024;
-/// Updates behind the newest state that make a new one.
-const TAIL_ROWS_MAX: u64 = 200;
-/// Their bytes.
-const TAIL_BYTES_MAX: usize = 256 * 1024;
-/// Frames that are not of the protocol, or edits without the right to, before a socket is closed.
-const STRIKES_MAX: u8 = 3;
-/// Answers in a row that leave a gap, before the client's history is given up.
-const GAPS_MAX: u8 = 2;
-/// Edits that may be under way behind a gap until the client has heard of it.
-const DROPPED_MAX: u8 = 200;
+pub use keeping::LoadedDocument;
+use quiet::Quiet;
+pub use suspended::Suspended;
+
 /// A provider that hears nothing for 30 s connects anew. Those that are not answered every 15 s
 /// because of their awareness get a sign of life this often.
 const KEEPALIVE_MS: i64 = 20_000;
-/// How often the clocks of a socket's awareness are remembered.
-const REMEMBER_MS: i64 = 5_000;
+/// No socket has this one, as theirs are drawn at random from all others.
+const NOBODY: ConnectionId = ConnectionId(0);
+/// Bytes that a socket may be sent without being heard of: three of the largest documents. A
+/// provider speaks every 15 s.
+const UNHEARD_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// Sockets that a woken room asks for their states when somebody comes.
 const QUERIES_MAX: usize = 16;
 
@@ -45,27 +47,14 @@ pub struct Stored {
     pub access: Option<AccessNotice>,
     /// Login sessions that have ended before their tokens.
     pub ended_logins: Vec<EndedLogin>,
-}
-
-/// The document as it was stored, from [`super::store::load_document`].
-#[derive(Debug, Default)]
-pub struct LoadedDocument {
-    /// The document.
-    pub document: Document,
-    /// The newest state's number; 0 if there is none.
-    pub generation: u64,
-    /// The last update's number; 0 if there is none.
-    pub last_seq: u64,
-    /// Updates behind the newest state.
+    /// The last edit of the document, if no version has it.
+    pub last_edit: Option<Timestamp>,
+    /// Updates behind the newest state of the document.
     pub tail_rows: u64,
-    /// Their bytes.
-    pub tail_bytes: usize,
-    /// Pieces of the room that were ever put into quarantine.
-    pub lost: u64,
 }
 
 /// A room. See the [module](super) for what a caller has to do with it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Room {
     access: Access,
     ended_logins: EndedLogins,
@@ -74,8 +63,14 @@ pub struct Room {
     run: LiveRun,
     /// `None` until it is needed, and after `yrs` has given up on it.
     document: Option<LoadedDocument>,
+    /// Edits that are in the document and awareness that is in the table, of which nobody was told.
+    pending: Pending,
+    rates: Rates,
+    rest: Rest,
     /// The last [`Output::WakeAt`].
     wake_at: Option<Timestamp>,
+    /// What the quiet is for.
+    quiet: Quiet,
 }
 
 impl Room {
@@ -91,8 +86,20 @@ impl Room {
             connections,
             run: LiveRun::default(),
             document: None,
+            pending: Pending::default(),
+            rates: Rates::default(),
+            rest: Rest::of_woken(stored.last_edit),
             wake_at: None,
+            quiet: Quiet::new(stored.tail_rows, now),
         }
+    }
+
+    /// The same room, in which a socket may send so many frames in a second;
+    /// [`limits::ROOM_FRAMES_PER_SECOND`] unless said.
+    #[must_use]
+    pub fn with_frames_per_second(mut self, frames: u32) -> Self {
+        self.rates = Rates::new(frames);
+        self
     }
 
     /// Whether [`Room::provide`] must be called before `input` is given to [`Room::step`].
@@ -107,6 +114,7 @@ impl Room {
                     )
             }
             Input::Initialise { .. } | Input::Write(_) => true,
+            Input::Tick => self.quiet.wants_document(),
             _ => false,
         };
         needs && self.document.is_none() && !self.is_deleted()
@@ -120,6 +128,7 @@ impl Room {
 
     /// Gives the room its document.
     pub fn provide(&mut self, document: LoadedDocument) {
+        self.quiet.loaded(document.tail_rows);
         self.document = Some(document);
     }
 
@@ -149,38 +158,65 @@ impl Room {
     /// Takes an input in.
     pub fn step(&mut self, now: Timestamp, input: Input<'_>) -> Step {
         let mut step = Step::default();
+        self.take(now, input, &mut step);
+        match self.pending.when(now) {
+            When::Now => self.flush(now, &mut step),
+            When::In(millis) => step.outputs.push(Output::FlushIn(millis)),
+            When::AsAsked => {}
+        }
+        self.close_deaf(now, &mut step);
+        step
+    }
+
+    fn take(&mut self, now: Timestamp, input: Input<'_>, step: &mut Step) {
         match input {
             Input::Connect {
                 id,
                 principal,
-                app_frames,
+                wishes,
             } => {
-                if let Err(code) = self.connect(now, id, principal, app_frames, &mut step) {
-                    refuse(id, code, &mut step);
+                if let Err(code) = self.connect(now, id, principal, wishes, step) {
+                    refuse(id, code, step);
                 }
             }
-            Input::Frame { connection, bytes } => self.frame(now, connection, bytes, &mut step),
+            Input::Frame { connection, bytes } => self.frame(now, connection, bytes, step),
             Input::Disconnect { connection } => {
                 if let Some(gone) = self.connections.remove(&connection) {
-                    self.leave(now, &gone, &mut step);
+                    self.pending.gone(gone.id);
+                    self.awareness.lose(&gone, now);
+                    self.flush(now, step);
+                    self.plan_wake(now, step);
                 }
             }
-            Input::Notice(notice) => self.notice(now, notice, &mut step),
-            Input::LoginEnded(login) => self.login_ended(now, login, &mut step),
-            Input::Initialise { content } => self.initialise(now, content, &mut step),
-            Input::Write(write) => step.written = Some(self.write(now, write, &mut step)),
+            Input::Flush => {
+                self.pending.woken(now);
+                self.flush(now, step);
+            }
+            Input::Notice(notice) => self.notice(now, notice, step),
+            Input::LoginEnded(login) => self.login_ended(now, login, step),
+            Input::Initialise { content, files } => self.initialise(now, content, files, step),
+            Input::Write(write) => {
+                let written = self.write(now, write, step);
+                step.written = Some(written);
+            }
             Input::Report(report) => {
-                if let Some(content) = self.run.report(report).filter(|_| !self.access.deleted()) {
-                    step.outputs.push(Output::Broadcast {
-                        to: Audience::AppClients,
-                        except: None,
-                        frame: frame::app(&content),
-                    });
+                if let Some(content) = self.run.report(report) {
+                    self.tell(&content, step);
                 }
             }
-            Input::Tick => self.tick(now, &mut step),
+            Input::Tell(content) => self.tell(content, step),
+            Input::Tick => self.tick(now, step),
         }
-        step
+    }
+
+    fn tell(&self, content: &AppFrame, step: &mut Step) {
+        if !self.is_deleted() {
+            step.outputs.push(Output::Broadcast {
+                to: Audience::AppClients,
+                except: None,
+                frame: frame::app(content),
+            });
+        }
     }
 
     // ---- Coming and going ----
@@ -190,7 +226,7 @@ impl Room {
         now: Timestamp,
         id: ConnectionId,
         principal: Principal,
-        app_frames: bool,
+        wishes: Wishes,
         step: &mut Step,
     ) -> Result<(), CloseCode> {
         if principal.expires_at <= now || self.ended_logins.refuse(&principal, now) {
@@ -205,10 +241,10 @@ impl Room {
         }
         let role = principal.role;
         self.connections
-            .insert(id, Connection::new(id, principal, app_frames));
+            .insert(id, Connection::new(id, principal, wishes));
         step.outputs.push(Output::Remember(id));
 
-        if app_frames {
+        if wishes.app_frames {
             let locked = self.access.locked();
             send(id, frame::app(&AppFrame::Welcome { role, locked }), step);
             for content in self.run.so_far() {
@@ -227,17 +263,18 @@ impl Room {
         Ok(())
     }
 
-    /// Closes a socket from our side.
+    /// Closes a socket from our side. Who may come back at once is shown until then.
     fn close(&mut self, now: Timestamp, gone: &Connection, code: CloseCode, step: &mut Step) {
         self.connections.remove(&gone.id);
+        self.pending.gone(gone.id);
         refuse(gone.id, code, step);
-        self.leave(now, gone, step);
-    }
-
-    /// A socket has gone: its states are taken back at once, as nobody knows whether it returns.
-    fn leave(&mut self, now: Timestamp, gone: &Connection, step: &mut Step) {
-        let removed = self.awareness.leave(gone, now);
-        broadcast(&removed, gone.id, step);
+        if matches!(code, CloseCode::Overloaded | CloseCode::TooFast) {
+            self.awareness.lose(gone, now);
+            self.plan_wake(now, step);
+        } else {
+            let removed = self.awareness.leave(gone, now);
+            self.pending.awareness(gone.id, removed);
+        }
     }
 
     fn notice(&mut self, now: Timestamp, notice: AccessNotice, step: &mut Step) {
@@ -251,7 +288,10 @@ impl Room {
         if deleted {
             step.changes.push(Change::Purge);
             self.document = None;
+            self.quiet = Quiet::default();
+            self.pending.clear();
             self.run = LiveRun::default();
+            self.rest = Rest::default();
             self.ended_logins = EndedLogins::default();
         }
 
@@ -302,21 +342,70 @@ impl Room {
         }
     }
 
+    /// Closes the sockets that have been sent so much, and were not heard of since, that they
+    /// probably take nothing in: what they have not taken waits in memory.
+    fn close_deaf(&mut self, now: Timestamp, step: &mut Step) {
+        let mut deaf: Vec<Connection> = Vec::new();
+        let mut count = |connection: &mut Connection, bytes: usize| {
+            let before = connection.unheard;
+            connection.unheard = before.saturating_add(bytes);
+            if before <= UNHEARD_BYTES_MAX && connection.unheard > UNHEARD_BYTES_MAX {
+                deaf.push(connection.clone());
+            }
+        };
+        for output in &step.outputs {
+            match output {
+                Output::Send { to, frame } => {
+                    if let Some(connection) = self.connections.get_mut(to) {
+                        count(connection, frame.len());
+                    }
+                }
+                Output::Broadcast { to, except, frame } => {
+                    for connection in self.connections.values_mut() {
+                        let meant = *to == Audience::Everybody || connection.app_frames;
+                        if meant && Some(connection.id) != *except {
+                            count(connection, frame.len());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        for gone in &deaf {
+            self.close(now, gone, CloseCode::Overloaded, step);
+        }
+    }
+
     fn tick(&mut self, now: Timestamp, step: &mut Step) {
         self.close_ended(now, step);
-        for silent in self.connections().filter(|c| c.awareness.is_empty()) {
+        let removed = self.awareness.sweep(now);
+        self.pending.awareness(NOBODY, removed);
+        for silent in self.connections().filter(|c| needs_signs(c)) {
             send(silent.id, frame::keepalive(), step);
+        }
+        if self.rest.take_due(now) {
+            self.flush(now, step);
+            step.outputs.push(Output::TakeVersion);
+        }
+        if self.quiet.is_over(now) {
+            self.compact(now, step);
         }
         self.wake_at = None;
         self.plan_wake(now, step);
     }
 
-    /// Asks to be woken when the next token ends, and in time for the sockets without awareness.
+    /// Asks to be woken when the next token ends, in time for the sockets without awareness, for
+    /// who has gone and not returned, when the document is to be kept as a version, and for what is
+    /// done when nobody edits.
     fn plan_wake(&mut self, now: Timestamp, step: &mut Step) {
-        let silent = self.connections().any(|c| c.awareness.is_empty());
+        let silent = self.connections().any(needs_signs);
         let keepalive = silent.then(|| now.plus_millis(KEEPALIVE_MS));
         let expiry = self.connections().map(|c| c.principal.expires_at).min();
-        let Some(wish) = keepalive.into_iter().chain(expiry).min() else {
+        let sweep = self.awareness.sweep_at();
+        let wishes = keepalive.into_iter().chain(expiry).chain(sweep);
+        let wishes = wishes.chain(self.rest.due());
+        let wishes = wishes.chain(self.quiet.over_at());
+        let Some(wish) = wishes.min() else {
             return;
         };
         if self
@@ -327,291 +416,15 @@ impl Room {
             step.outputs.push(Output::WakeAt(wish));
         }
     }
-
-    // ---- Frames ----
-
-    fn frame(&mut self, now: Timestamp, id: ConnectionId, bytes: &[u8], step: &mut Step) {
-        // Out of the map while it is handled, so that it and the room can change together.
-        let Some(mut sender) = self.connections.remove(&id) else {
-            return;
-        };
-        let before = sender.clone();
-        match self.handle(now, &mut sender, bytes, step) {
-            Ok(()) => {
-                if sender != before {
-                    step.outputs.push(Output::Remember(id));
-                }
-                self.connections.insert(id, sender);
-            }
-            Err(code) => self.close(now, &sender, code, step),
-        }
-    }
-
-    fn handle(
-        &mut self,
-        now: Timestamp,
-        sender: &mut Connection,
-        bytes: &[u8],
-        step: &mut Step,
-    ) -> Result<(), CloseCode> {
-        if sender.principal.expires_at <= now {
-            return Err(CloseCode::Unauthorized);
-        }
-        match frame::parse(bytes) {
-            Ok(Message::SyncStep1(state_vector)) => self.answer(sender, state_vector, step),
-            Ok(Message::SyncStep2(update)) => self.edit(now, sender, update, true, step),
-            Ok(Message::Update(update)) => self.edit(now, sender, update, false, step),
-            Ok(Message::Awareness(body)) => self.hear(now, sender, body, step),
-            Ok(Message::QueryAwareness) => {
-                let present = self.awareness.snapshot(sender.id, now);
-                send(sender.id, awareness_frame(&present), step);
-                Ok(())
-            }
-            Err(FrameError::Malformed(_)) => fault(sender),
-            Err(FrameError::TooLarge) => Err(CloseCode::TooLarge),
-        }
-    }
-
-    /// Tells a client what it lacks, always; and asks it, once and in a frame of its own, what
-    /// the room lacks, if it may edit. A viewer is not asked, so an honest one never tries.
-    fn answer(
-        &self,
-        sender: &mut Connection,
-        state_vector: &[u8],
-        step: &mut Step,
-    ) -> Result<(), CloseCode> {
-        let document = self.document().ok_or(CloseCode::Overloaded)?;
-        let Ok(lacking) = document.lacking(state_vector) else {
-            return fault(sender);
-        };
-        send(sender.id, frame::sync_step2(&lacking), step);
-        if !sender.greeted && sender.principal.role.may_edit(self.access.locked()) {
-            sender.greeted = true;
-            ask(sender, document, step);
-        }
-        Ok(())
-    }
-
-    /// Takes an edit in. `answers` says that it was sent because the room had asked, or because
-    /// the provider thinks so: nobody means any harm with it.
-    fn edit(
-        &mut self,
-        now: Timestamp,
-        sender: &mut Connection,
-        update: &[u8],
-        answers: bool,
-        step: &mut Step,
-    ) -> Result<(), CloseCode> {
-        if !sender.principal.role.may_edit(self.access.locked()) {
-            return if answers { Ok(()) } else { deny(sender, step) };
-        }
-        let loaded = self.document.as_mut().ok_or(CloseCode::Overloaded)?;
-        let integrated = match loaded.document.integrate(update) {
-            Ok(integrated) => integrated,
-            Err(Refusal::Gap) => Integrated {
-                update: None,
-                complete: false,
-            },
-            Err(Refusal::Malformed(_)) => return fault(sender),
-            Err(Refusal::TooLarge) => return Err(CloseCode::TooLarge),
-            Err(Refusal::Damaged | Refusal::NotText) => {
-                self.document = None;
-                return Err(CloseCode::Malformed);
-            }
-        };
-        if let Some(update) = integrated.update {
-            let actor = Some(sender.principal.user_id);
-            self.keep(now, actor, update, Some(sender.id), step)?;
-        }
-        if integrated.complete {
-            if answers {
-                sender.asked = false;
-                sender.gaps = 0;
-                sender.dropped = 0;
-            }
-            return Ok(());
-        }
-        self.gap(sender, answers, step)
-    }
-
-    /// Something before an edit is missing here. The client has it: ask for everything. What it
-    /// sends until it has heard of that is part of its answer, and dropped.
-    fn gap(
-        &self,
-        sender: &mut Connection,
-        answers: bool,
-        step: &mut Step,
-    ) -> Result<(), CloseCode> {
-        if answers {
-            sender.gaps = sender.gaps.saturating_add(1);
-        } else if sender.asked {
-            sender.dropped = sender.dropped.saturating_add(1);
-        }
-        if sender.gaps >= GAPS_MAX || sender.dropped >= DROPPED_MAX {
-            return Err(CloseCode::Conflict);
-        }
-        if answers || !sender.asked {
-            let document = self.document().ok_or(CloseCode::Overloaded)?;
-            ask(sender, document, step);
-        }
-        Ok(())
-    }
-
-    fn hear(
-        &mut self,
-        now: Timestamp,
-        sender: &mut Connection,
-        body: &[u8],
-        step: &mut Step,
-    ) -> Result<(), CloseCode> {
-        let Ok(heard) = self.awareness.hear(sender, body, now) else {
-            return fault(sender);
-        };
-        if let Some(other) = heard.unbound.and_then(|id| self.connections.get_mut(&id)) {
-            other
-                .awareness
-                .retain(|(id, _)| heard.news.iter().all(|(news, ..)| news != id));
-            step.outputs.push(Output::Remember(other.id));
-        }
-        broadcast(&heard.news, sender.id, step);
-        if heard.own {
-            send(sender.id, frame::keepalive(), step);
-        }
-        if heard.bound || now.since(sender.remembered_at) >= REMEMBER_MS {
-            for (client, clock) in &mut sender.awareness {
-                *clock = self.awareness.clock(*client).unwrap_or(*clock);
-            }
-            sender.remembered_at = now;
-        }
-        Ok(())
-    }
-
-    // ---- The document ----
-
-    fn initialise(&mut self, now: Timestamp, content: &str, step: &mut Step) {
-        let Some(loaded) = self.document.as_mut() else {
-            return;
-        };
-        if let Ok(Integrated {
-            update: Some(update),
-            ..
-        }) = loaded.document.initialise(content)
-        {
-            // Content of a session fits into a row or a state, so this does not fail.
-            let _ = self.keep(now, None, update, None, step);
-        }
-    }
-
-    /// Writes for somebody without a socket, who may do what a socket of theirs might.
-    fn write(&mut self, now: Timestamp, write: Write<'_>, step: &mut Step) -> Written {
-        self.notice(now, write.notice.clone(), step);
-        let role = self.access.role_of(write.user_id);
-        let role = role.map_err(|code| match code {
-            CloseCode::NotFound => NotWritten::Deleted,
-            _ => NotWritten::Forbidden,
-        })?;
-        if !role.may_edit(self.access.locked()) {
-            return Err(NotWritten::Forbidden);
-        }
-        let loaded = self.document.as_mut().ok_or(NotWritten::Damaged)?;
-        if let Some(expected) = write.expected
-            && !expected.contains(&tag(&loaded.document.read()))
-        {
-            return Err(NotWritten::Changed);
-        }
-        match loaded.document.write(write.request, loaded.lost) {
-            Ok(integrated) => {
-                if let Some(update) = integrated.update {
-                    self.keep(now, Some(write.user_id), update, None, step)
-                        .map_err(|_| NotWritten::TooLarge)?;
-                }
-                let document = self.document().ok_or(NotWritten::Damaged)?;
-                Ok(document.read())
-            }
-            Err(Refusal::TooLarge) => Err(NotWritten::TooLarge),
-            Err(Refusal::NotText) => Err(NotWritten::NotText),
-            Err(Refusal::Malformed(_) | Refusal::Gap | Refusal::Damaged) => {
-                self.document = None;
-                Err(NotWritten::Damaged)
-            }
-        }
-    }
-
-    /// Stores what the document has integrated, and tells it to everybody else.
-    fn keep(
-        &mut self,
-        now: Timestamp,
-        actor: Option<UserId>,
-        update: Vec<u8>,
-        from: Option<ConnectionId>,
-        step: &mut Step,
-    ) -> Result<(), CloseCode> {
-        let loaded = self.document.as_mut().ok_or(CloseCode::Overloaded)?;
-        let news = Output::Broadcast {
-            to: Audience::Everybody,
-            except: from,
-            frame: frame::update(&update),
-        };
-        let Some(change) = loaded.keep(now, actor, update) else {
-            // It is in memory and can be stored in no way: go back to what is stored.
-            self.document = None;
-            return Err(CloseCode::TooLarge);
-        };
-        step.changes.push(change);
-        step.outputs.push(news);
-        Ok(())
-    }
 }
 
-impl LoadedDocument {
-    /// How to store an update that the document has just integrated: as a row, or with all that
-    /// came before it as a new state. `None` if it fits into neither.
-    fn keep(&mut self, at: Timestamp, actor: Option<UserId>, data: Vec<u8>) -> Option<Change> {
-        self.last_seq = self.last_seq.saturating_add(1);
-        self.tail_rows = self.tail_rows.saturating_add(1);
-        self.tail_bytes = self.tail_bytes.saturating_add(data.len());
-        let fits = data.len() <= ROW_BYTES_MAX;
-        if fits && self.tail_rows < TAIL_ROWS_MAX && self.tail_bytes < TAIL_BYTES_MAX {
-            return Some(Change::AppendUpdate {
-                seq: self.last_seq,
-                at,
-                actor,
-                data,
-            });
-        }
-        if let Some(state) = self.document.state() {
-            self.generation = self.generation.saturating_add(1);
-            self.tail_rows = 0;
-            self.tail_bytes = 0;
-            let parts = state.chunks(ROW_BYTES_MAX).map(<[u8]>::to_vec).collect();
-            let (generation, base_seq) = (self.generation, self.last_seq);
-            return Some(Change::Compact {
-                generation,
-                base_seq,
-                parts,
-            });
-        }
-        fits.then_some(Change::AppendUpdate {
-            seq: self.last_seq,
-            at,
-            actor,
-            data,
-        })
-    }
+/// Whether nothing that a socket says makes the room answer it, and it expects to hear something.
+fn needs_signs(connection: &Connection) -> bool {
+    connection.awareness.is_empty() && !connection.quiet
 }
 
 fn send(to: ConnectionId, frame: Vec<u8>, step: &mut Step) {
     step.outputs.push(Output::Send { to, frame });
-}
-
-fn broadcast(entries: &Entries, except: ConnectionId, step: &mut Step) {
-    if !entries.is_empty() {
-        step.outputs.push(Output::Broadcast {
-            to: Audience::Everybody,
-            except: Some(except),
-            frame: awareness_frame(entries),
-        });
-    }
 }
 
 fn awareness_frame(entries: &Entries) -> Vec<u8> {
@@ -627,34 +440,4 @@ fn refuse(connection: ConnectionId, code: CloseCode, step: &mut Step) {
         send(connection, frame::permission_denied(code.reason()), step);
     }
     step.outputs.push(Output::Close { connection, code });
-}
-
-fn ask(sender: &mut Connection, document: &Document, step: &mut Step) {
-    sender.asked = true;
-    send(sender.id, frame::sync_step1(&document.state_vector()), step);
-}
-
-fn fault(sender: &mut Connection) -> Result<(), CloseCode> {
-    sender.faults = sender.faults.saturating_add(1);
-    if sender.faults < STRIKES_MAX {
-        Ok(())
-    } else {
-        Err(CloseCode::Malformed)
-    }
-}
-
-fn deny(sender: &mut Connection, step: &mut Step) -> Result<(), CloseCode> {
-    sender.denials = sender.denials.saturating_add(1);
-    if sender.denials == 1 {
-        send(
-            sender.id,
-            frame::permission_denied("you may not edit this session"),
-            step,
-        );
-    }
-    if sender.denials < STRIKES_MAX {
-        Ok(())
-    } else {
-        Err(CloseCode::Forbidden)
-    }
 }

@@ -16,43 +16,53 @@
 //! ```
 //!
 //! Modules in the order in which a frame meets them: [`frame`] parses it, [`access`] says what
-//! its sender may do and [`logins`] whose token is worth nothing, [`gate`] with [`scan`], [`read`] and [`place`] let it through or not, [`document`]
-//! integrates it, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides, and
-//! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket.
+//! its sender may do, [`logins`] whose token is worth nothing and [`rate`] how much is too much,
+//! [`gate`] with [`scan`], [`read`], [`place`], [`order`] and [`authors`] let it through or not, [`document`]
+//! integrates it, [`pending`] holds it back for a moment, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides, and
+//! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket; [`versions`] and
+//! [`chat`] are what it keeps besides the document. [`feed`] is a room
+//! where there are no sockets.
 
 mod access;
+mod authors;
 mod awareness;
 pub mod calls;
+pub mod chat;
 mod connection;
 mod document;
+pub mod feed;
 mod frame;
 mod gate;
 mod identity;
 mod logins;
 mod machine;
+mod order;
+mod pending;
 mod place;
+mod rate;
 mod read;
 mod run;
 mod scan;
 pub mod shard;
 pub mod store;
 pub mod tag;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "probes"))]
+pub(crate) mod tests;
+pub mod versions;
 pub mod write;
 
 use codecrafter_shared::id::UserId;
-use codecrafter_shared::job::Report;
-use codecrafter_shared::relay::CloseCode;
+use codecrafter_shared::job::{Report, SourceFile};
+use codecrafter_shared::relay::{AppFrame, CloseCode};
 use codecrafter_shared::time::Timestamp;
 use write::{Write, Written};
 
 pub use access::AccessNotice;
-pub use connection::{Connection, ConnectionId, Principal};
+pub use connection::{Connection, ConnectionId, Principal, Wishes};
 pub use document::Document;
 pub use frame::permission_denied;
 pub use logins::EndedLogin;
-pub use machine::{LoadedDocument, Room, Stored};
+pub use machine::{LoadedDocument, Room, Stored, Suspended};
 
 /// Something that happens to the room.
 #[derive(Debug, Clone)]
@@ -63,8 +73,8 @@ pub enum Input<'a> {
         id: ConnectionId,
         /// Who it is.
         principal: Principal,
-        /// Whether it asked for our own frames.
-        app_frames: bool,
+        /// What it asked for.
+        wishes: Wishes,
     },
     /// A binary frame came. Text frames are not of the protocol: close the socket with
     /// [`CloseCode::Malformed`] instead.
@@ -87,11 +97,18 @@ pub enum Input<'a> {
     Initialise {
         /// The main file.
         content: &'a str,
+        /// Further files, sorted by path.
+        files: &'a [SourceFile],
     },
     /// Somebody without a socket writes; [`Step::written`] says what became of it.
     Write(Write<'a>),
     /// An executor reports on an execution of the session. Harmless to repeat.
     Report(&'a Report),
+    /// Something that clients who asked for our frames are to be told. What is to outlast them is
+    /// stored already.
+    Tell(&'a AppFrame),
+    /// The time of [`Output::FlushIn`] is over, or what the room holds is to be shown.
+    Flush,
     /// The time of [`Output::WakeAt`] has come, or any other time.
     Tick,
 }
@@ -136,6 +153,11 @@ pub enum Output {
     },
     /// Store [`Room::connection`] with its socket, for when the room sleeps.
     Remember(ConnectionId),
+    /// Give the room [`Input::Flush`] after so many milliseconds, if it is still in memory.
+    FlushIn(u32),
+    /// Keep the document as a version, if it differs enough from the newest one
+    /// ([`versions::store::take_if_worth_it`]).
+    TakeVersion,
     /// Give the room [`Input::Tick`] at that time, in place of any earlier wish.
     WakeAt(Timestamp),
 }
@@ -171,6 +193,13 @@ pub enum Change {
         base_seq: u64,
         /// The state, an update of encoding V1, in parts of at most 512 KiB.
         parts: Vec<Vec<u8>>,
+    },
+    /// A client of the document is somebody's, for good.
+    Author {
+        /// The client, by its id in the document.
+        client: u64,
+        /// Whose it is.
+        user: UserId,
     },
     /// The newest access notice.
     Access(AccessNotice),

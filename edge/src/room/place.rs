@@ -1,5 +1,6 @@
-//! Which list each unit of the document is in. A shared type has one list for its sequence and
-//! one for each of its keys, and an honest struct stands between two neighbours of one list.
+//! Which list each unit of the document is in, and where. A shared type has one list for its
+//! sequence and one for each of its keys, and an honest struct stands between two neighbours of one
+//! list; in which order is the business of [`super::order`].
 //!
 //! `yrs` 0.28 relies on that, and on two more habits of honest clients; whatever breaks them is
 //! refused here, as in the end `yrs` would read memory that it has freed.
@@ -11,21 +12,23 @@
 //!   a parent that is gone.
 //! - Down types inside types it recurses, so their depth is bounded.
 //!
-//! A client's neighbouring units are nearly always in one list, so a run of them is one entry.
+//! Of what is deleted with its type nothing is left but that it was there. A struct between that and
+//! something else is for Yjs nowhere, and for `yrs` in the other's list: text that no editor shows.
+//! It is refused, unless the other's type is deleted as well.
 
 use std::collections::BTreeMap;
 
+use super::gate::Weight;
+use super::order::{List, NOWHERE, New, Order, Unfit, Work};
 use super::read::Malformed;
 use super::scan::{Id, Kind, Parent, Place};
 
 /// How deep shared types may be inside each other.
 const DEPTH_MAX: u32 = 32;
 
-/// The number of a list; equal if and only if the lists are.
-type List = u32;
-
-/// The list of what is gone, and of what stands beside it.
-const NOWHERE: List = 0;
+/// How many may each be the first of one list: as many as were there, each by themselves, when it
+/// was empty.
+const FIRST_MAX: u32 = 256;
 
 /// What is known of a document.
 #[derive(Debug, Default)]
@@ -33,8 +36,9 @@ pub(super) struct Places {
     lists: BTreeMap<Name, List>,
     /// By the number of the list, less one.
     traits: Vec<Traits>,
-    /// Where each client's units are, by the first clock of each run.
-    runs: BTreeMap<u64, Vec<Run>>,
+    order: Order,
+    /// Lists that are torn since [`Places::keep`].
+    tore: Vec<List>,
 }
 
 /// What tells a list from all others.
@@ -52,21 +56,27 @@ enum Holder {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Traits {
+    /// The struct of the type that it is of, if that is not a root.
+    holder: Option<Id>,
     /// Types that it is inside.
     depth: u32,
     /// Whether it is the values of a key, rather than a sequence.
     keyed: bool,
+    /// Structs that say that they are the first.
+    first: u32,
+    /// All structs.
+    structs: u32,
+    /// Whether its order is not known, as something in it stands beside what is gone.
+    torn: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    start: u64,
-    list: List,
-}
-
-/// The structs of an update, in the order of its bytes: clients descending, clocks ascending.
+/// The structs of an update, in the order of its bytes: clients descending, clocks ascending. And
+/// what it deletes.
 #[derive(Debug, Default)]
-pub(super) struct Structs<'a>(Vec<Struct<'a>>);
+pub(super) struct Structs<'a> {
+    all: Vec<Struct<'a>>,
+    deletions: Vec<(Id, u64)>,
+}
 
 #[derive(Debug)]
 struct Struct<'a> {
@@ -74,165 +84,299 @@ struct Struct<'a> {
     end: u64,
     kind: Kind,
     place: Place<'a>,
-    list: Found,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
-    NotYet,
-    /// What it depends on is being looked for.
-    Soon,
-    In(List),
+/// One client's structs, and which of them is the next to be looked at.
+struct Section {
+    client: u64,
+    next: usize,
+    end: usize,
+    /// One of them waits for another client's.
+    waits: bool,
 }
 
 impl<'a> Structs<'a> {
     /// Adds the next one.
     pub(super) fn push(&mut self, id: Id, length: u64, kind: Kind, place: Place<'a>) {
         let end = id.clock.saturating_add(length);
-        self.0.push(Struct {
+        self.all.push(Struct {
             id,
             end,
             kind,
             place,
-            list: Found::NotYet,
         });
+    }
+
+    /// Adds a range that is deleted.
+    pub(super) fn push_deletion(&mut self, id: Id, length: u64) {
+        self.deletions.push((id, length));
+    }
+
+    /// Whether there are none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Each of them, and where it says that it is.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Id, Place<'a>)> {
-        self.0.iter().map(|one| (one.id, one.place))
+        self.all.iter().map(|one| (one.id, one.place))
     }
 
-    fn position(&self, id: Id) -> Option<usize> {
-        let search = self.0.binary_search_by(|other| {
-            let client = id.client.cmp(&other.id.client);
-            client.then(if other.end <= id.clock {
-                std::cmp::Ordering::Less
-            } else if other.id.clock > id.clock {
-                std::cmp::Ordering::Greater
-            } else {
-                std::cmp::Ordering::Equal
+    /// Ranges that are deleted.
+    pub(super) fn deletions(&self) -> impl Iterator<Item = (Id, u64)> {
+        self.deletions.iter().copied()
+    }
+
+    /// Each client among them, and where its last struct ends.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (u64, u64)> {
+        let of_client = |a: &Struct<'_>, b: &Struct<'_>| a.id.client == b.id.client;
+        let sections = self.all.chunk_by(of_client);
+        sections.filter_map(|section| section.last().map(|last| (last.id.client, last.end)))
+    }
+
+    fn sections(&self) -> Vec<Section> {
+        let mut next = 0_usize;
+        let of_client = |a: &Struct<'_>, b: &Struct<'_>| a.id.client == b.id.client;
+        let sections = self.all.chunk_by(of_client);
+        sections
+            .filter_map(|section| {
+                let begin = next;
+                next = next.saturating_add(section.len());
+                Some(Section {
+                    client: section.first()?.id.client,
+                    next: begin,
+                    end: next,
+                    waits: false,
+                })
             })
-        });
-        search.ok()
+            .collect()
+    }
+
+    fn deletes(&self, id: Id) -> bool {
+        self.deletions.iter().any(|(from, length)| {
+            from.client == id.client
+                && (from.clock..from.clock.saturating_add(*length)).contains(&id.clock)
+        })
     }
 }
 
 impl Places {
-    /// Finds the list of each struct, or what is wrong with one. Every unit that they name must
-    /// be in the document or among them.
-    pub(super) fn find(&mut self, structs: &mut Structs<'_>) -> Result<(), Malformed> {
+    /// Finds a place for each struct, or what is wrong with one. Every unit that they name must be
+    /// in the document or among them. `deleted` says whether the struct of a type, by its id, is
+    /// deleted in the document; without it nothing is refused for its order, as what is stored was
+    /// looked at when it came.
+    ///
+    /// [`Places::keep`] must follow, unless they are refused.
+    pub(super) fn find(
+        &mut self,
+        structs: &Structs<'_>,
+        work: &mut Work,
+        deleted: Option<&dyn Fn(Id) -> bool>,
+    ) -> Result<(), Unfit> {
         let lists = self.traits.len();
-        let found = self.find_all(structs);
+        let found = self.find_all(structs, &mut structs.sections(), work, deleted);
+        let found = found.and_then(|()| {
+            let mut deletions = structs.deletions();
+            deletions.try_for_each(|(id, length)| self.order.split_for(id, length, work))
+        });
+        let found = found.and_then(|()| self.check_first(structs).map_err(Unfit::from));
         if found.is_err() {
             // Nothing is to be left of what is refused.
+            self.order.undo();
             self.traits.truncate(lists);
+            for list in std::mem::take(&mut self.tore) {
+                if let Some(traits) = self.traits_mut(list) {
+                    traits.torn = false;
+                }
+            }
             self.lists
                 .retain(|_, list| usize::try_from(*list).is_ok_and(|list| list <= lists));
         }
         found
     }
 
-    fn find_all(&mut self, structs: &mut Structs<'_>) -> Result<(), Malformed> {
-        let mut waiting = Vec::new();
-        for index in 0..structs.0.len() {
-            waiting.push(index);
-            // A struct waits on this stack until all that it names was found; no recursion, as a
-            // chain may be as long as the update.
-            while let Some(&index) = waiting.last() {
-                match self.find_one(structs, index)? {
-                    Step::Found(list) => {
-                        if let Some(found) = structs.0.get_mut(index) {
-                            let units = found.end.saturating_sub(found.id.clock);
-                            let whole = found.kind != Kind::Content || units == 1;
-                            if self.traits(list).keyed && !whole {
-                                return Err(Malformed("a value of more than one unit"));
-                            }
-                            found.list = Found::In(list);
-                        }
-                        waiting.pop();
-                    }
-                    Step::Needs(other) => {
-                        if let Some(waits) = structs.0.get_mut(index) {
-                            waits.list = Found::Soon;
-                        }
-                        if structs.0.get(other).is_some_and(|o| o.list == Found::Soon) {
-                            return Err(Malformed("structs that depend on each other"));
-                        }
-                        waiting.push(other);
-                    }
+    /// What deletions split what is there into.
+    pub(super) fn splits(&self, structs: &Structs<'_>) -> Weight {
+        let cuts = structs
+            .deletions()
+            .map(|(id, length)| self.order.cuts(id, length));
+        Weight {
+            structs: cuts.fold(0, u64::saturating_add),
+            ..Weight::default()
+        }
+    }
+
+    /// Refuses what would be one of too many that are the first of a list.
+    fn check_first(&self, structs: &Structs<'_>) -> Result<(), Malformed> {
+        let mut first: BTreeMap<List, u32> = BTreeMap::new();
+        for one in &structs.all {
+            let list = self.order.list_of(one.id);
+            if matches!(one.place, Place::Inside { .. }) && list != NOWHERE {
+                let count = first.entry(list).or_insert_with(|| self.traits(list).first);
+                *count = count.saturating_add(1);
+                if *count > FIRST_MAX {
+                    return Err(Malformed("too many that are the first of a list"));
                 }
             }
         }
         Ok(())
     }
 
-    fn find_one(&mut self, structs: &Structs<'_>, index: usize) -> Result<Step, Malformed> {
-        let Some(one) = structs.0.get(index) else {
-            return Ok(Step::Found(NOWHERE));
-        };
-        if let Found::In(list) = one.list {
-            return Ok(Step::Found(list));
+    /// Goes through the structs in the succession in which `yrs` does: clients descending, and
+    /// where one names a unit of another client that is not there yet, that client's come first,
+    /// one after the other, until it is. (No recursion, as a chain may be as long as the update.)
+    fn find_all(
+        &mut self,
+        structs: &Structs<'_>,
+        sections: &mut [Section],
+        work: &mut Work,
+        deleted: Option<&dyn Fn(Id) -> bool>,
+    ) -> Result<(), Unfit> {
+        const CIRCLE: Malformed = Malformed("structs that depend on each other");
+        for begin in 0..sections.len() {
+            let mut helping: Vec<usize> = Vec::new();
+            loop {
+                let current = helping.last().copied().unwrap_or(begin);
+                let Some(section) = sections.get_mut(current) else {
+                    break;
+                };
+                if section.next >= section.end {
+                    break;
+                }
+                let Some(one) = structs.all.get(section.next) else {
+                    break;
+                };
+                if let Some(client) = self.needs(one) {
+                    section.waits = true;
+                    let other = sections.binary_search_by(|other| client.cmp(&other.client));
+                    let other = other.map_err(|_| CIRCLE)?;
+                    let can = sections.get(other).ok_or(CIRCLE)?;
+                    if can.waits || can.next >= can.end {
+                        return Err(CIRCLE.into());
+                    }
+                    helping.push(other);
+                } else {
+                    section.waits = false;
+                    section.next = section.next.saturating_add(1);
+                    helping.pop();
+                    self.find_one(structs, one, work, deleted)?;
+                }
+            }
         }
-        match one.place {
-            Place::Nowhere => Ok(Step::Found(NOWHERE)),
-            Place::Beside { left, right } => {
-                let mut list = NOWHERE;
-                for neighbour in [left, right].into_iter().flatten() {
-                    let its = match self.list_of(structs, neighbour) {
-                        Ok(its) => its,
-                        Err(other) => return Ok(Step::Needs(other)),
-                    };
-                    if list == NOWHERE {
-                        list = its;
-                    } else if its != NOWHERE && its != list {
-                        return Err(Malformed("a struct between two lists"));
+        Ok(())
+    }
+
+    /// The client whose units a struct names that is missing something.
+    fn needs(&self, one: &Struct<'_>) -> Option<u64> {
+        let named = named(one.place).into_iter().flatten();
+        let mut missing = named.filter(|id| id.clock >= self.order.end_of(id.client));
+        missing.next().map(|id| id.client)
+    }
+
+    fn find_one(
+        &mut self,
+        structs: &Structs<'_>,
+        one: &Struct<'_>,
+        work: &mut Work,
+        deleted: Option<&dyn Fn(Id) -> bool>,
+    ) -> Result<(), Unfit> {
+        let (mut left, mut right) = (None, None);
+        let list = match one.place {
+            Place::Nowhere => NOWHERE,
+            Place::Beside { left: l, right: r } => {
+                (left, right) = (l, r);
+                let list = self.list_between(l, r)?;
+                for neighbour in [&mut left, &mut right] {
+                    let gone = neighbour.is_some_and(|id| self.order.list_of(id) == NOWHERE);
+                    if gone && list != NOWHERE {
+                        self.tear(structs, list, work, deleted)?;
+                        *neighbour = None;
                     }
                 }
-                Ok(Step::Found(list))
+                list
             }
-            Place::Inside { parent, key } => {
-                let (parent, depth) = match parent {
-                    Parent::Root(name) => (Holder::Root(name.into()), 0),
-                    Parent::Nested(id) => match self.list_of(structs, id) {
-                        Ok(NOWHERE) => return Ok(Step::Found(NOWHERE)),
-                        Ok(list) => (
-                            Holder::Nested(id),
-                            self.traits(list).depth.saturating_add(1),
-                        ),
-                        Err(other) => return Ok(Step::Needs(other)),
-                    },
-                };
-                if depth > DEPTH_MAX {
-                    return Err(Malformed("shared types nested too deep"));
-                }
-                Ok(Step::Found(self.intern(
-                    Name {
-                        parent,
-                        key: key.map(Into::into),
-                    },
-                    depth,
-                )))
-            }
+            Place::Inside { parent, key } => self.list_inside(parent, key)?,
+        };
+        let traits = self.traits(list);
+        let units = one.end.saturating_sub(one.id.clock);
+        if traits.keyed && one.kind.is_content() && units != 1 {
+            return Err(Malformed("a value of more than one unit").into());
         }
+        if traits.keyed && left.is_none() {
+            // From the last value `yrs` goes back to the first.
+            work.spend(traits.structs.into())?;
+        }
+        let new = New {
+            id: one.id,
+            end: one.end,
+            kind: one.kind,
+            list,
+            left,
+            right,
+            strict: deleted.is_some() && !traits.torn,
+        };
+        self.order.add(new, work)
     }
 
-    /// The list of a unit, or the struct of the update that must be found before.
-    fn list_of(&self, structs: &Structs<'_>, id: Id) -> Result<List, usize> {
-        match structs.position(id) {
-            Some(index) => match structs.0.get(index).map(|s| s.list) {
-                Some(Found::In(list)) => Ok(list),
-                _ => Err(index),
+    /// The list of what stands between two units, or beside one.
+    fn list_between(&self, left: Option<Id>, right: Option<Id>) -> Result<List, Malformed> {
+        let mut list = NOWHERE;
+        for neighbour in [left, right].into_iter().flatten() {
+            let its = self.order.list_of(neighbour);
+            if list == NOWHERE {
+                list = its;
+            } else if its != NOWHERE && its != list {
+                return Err(Malformed("a struct between two lists"));
+            }
+        }
+        Ok(list)
+    }
+
+    fn list_inside(&mut self, parent: Parent<'_>, key: Option<&str>) -> Result<List, Malformed> {
+        let (parent, depth) = match parent {
+            Parent::Root(name) => (Holder::Root(name.into()), 0),
+            Parent::Nested(id) => match self.order.list_of(id) {
+                NOWHERE => return Ok(NOWHERE),
+                list => (
+                    Holder::Nested(id),
+                    self.traits(list).depth.saturating_add(1),
+                ),
             },
-            None => Ok(self.known(id)),
+        };
+        if depth > DEPTH_MAX {
+            return Err(Malformed("shared types nested too deep"));
         }
+        let key = key.map(Into::into);
+        Ok(self.intern(Name { parent, key }, depth))
     }
 
-    fn known(&self, id: Id) -> List {
-        let runs = self.runs.get(&id.client).map_or(&[][..], Vec::as_slice);
-        let after = runs.partition_point(|run| run.start <= id.clock);
-        let run = after.checked_sub(1).and_then(|index| runs.get(index));
-        run.map_or(NOWHERE, |run| run.list)
+    /// Something of a list stands beside what is gone. That can be honest if the list's type is
+    /// deleted too; from then on nothing is known of its order.
+    fn tear(
+        &mut self,
+        structs: &Structs<'_>,
+        list: List,
+        work: &mut Work,
+        deleted: Option<&dyn Fn(Id) -> bool>,
+    ) -> Result<(), Unfit> {
+        if self.traits(list).torn {
+            return Ok(());
+        }
+        let mut above = list;
+        let mut dead = deleted.is_none();
+        while let (false, Some(holder)) = (dead, self.traits(above).holder) {
+            work.spend(u64::try_from(structs.deletions.len() / 16).unwrap_or(u64::MAX))?;
+            dead = deleted.is_some_and(|deleted| deleted(holder)) || structs.deletes(holder);
+            above = self.order.list_of(holder);
+        }
+        if !dead {
+            return Err(Malformed("a struct between what is gone and what is not").into());
+        }
+        if let Some(traits) = self.traits_mut(list) {
+            traits.torn = true;
+        }
+        self.tore.push(list);
+        Ok(())
     }
 
     fn traits(&self, list: List) -> Traits {
@@ -245,13 +389,23 @@ impl Places {
             .unwrap_or_default()
     }
 
+    fn traits_mut(&mut self, list: List) -> Option<&mut Traits> {
+        let index = usize::try_from(list).ok()?.checked_sub(1)?;
+        self.traits.get_mut(index)
+    }
+
     fn intern(&mut self, name: Name, depth: u32) -> List {
         if let Some(list) = self.lists.get(&name) {
             return *list;
         }
         self.traits.push(Traits {
+            holder: match name.parent {
+                Holder::Nested(id) => Some(id),
+                Holder::Root(_) => None,
+            },
             depth,
             keyed: name.key.is_some(),
+            ..Traits::default()
         });
         let list = List::try_from(self.traits.len()).unwrap_or(List::MAX);
         self.lists.insert(name, list);
@@ -261,178 +415,56 @@ impl Places {
     /// Keeps what was found for the structs that the document has taken in: those before the
     /// clock that it `reaches` now.
     pub(super) fn keep(&mut self, structs: &Structs<'_>, reaches: impl Fn(u64) -> u64) {
-        for one in &structs.0 {
-            let Found::In(list) = one.list else { continue };
-            if one.end > reaches(one.id.client) {
-                continue;
+        let taken = |one: &Struct<'_>| one.end <= reaches(one.id.client);
+        if !structs.all.iter().all(taken) {
+            self.order.undo();
+            let mut sections = structs.sections();
+            for section in &mut sections {
+                let its = structs
+                    .all
+                    .get(section.next..section.end)
+                    .unwrap_or_default();
+                let left_out = its.iter().rev().take_while(|one| !taken(one)).count();
+                section.end = section.end.saturating_sub(left_out);
             }
-            let runs = self.runs.entry(one.id.client).or_default();
-            if runs.last().is_none_or(|last| last.list != list) {
-                runs.push(Run {
-                    start: one.id.clock,
-                    list,
-                });
+            // They have been through this before, all of them.
+            let _ = self.find_all(structs, &mut sections, &mut Work::new(u64::MAX), None);
+        }
+        for one in structs.all.iter().filter(|one| taken(one)) {
+            let first = matches!(one.place, Place::Inside { .. });
+            let list = self.order.list_of(one.id);
+            if let Some(traits) = self.traits_mut(list) {
+                traits.first = traits.first.saturating_add(first.into());
+                traits.structs = traits.structs.saturating_add(1);
+            }
+            if one.kind == Kind::Tombstone {
+                let length = one.end.saturating_sub(one.id.clock);
+                self.order.delete(one.id, length);
             }
         }
+        for (id, length) in structs.deletions() {
+            self.order.delete(id, length);
+        }
+        self.order.settle();
+        self.tore.clear();
     }
 }
 
-enum Step {
-    Found(List),
-    /// First look at this struct of the update.
-    Needs(usize),
+/// The structs that a place is told by, in the succession in which `yrs` looks for them.
+pub(super) fn named(place: Place<'_>) -> [Option<Id>; 2] {
+    match place {
+        Place::Beside { left, right } => [left, right],
+        Place::Inside {
+            parent: Parent::Nested(parent),
+            ..
+        } => [Some(parent), None],
+        Place::Inside {
+            parent: Parent::Root(_),
+            ..
+        }
+        | Place::Nowhere => [None, None],
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn id(client: u64, clock: u64) -> Id {
-        Id { client, clock }
-    }
-
-    fn root(name: &'static str, key: Option<&'static str>) -> Place<'static> {
-        Place::Inside {
-            parent: Parent::Root(name),
-            key,
-        }
-    }
-
-    fn between(left: Id, right: Id) -> Place<'static> {
-        Place::Beside {
-            left: Some(left),
-            right: Some(right),
-        }
-    }
-
-    fn behind(left: Id) -> Place<'static> {
-        Place::Beside {
-            left: Some(left),
-            right: None,
-        }
-    }
-
-    fn inside(parent: Id) -> Place<'static> {
-        Place::Inside {
-            parent: Parent::Nested(parent),
-            key: None,
-        }
-    }
-
-    /// Takes in structs of one unit each.
-    fn take(places: &mut Places, given: &[(Id, Place<'_>)]) -> Result<(), Malformed> {
-        let mut structs = Structs::default();
-        for (id, place) in given {
-            structs.push(*id, 1, Kind::Content, *place);
-        }
-        places.find(&mut structs)?;
-        places.keep(&structs, |_| u64::MAX);
-        Ok(())
-    }
-
-    #[test]
-    fn neighbours_are_of_one_list() {
-        let mut places = Places::default();
-        let first = [
-            (id(7, 0), root("a", None)),
-            (id(7, 1), root("b", None)),
-            (id(7, 2), root("a", Some("k"))),
-            (id(7, 3), behind(id(7, 0))),
-        ];
-        take(&mut places, &first).unwrap();
-        for (left, right) in [(0, 1), (0, 2), (1, 3), (3, 2)] {
-            let mixed = between(id(7, left), id(7, right));
-            assert!(
-                take(&mut places, &[(id(8, 0), mixed)]).is_err(),
-                "{left} {right}"
-            );
-        }
-        take(&mut places, &[(id(8, 0), between(id(7, 0), id(7, 3)))]).unwrap();
-        let inherits = [(id(8, 1), between(id(8, 0), id(7, 1)))];
-        assert!(
-            take(&mut places, &inherits).is_err(),
-            "the list of the one before is known"
-        );
-    }
-
-    #[test]
-    fn order_of_the_bytes_does_not_matter() {
-        let mut places = Places::default();
-        // The higher client comes first, and depends on the lower one.
-        let given = [
-            (id(9, 0), behind(id(8, 1))),
-            (id(9, 1), root("b", None)),
-            (id(8, 0), root("a", None)),
-            (id(8, 1), behind(id(8, 0))),
-        ];
-        take(&mut places, &given).unwrap();
-        assert!(take(&mut places, &[(id(7, 0), between(id(9, 0), id(9, 1)))]).is_err());
-        assert!(take(&mut places, &[(id(7, 0), between(id(9, 0), id(8, 0)))]).is_ok());
-    }
-
-    #[test]
-    fn what_depends_on_itself_is_refused() {
-        let mut places = Places::default();
-        let circle = [(id(9, 0), behind(id(8, 0))), (id(8, 0), behind(id(9, 0)))];
-        assert!(take(&mut places, &circle).is_err());
-        let long: Vec<_> = (0..50_000)
-            .map(|n| (id(100_000 - n, 0), behind(id(99_999 - n, 0))))
-            .chain([(id(50_000, 0), root("a", None))])
-            .collect();
-        take(&mut places, &long).unwrap();
-    }
-
-    #[test]
-    fn depth_is_counted_through_neighbours() {
-        let mut places = Places::default();
-        take(&mut places, &[(id(7, 0), root("a", None))]).unwrap();
-        let mut clock = 0;
-        for _ in 0..DEPTH_MAX {
-            let nested = [(id(7, clock + 1), inside(id(7, clock)))];
-            take(&mut places, &nested).unwrap();
-            take(&mut places, &[(id(7, clock + 2), behind(id(7, clock + 1)))]).unwrap();
-            clock += 2;
-        }
-        assert!(take(&mut places, &[(id(7, clock + 1), inside(id(7, clock)))]).is_err());
-    }
-
-    #[test]
-    fn what_is_gone_goes_with_everything() {
-        let mut places = Places::default();
-        let given = [
-            (id(7, 0), Place::Nowhere),
-            (id(7, 1), root("a", None)),
-            (id(7, 2), between(id(7, 0), id(7, 1))),
-            (id(7, 3), behind(id(7, 0))),
-            (id(7, 4), inside(id(7, 0))),
-        ];
-        take(&mut places, &given).unwrap();
-        assert_eq!(places.known(id(7, 2)), places.known(id(7, 1)));
-        assert_eq!(places.known(id(7, 3)), NOWHERE);
-        assert_eq!(places.known(id(7, 4)), NOWHERE);
-    }
-
-    #[test]
-    fn a_value_of_a_key_is_one_unit_unless_it_is_gone() {
-        let mut places = Places::default();
-        let mut find = |length, kind, place| {
-            let mut structs = Structs::default();
-            structs.push(id(7, 0), length, kind, place);
-            places.find(&mut structs)
-        };
-        assert!(find(2, Kind::Content, root("a", Some("k"))).is_err());
-        assert!(find(2, Kind::Tombstone, root("a", Some("k"))).is_ok());
-        assert!(find(1, Kind::Content, root("a", Some("k"))).is_ok());
-        assert!(find(2, Kind::Content, root("a", None)).is_ok());
-    }
-
-    #[test]
-    fn typing_is_one_run() {
-        let mut places = Places::default();
-        take(&mut places, &[(id(7, 0), root("a", None))]).unwrap();
-        for clock in 1..100 {
-            take(&mut places, &[(id(7, clock), behind(id(7, clock - 1)))]).unwrap();
-        }
-        assert_eq!(places.runs[&7].len(), 1);
-    }
-}
+mod tests;

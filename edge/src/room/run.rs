@@ -1,12 +1,13 @@
 //! The run that the room shows: one attempt at a time (X6), from the reports of an executor to
 //! frames for the clients that asked for them. The output so far is kept for those who come
-//! later; it is in memory only, as the whole of it comes with the execution's result.
+//! later; it is not stored with the document, as the whole of it comes with the execution's result.
 
 use std::collections::VecDeque;
 
 use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::{Event, Report};
 use codecrafter_shared::relay::AppFrame;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of output that are kept for those who come later.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
@@ -14,13 +15,13 @@ const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 const OVER_MAX: usize = 32;
 
 /// What the room shows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct LiveRun {
     shown: Option<Shown>,
     over: VecDeque<AttemptId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Shown {
     attempt: AttemptId,
     /// The number of the last report that was taken.
@@ -107,7 +108,7 @@ impl Shown {
                     self.output_bytes = self.output_bytes.saturating_sub(bytes);
                 }
             }
-            AppFrame::Welcome { .. } | AppFrame::Access { .. } => {}
+            _ => {}
         }
     }
 }

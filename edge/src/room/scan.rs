@@ -3,14 +3,15 @@
 //! bytes could end the process; this walk allocates nothing, recurses nowhere, and refuses
 //! everything that no honest client writes.
 //!
+//! Here the structure of an update; what is inside of its structs is walked over in [`content`].
 //! What an update refers to is the business of [`super::gate`], which follows the walk.
 
-use super::read::{Malformed, Reader, json_extent};
+mod content;
+
+use super::read::{Malformed, Reader};
 
 /// Clocks, and ends of ranges of them, stay below this: `yrs` counts in 32 bits, partly signed.
 pub(super) const CLOCK_MAX: u64 = (1 << 31) - 1;
-/// How deep values may be nested inside a document.
-const DEPTH_MAX: usize = 32;
 
 /// How much one update may hold. Memory after decoding is up to 200 bytes for each of these.
 #[derive(Debug, Clone, Copy)]
@@ -70,8 +71,29 @@ pub(super) enum Kind {
     Skip,
     /// Known to be deleted; nothing else is left of it.
     Tombstone,
-    /// Everything else.
-    Content,
+    /// Text.
+    Text,
+    /// JSON-like values.
+    Values,
+    /// Everything else, which `yrs` never joins.
+    Single,
+}
+
+impl Kind {
+    /// Whether there is something of it.
+    pub(super) const fn is_content(self) -> bool {
+        !matches!(self, Self::Skip | Self::Tombstone)
+    }
+
+    /// What a struct of this kind and one of `next` behind it are together, if they can be one.
+    /// What is deleted of it is noted elsewhere.
+    pub(super) fn joined(self, next: Self) -> Option<Self> {
+        match (self, next) {
+            (Self::Single | Self::Skip, _) | (_, Self::Single | Self::Skip) => None,
+            (Self::Tombstone, kind) | (kind, Self::Tombstone) => Some(kind),
+            (kind, next) => (kind == next).then_some(kind),
+        }
+    }
 }
 
 /// Where a struct says that it is.
@@ -221,7 +243,14 @@ impl<'a> Walk<'a> {
         };
         match info & !FLAGS {
             1 => Ok((self.tombstone()?, Kind::Tombstone, place)),
-            kind => Ok((self.content(kind)?, Kind::Content, place)),
+            content => {
+                let kind = match content {
+                    4 => Kind::Text,
+                    8 => Kind::Values,
+                    _ => Kind::Single,
+                };
+                Ok((self.content(content)?, kind, place))
+            }
         }
     }
 
@@ -231,43 +260,6 @@ impl<'a> Walk<'a> {
             client,
             clock: clock(&mut self.reader)?,
         })
-    }
-
-    /// Length of an item's content in clock units. Subdocuments, weak links and the JSON content
-    /// of the earliest Yjs are not taken.
-    fn content(&mut self, kind: u8) -> Result<u64, Malformed> {
-        let length = match kind {
-            3 => {
-                self.reader.var_bytes()?;
-                1
-            }
-            4 => utf16_length(self.reader.var_string()?),
-            5 => {
-                self.json()?;
-                1
-            }
-            6 => {
-                self.reader.var_string()?;
-                self.json()?;
-                1
-            }
-            7 => {
-                self.type_name()?;
-                1
-            }
-            8 => {
-                let count = self.reader.count(1)?;
-                for _ in 0..count {
-                    self.value()?;
-                }
-                count
-            }
-            _ => return Err(Malformed("a kind of content that the room does not take")),
-        };
-        if length == 0 {
-            return Err(Malformed("empty content"));
-        }
-        Ok(length)
     }
 
     fn length(&mut self) -> Result<u64, Malformed> {
@@ -281,95 +273,6 @@ impl<'a> Walk<'a> {
         let length = self.length()?;
         spend(&mut self.left.tombstones, length)?;
         Ok(length)
-    }
-
-    fn json(&mut self) -> Result<(), Malformed> {
-        let (depth, separators) = json_extent(self.reader.var_string()?);
-        if depth > DEPTH_MAX {
-            return Err(Malformed("values nested too deep"));
-        }
-        spend(&mut self.left.values, separators)
-    }
-
-    fn type_name(&mut self) -> Result<(), Malformed> {
-        const ARRAY: u64 = 0;
-        const MAP: u64 = 1;
-        const TEXT: u64 = 2;
-        const XML_ELEMENT: u64 = 3;
-        const XML_FRAGMENT: u64 = 4;
-        const XML_TEXT: u64 = 6;
-        match self.reader.var_uint()? {
-            ARRAY | MAP | TEXT | XML_FRAGMENT | XML_TEXT => Ok(()),
-            XML_ELEMENT => self.reader.var_string().map(|_| ()),
-            _ => Err(Malformed("a shared type that the room does not take")),
-        }
-    }
-
-    /// One value of lib0's `any` encoding, with all that is inside it. The stack is ours and has
-    /// a fixed height; each entry is what its container still lacks.
-    fn value(&mut self) -> Result<(), Malformed> {
-        let mut open = [Container {
-            missing: 0,
-            keyed: false,
-        }; DEPTH_MAX];
-        let mut depth = 0_usize;
-        loop {
-            spend(&mut self.left.values, 1)?;
-            let opened = match self.reader.byte()? {
-                120 | 121 | 126 | 127 => None,
-                125 => {
-                    self.reader.skip_var_int()?;
-                    None
-                }
-                124 => self.skip(4)?,
-                122 | 123 => self.skip(8)?,
-                119 => {
-                    self.reader.var_string()?;
-                    None
-                }
-                116 => {
-                    self.reader.var_bytes()?;
-                    None
-                }
-                118 => Some(Container {
-                    missing: self.reader.count(2)?,
-                    keyed: true,
-                }),
-                117 => Some(Container {
-                    missing: self.reader.count(1)?,
-                    keyed: false,
-                }),
-                _ => return Err(Malformed("an unknown kind of value")),
-            };
-            if let Some(container) = opened {
-                *open
-                    .get_mut(depth)
-                    .ok_or(Malformed("values nested too deep"))? = container;
-                depth = depth.saturating_add(1);
-            }
-            // Leave the containers that are complete; go on in the innermost that is not.
-            loop {
-                let Some(innermost) = depth.checked_sub(1) else {
-                    return Ok(());
-                };
-                let Some(container) = open.get_mut(innermost) else {
-                    return Ok(());
-                };
-                if let Some(missing) = container.missing.checked_sub(1) {
-                    container.missing = missing;
-                    if container.keyed {
-                        self.reader.var_string()?;
-                    }
-                    break;
-                }
-                depth = innermost;
-            }
-        }
-    }
-
-    fn skip(&mut self, bytes: u64) -> Result<Option<Container>, Malformed> {
-        self.reader.take(bytes)?;
-        Ok(None)
     }
 
     /// The delete set: per client ascending ranges that do not touch each other's units, clients
@@ -412,12 +315,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Container {
-    missing: u64,
-    keyed: bool,
-}
-
 fn end(clock: u64, length: u64) -> Result<u64, Malformed> {
     let end = clock.saturating_add(length);
     if end <= CLOCK_MAX {
@@ -427,176 +324,5 @@ fn end(clock: u64, length: u64) -> Result<u64, Malformed> {
     }
 }
 
-fn utf16_length(text: &str) -> u64 {
-    let units = if text.is_ascii() {
-        text.len()
-    } else {
-        text.encode_utf16().count()
-    };
-    u64::try_from(units).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(bytes: &[u8]) -> &'static str {
-        match update(bytes, Caps::FRAME, |_| Ok(())) {
-            Ok(()) => panic!("taken: {bytes:x?}"),
-            Err(Malformed(why)) => why,
-        }
-    }
-
-    /// One section of client 7 from clock 0, with the structs given, and no deletions.
-    fn section(count: u8, structs: &[u8]) -> Vec<u8> {
-        [&[1, count, 7, 0], structs, &[0]].concat()
-    }
-
-    #[test]
-    fn the_pieces_of_an_update_are_shown_in_order() {
-        // Client 7 inserts "a😀" into the root "t", then "b" behind it; one unit is deleted.
-        let bytes = b"\x01\x02\x07\x00\x04\x01\x01t\x05a\xf0\x9f\x98\x80\x84\x07\x02\x01b\
-                      \x01\x07\x01\x01\x02";
-        let mut pieces = Vec::new();
-        update(bytes, Caps::FRAME, |piece| {
-            pieces.push(piece);
-            Ok(())
-        })
-        .unwrap();
-        let id = |clock| Id { client: 7, clock };
-        let kind = Kind::Content;
-        let inside = Place::Inside {
-            parent: Parent::Root("t"),
-            key: None,
-        };
-        let beside = Place::Beside {
-            left: Some(id(2)),
-            right: None,
-        };
-        assert_eq!(
-            pieces,
-            [
-                Piece::Struct {
-                    id: id(0),
-                    length: 3,
-                    kind,
-                    place: inside
-                },
-                Piece::Struct {
-                    id: id(3),
-                    length: 1,
-                    kind,
-                    place: beside
-                },
-                Piece::Deletion {
-                    id: id(1),
-                    length: 2
-                },
-            ]
-        );
-    }
-
-    #[test]
-    fn the_empty_update_is_an_update() {
-        assert_eq!(update(&[0, 0], Caps::FRAME, |_| Ok(())), Ok(()));
-    }
-
-    #[test]
-    fn counts_that_reserve_memory_are_refused() {
-        for bytes in [
-            &[0x80_u8, 0x80, 0x40][..],
-            &[0x80, 0x80, 0x80, 8],
-            &[0x80, 0x80, 0x80, 0x20],
-        ] {
-            refused(bytes);
-            assert!(state_vector(bytes).is_err());
-        }
-        refused(&section(1, b"\x08\x01\x01t\xff\xff\xff\x07\x7f"));
-        refused(&section(1, b"\x08\x01\x01t\x01\x76\xff\xff\xff\x07\x7f"));
-    }
-
-    #[test]
-    fn nesting_has_a_floor() {
-        let nested = |levels: usize| {
-            let mut any = b"\x08\x01\x01t\x01".to_vec();
-            any.extend([0x75, 1].repeat(levels));
-            any.push(0x7f);
-            section(1, &any)
-        };
-        assert_eq!(update(&nested(DEPTH_MAX), Caps::FRAME, |_| Ok(())), Ok(()));
-        assert_eq!(refused(&nested(DEPTH_MAX + 1)), "values nested too deep");
-        assert_eq!(refused(&nested(4000)), "values nested too deep");
-        let mut embed = b"\x05\x01\x01t\xc0\x3e".to_vec();
-        embed.extend("[".repeat(8000).into_bytes());
-        assert_eq!(refused(&section(1, &embed)), "values nested too deep");
-    }
-
-    #[test]
-    fn containers_of_values_end_where_they_say() {
-        // {"k": [1, undefined], "m": {}} followed by true, as two values of one struct.
-        let any = b"\x08\x01\x01t\x02\x76\x02\x01k\x75\x02\x7d\x01\x7f\x01m\x76\x00\x78";
-        assert_eq!(update(&section(1, any), Caps::FRAME, |_| Ok(())), Ok(()));
-        refused(&section(1, &any[..any.len() - 1]));
-    }
-
-    #[test]
-    fn sections_are_not_empty_unique_and_in_order() {
-        assert_eq!(refused(&[1, 0, 7, 0, 0, 0]), "a section without structs");
-        let twice = b"\x02\x01\x07\x00\x00\x01\x01\x07\x01\x00\x01\x00";
-        assert_eq!(refused(twice), "sections out of order");
-        let mut empty_sections = vec![0x90, 0x4e];
-        empty_sections.extend([0, 1, 0].repeat(10_000));
-        refused(&empty_sections);
-    }
-
-    #[test]
-    fn clocks_stay_in_range() {
-        assert_eq!(
-            refused(&section(1, b"\x01\x01\x01t\xff\xff\xff\xff\x0f")),
-            "a clock out of range"
-        );
-        let far = b"\x01\x01\x07\xff\xff\xff\xff\x07\x00\x01\x00";
-        assert_eq!(refused(far), "a clock out of range");
-        assert_eq!(
-            refused(b"\x00\x01\x07\x01\x00\xff\xff\xff\xff\x0f"),
-            "a clock out of range"
-        );
-        assert!(state_vector(&[1, 7, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
-    }
-
-    #[test]
-    fn content_of_no_use_here_is_refused() {
-        let subdocument = b"\x09\x01\x01t\x01g\x7f";
-        let json = b"\x02\x01\x01t\x01\x01x";
-        let weak_link = b"\x07\x01\x01t\x07\x00\x01\x00";
-        let unknown = b"\x0b\x01\x01t\x01";
-        let empty = b"\x04\x01\x01t\x00";
-        let not_utf8 = b"\x04\x01\x01t\x01\xff";
-        for content in [&subdocument[..], json, weak_link, unknown, empty, not_utf8] {
-            refused(&section(1, content));
-        }
-    }
-
-    #[test]
-    fn deletions_are_ordered_and_apart() {
-        let taken = |bytes: &[u8]| update(bytes, Caps::FRAME, |_| Ok(())) == Ok(());
-        assert!(taken(&[0, 2, 7, 1, 0, 1, 8, 2, 0, 1, 1, 1]), "ascending");
-        assert!(taken(&[0, 2, 8, 1, 0, 1, 7, 1, 0, 1]), "descending");
-        for bytes in [
-            &[0_u8, 2, 7, 1, 0, 1, 7, 1, 1, 1][..],
-            &[0, 3, 7, 1, 0, 1, 8, 1, 0, 1, 6, 1, 0, 1],
-            &[0, 1, 7, 2, 0, 2, 1, 1],
-            &[0, 1, 7, 1, 0, 0],
-            &[0, 1, 7, 0, 0, 0],
-        ] {
-            refused(bytes);
-        }
-    }
-
-    #[test]
-    fn nothing_may_follow() {
-        assert_eq!(refused(&[0, 0, 0]), "bytes after the end");
-        assert!(state_vector(&[0, 0]).is_err());
-        assert!(state_vector(&[1, 7, 3]).is_ok());
-    }
-}
+mod tests;

@@ -1,21 +1,25 @@
 //! A room's answers to the calls of front and Directory, wherever the room lives.
 //!
 //! [`RoomHost`] is the place: a Durable Object that keeps the room and its sockets in memory, or
-//! [`StoredRoom`], which takes it from the database for one call and puts it back.
+//! [`super::feed`], which takes it from the database for each input and puts it back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use codecrafter_shared::api::SessionContent;
 use codecrafter_shared::error::{ErrorCode, FieldError};
-use codecrafter_shared::id::SessionId;
+use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::limits;
+use codecrafter_shared::time::Timestamp;
 
-use super::calls::{EndLogin, Initialise, ReadContent, TakeNotice, TakeReports, WriteText};
+use super::calls::{
+    EndLogin, Initialise, ReadContent, TakeNotice, TakeReports, WhoIsHere, WriteText,
+};
 use super::write::{NotWritten, Write, Written};
-use super::{Document, Input, Room, store};
+use super::{Document, Input, Room, chat, versions};
 use crate::error::Refusal;
-use crate::ports::{Clock, Db, DbError, ShardResponse};
+use crate::ports::{Db, ShardResponse};
 use crate::shard::{Call, answer, no_such_call, received};
 
 /// A place where one room lives.
@@ -33,6 +37,28 @@ pub trait RoomHost: Send + Sync {
     /// # Errors
     /// Those of the database.
     async fn content(&self) -> Result<Option<SessionContent>, Refusal>;
+
+    /// Who has an open connection, each once.
+    ///
+    /// # Errors
+    /// Those of the database.
+    async fn here(&self) -> Result<BTreeSet<UserId>, Refusal>;
+
+    /// What the room keeps besides its document is read and written through this.
+    ///
+    /// # Errors
+    /// Those of the database.
+    async fn storage(&self) -> Result<Storage, Refusal>;
+}
+
+/// The database of a room, and when it is there.
+pub struct Storage {
+    /// The database; its tables are those that this version wants.
+    pub db: Arc<dyn Db>,
+    /// Which of its rooms.
+    pub session: SessionId,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// Answers one call.
@@ -44,6 +70,7 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
                 host.feed(Input::Notice(call.notice)).await?;
                 host.feed(Input::Initialise {
                     content: &call.content,
+                    files: &call.files,
                 })
                 .await
                 .map(drop)
@@ -74,6 +101,13 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
             }
             .await,
         ),
+        WhoIsHere::PATH => answer(
+            async {
+                let here = host.here().await?;
+                Ok(here.into_iter().collect::<Vec<_>>())
+            }
+            .await,
+        ),
         ReadContent::PATH => answer(
             async {
                 let content = host.content().await?;
@@ -81,12 +115,31 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
             }
             .await,
         ),
-        WriteText::PATH => answer(async { write(host, &received(body)?).await }.await),
-        _ => no_such_call(),
+        WriteText::PATH => answer(
+            async {
+                let call = received(body)?;
+                versions::shard::take_if_rested(host).await;
+                write(host, &call).await
+            }
+            .await,
+        ),
+        _ => match versions::shard::handle(host, path, body).await {
+            Some(answered) => answered,
+            None => chat::shard::handle(host, path, body)
+                .await
+                .unwrap_or_else(no_such_call),
+        },
     }
 }
 
-async fn write(host: &dyn RoomHost, call: &WriteText) -> Result<SessionContent, Refusal> {
+/// [`WriteText`].
+///
+/// # Errors
+/// What [`NotWritten`] says, and those of the database.
+pub(super) async fn write(
+    host: &dyn RoomHost,
+    call: &WriteText,
+) -> Result<SessionContent, Refusal> {
     let write = Input::Write(Write {
         user_id: call.user_id,
         notice: &call.notice,
@@ -118,63 +171,6 @@ fn refusal(why: NotWritten) -> Refusal {
             "cannot take the place of what is not text; remove that in the room".into(),
         ),
         NotWritten::Damaged => Refusal::retry_after(ErrorCode::Unavailable, 1),
-    }
-}
-
-/// A room without sockets, for platforms where memory does not last.
-pub struct StoredRoom {
-    /// The database of all rooms.
-    pub db: Arc<dyn Db>,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// Which room.
-    pub session: SessionId,
-}
-
-impl StoredRoom {
-    async fn open(&self) -> Result<Room, Refusal> {
-        store::migrate(&*self.db).await?;
-        let stored = store::restore(&*self.db, self.session).await?;
-        Ok(Room::restore(stored, Vec::new(), self.clock.now()))
-    }
-
-    async fn load(&self, room: &mut Room) -> Result<(), Refusal> {
-        let document = store::load_document(&*self.db, self.session, self.clock.now()).await?;
-        room.provide(document);
-        Ok(())
-    }
-}
-
-/// How often an input is given to the room anew because another one was stored in between. Each
-/// time one of those that are under way comes through.
-const TRIES_MAX: u32 = 20;
-
-#[async_trait]
-impl RoomHost for StoredRoom {
-    async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal> {
-        for _ in 0..TRIES_MAX {
-            let mut room = self.open().await?;
-            if room.needs_document(&input) {
-                self.load(&mut room).await?;
-            }
-            // Nobody is connected, so there is nobody to send the outputs to.
-            let step = room.step(self.clock.now(), input.clone());
-            match store::persist(&*self.db, self.session, &step.changes).await {
-                Ok(()) => return Ok(step.written),
-                Err(DbError::Busy) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(DbError::Busy.into())
-    }
-
-    async fn content(&self) -> Result<Option<SessionContent>, Refusal> {
-        let mut room = self.open().await?;
-        if room.is_deleted() {
-            return Ok(None);
-        }
-        self.load(&mut room).await?;
-        Ok(Some(read(&room)))
     }
 }
 

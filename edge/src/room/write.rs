@@ -1,9 +1,10 @@
-//! Text that is written from outside the room, as the smallest edit that makes it: what the old
-//! and the new text begin and end with stays as it is, so the cursors that others have there stay
-//! too. Pure; [`super::document`] makes the edit.
+//! Text that is written from outside the room, as small edits that make it: lines that the old and
+//! the new text have in common stay as they are, so the cursors that others have there stay too.
+//! Pure; [`super::document`] makes the edits.
 
 use codecrafter_shared::api::{SessionContent, WriteContent};
 use codecrafter_shared::id::UserId;
+use imara_diff::{Algorithm, Diff, InternedInput};
 
 use super::AccessNotice;
 
@@ -71,6 +72,38 @@ pub(super) fn splice<'a>(old: &str, new: &'a str) -> Option<Splice<'a>> {
     })
 }
 
+/// The splices that make `new` of `old`, in the order of the text, their positions those in `old`:
+/// lines that both have stay as they are, and of those that differ what they begin and end with.
+pub(super) fn splices<'a>(old: &str, new: &'a str) -> Vec<Splice<'a>> {
+    let input = InternedInput::new(old, new);
+    let diff = Diff::compute(Algorithm::Histogram, &input);
+    let ends = |text: &str| -> Vec<usize> {
+        let lines = text.split_inclusive('\n').scan(0_usize, |end, line| {
+            *end = end.saturating_add(line.len());
+            Some(*end)
+        });
+        std::iter::once(0).chain(lines).collect()
+    };
+    let (old_ends, new_ends) = (ends(old), ends(new));
+    let end_of = |ends: &[usize], line: u32| ends.get(line as usize).copied();
+    let (mut seen, mut units) = (0, 0_u32);
+    let hunks = diff.hunks().map(|hunk| {
+        let start = end_of(&old_ends, hunk.before.start)?;
+        let removed = old.get(start..end_of(&old_ends, hunk.before.end)?)?;
+        let inserted = end_of(&new_ends, hunk.after.start)?..end_of(&new_ends, hunk.after.end)?;
+        units = units.saturating_add(utf16_len(old.get(seen..start)?));
+        seen = start;
+        let splice = splice(removed, new.get(inserted)?)?;
+        Some(Splice {
+            at: units.saturating_add(splice.at),
+            ..splice
+        })
+    });
+    // A line that is not where it should be makes all of it one splice.
+    let all: Option<Vec<Splice<'a>>> = hunks.collect();
+    all.unwrap_or_else(|| splice(old, new).into_iter().collect())
+}
+
 /// How many UTF-16 units a text has.
 pub(super) fn utf16_len(text: &str) -> u32 {
     u32::try_from(text.encode_utf16().count()).unwrap_or(u32::MAX)
@@ -130,6 +163,39 @@ mod tests {
         assert_eq!(splice("a\u{1F600}b", "a\u{1F601}b"), Some(swapped));
         assert_eq!(apply("\u{1F600}", "\u{1FA00}"), "\u{1FA00}");
         assert_eq!(apply("\u{1F600}x", "x"), "x");
+    }
+
+    #[test]
+    fn lines_that_both_have_are_not_touched() {
+        let old = "use a;\n\nfn main() {\n    😀();\n}\n\nfn end() {}\n";
+        let new = "use b;\n\nfn main() {\n    😀();\n}\n\nfn end() { x }\n";
+        let told: Vec<_> = splices(old, new)
+            .into_iter()
+            .map(|s| (s.at, s.removed, s.inserted))
+            .collect();
+        assert_eq!(told, [(4, 1, "b"), (43, 0, " x ")]);
+        assert_eq!(splices(old, old), []);
+    }
+
+    #[test]
+    fn the_splices_make_the_new_text_of_the_old() {
+        for seed in seeds(500) {
+            let mut luck = Luck::new(seed);
+            let mut text = || -> String {
+                let length = luck.below(12);
+                (0..length)
+                    .map(|_| luck.pick(&["a\n", "b", "é\n", "😀", "😁\n", "\r\n", "\n"]))
+                    .collect()
+            };
+            let (old, new) = (text(), text());
+            let mut units: Vec<u16> = old.encode_utf16().collect();
+            for splice in splices(&old, &new).into_iter().rev() {
+                let (at, removed) = (splice.at as usize, splice.removed as usize);
+                units.splice(at..at + removed, splice.inserted.encode_utf16());
+            }
+            let made = String::from_utf16(&units).expect("a pair was divided");
+            assert_eq!(made, new, "seed {seed}: {old:?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What the front asks the Directory about sessions.
 
 use codecrafter_shared::api::{
-    CreateSession, Page, Participant, Session, SessionSummary, UpdateSession,
+    CreateSession, ForkOf, Page, Participant, Session, SessionContent, SessionSummary,
+    UpdateSession,
 };
 use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::role::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::directory::outbox::Committed;
+use crate::room::versions::Author;
 use crate::room::{AccessNotice, Principal};
 use crate::shard::calls;
 use crate::token::Caller;
@@ -115,6 +117,29 @@ calls! {
         user_id: UserId,
     } -> Committed<Session>;
 
+    /// Who the caller is in a session that they may see.
+    "/sessions/stand" => Stand {
+        /// Who calls.
+        caller: Caller,
+        /// Which session.
+        session_id: SessionId,
+    } -> Standing;
+
+    /// Makes a session of the text of another one, with the caller as its owner. The request is
+    /// valid.
+    "/sessions/fork" => Fork {
+        /// Who calls.
+        caller: Caller,
+        /// What it is made of; the caller may see that.
+        of: ForkOf,
+        /// The title, if not that of the other one.
+        title: Option<String>,
+        /// The description, if not that of the other one.
+        description: Option<String>,
+        /// The text to begin with.
+        content: SessionContent,
+    } -> Committed<Session>;
+
     /// Whether the caller may edit the document; gives what the room has to know for that.
     "/sessions/may-edit" => MayEdit {
         /// Who calls.
@@ -142,4 +167,16 @@ pub struct JoinedSession {
     pub session: Session,
     /// The caller's pass.
     pub pass: Principal,
+}
+
+/// Somebody in a session, for what they do there without a socket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// Their role; none for who has not joined.
+    pub role: Option<Role>,
+    /// Who they are. Without a name for who has not joined.
+    pub author: Author,
+    /// Who may do what.
+    pub notice: AccessNotice,
 }

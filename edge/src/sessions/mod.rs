@@ -2,7 +2,7 @@
 //! session's room.
 //!
 //! [`store`] keeps sessions, [`participants`] who is in them, [`decided`] what an admin has said about
-//! who comes back, [`list`] finds them, [`content`] is the way to a document without a socket. Who
+//! who comes back, [`mod@fork`] makes one of another, [`list`] finds them, [`content`] is the way to a document without a socket. Who
 //! may do what is said by [`Role`](codecrafter_shared::role::Role) alone.
 //!
 //! Every change of lock or membership raises the session's access version (E7) and leaves a
@@ -12,7 +12,9 @@ pub mod calls;
 pub mod content;
 pub mod decided;
 pub mod etag;
+pub mod fork;
 pub mod list;
+pub mod origin;
 pub mod participants;
 pub mod routes;
 pub mod store;

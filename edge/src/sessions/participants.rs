@@ -20,6 +20,7 @@ use crate::accounts::store::{authorize, find_user_by_name};
 use crate::directory::Directory;
 use crate::directory::outbox::{Committed, Draft, RoomMessage};
 use crate::error::Refusal;
+use crate::notifications::telling::Telling;
 use crate::ports::Tx;
 use crate::room::{AccessNotice, Principal};
 use crate::token::Caller;
@@ -85,9 +86,9 @@ pub async fn add(
             add_participant(&tx, tenant, id, user.id, call.role, now.into()).await?;
             let session = raise(&tx, tenant, id, caller.user_id).await?;
             let added = participant(&session, user.id)?.clone();
-            outbox
-                .commit(&tx, tenant, id, access(&session), added)
-                .await
+            let told = telling(&session, caller, now).added(user.id, call.role);
+            let letters = vec![(id, access(&session)).into(), told];
+            outbox.commit_each(&tx, tenant, letters, added).await
         })
         .await
 }
@@ -120,9 +121,9 @@ pub async fn change_role(
             set_role(&tx, tenant, id, call.user_id, call.role).await?;
             let session = raise(&tx, tenant, id, caller.user_id).await?;
             let changed = participant(&session, call.user_id)?.clone();
-            outbox
-                .commit(&tx, tenant, id, access(&session), changed)
-                .await
+            let told = telling(&session, caller, now).role_changed(call.user_id, call.role);
+            let letters = vec![(id, access(&session)).into(), told];
+            outbox.commit_each(&tx, tenant, letters, changed).await
         })
         .await
 }
@@ -156,7 +157,11 @@ pub async fn remove(
             tx.execute(sql, [tenant.into(), id.into(), call.user_id.into()])
                 .await?;
             let session = raise(&tx, tenant, id, caller.user_id).await?;
-            outbox.commit(&tx, tenant, id, access(&session), ()).await
+            let mut letters = vec![(id, access(&session)).into()];
+            if call.user_id != caller.user_id {
+                letters.push(telling(&session, caller, now).removed(call.user_id));
+            }
+            outbox.commit_each(&tx, tenant, letters, ()).await
         })
         .await
 }
@@ -193,8 +198,9 @@ pub async fn transfer(
             set_role(&tx, tenant, id, call.user_id, Role::Owner).await?;
             set_owner(&tx, tenant, id, call.user_id, now).await?;
             let session = raise(&tx, tenant, id, caller.user_id).await?;
-            let message = access(&session);
-            outbox.commit(&tx, tenant, id, message, session).await
+            let told = telling(&session, caller, now).role_changed(call.user_id, Role::Owner);
+            let letters = vec![(id, access(&session)).into(), told];
+            outbox.commit_each(&tx, tenant, letters, session).await
         })
         .await?;
     if !committed.outbox.is_empty() {
@@ -326,6 +332,12 @@ fn access(session: &Session) -> RoomMessage {
     RoomMessage::Access {
         notice: notice(session, false),
     }
+}
+
+/// Tells those whom the caller's change is about.
+fn telling(session: &Session, caller: Caller, now: Timestamp) -> Telling<'_> {
+    let by = caller.user_id;
+    Telling { session, by, now }
 }
 
 /// The session with the pass of one of its participants.

@@ -112,7 +112,14 @@ pub async fn list(
     edge.directory(&call).await.map(axum::Json)
 }
 
-fn number(fields: &mut Fields, name: &str, given: Option<&str>, default: u32, max: u32) -> u32 {
+/// A number of the query, from 1.
+pub(crate) fn number(
+    fields: &mut Fields,
+    name: &str,
+    given: Option<&str>,
+    default: u32,
+    max: u32,
+) -> u32 {
     let Some(given) = given else { return default };
     let number = given.parse().unwrap_or(0);
     fields.within(name, number, &(1..=max));
@@ -168,8 +175,13 @@ pub async fn join(
         session: joined.session,
         room_token,
         room_token_expires_at,
-        room_url: edge.rooms.is_some().then(|| format!("/api/v1{ROOMS_PATH}")),
+        room_url: edge.rooms.is_some().then(rooms_url),
+        room_feed_url: edge.feeds.is_some().then(rooms_url),
     }))
+}
+
+fn rooms_url() -> String {
+    format!("/api/v1{ROOMS_PATH}")
 }
 
 /// `POST /sessions/{id}/leave` (CC-SAPI-07).
@@ -269,7 +281,7 @@ fn participant_id(text: &str) -> Result<UserId, Refusal> {
 
 /// An id that is not one names no session; that it could never be one is nobody's secret, but
 /// one answer is simpler to handle than two.
-pub(super) fn session_id(text: &str) -> Result<SessionId, Refusal> {
+pub(crate) fn session_id(text: &str) -> Result<SessionId, Refusal> {
     text.parse()
         .map_err(|_| Refusal::new(ErrorCode::SessionNotFound))
 }

@@ -1,18 +1,21 @@
 //! Sessions and participants in the Directory's database.
 
-use codecrafter_shared::api::{Participant, Session};
+use codecrafter_shared::api::{CreateSession, Participant, Session};
 use codecrafter_shared::error::{ErrorCode, FieldError};
 use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
+use codecrafter_shared::time::Timestamp;
 
 use super::calls::{Create, Delete, Get, Update};
 use super::decided;
 use super::list::search_text;
+use super::origin;
 use crate::accounts::store::authorize;
 use crate::directory::Directory;
 use crate::directory::outbox::{Committed, Draft, RoomMessage};
 use crate::error::Refusal;
+use crate::notifications::telling::Telling;
 use crate::ports::{Row, Tx, Value};
 use crate::room::AccessNotice;
 
@@ -44,46 +47,59 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Committed<Ses
     let outbox = &Draft::new(directory, now);
     let (call, tenant) = (&call, &*directory.config.tenant);
     let (caller, request) = (call.caller, &call.request);
-    let title = request.title.trim();
-    let description = request.description.as_deref().unwrap_or_default().trim();
     directory
         .db
         .transaction(|tx| async move {
             authorize(&tx, tenant, caller, now).await?;
             may_own_one_more(&tx, tenant, caller.user_id).await?;
-            tx.execute(
-                "INSERT INTO session (tenant, id, title, description, search_text, language, \
-                 is_public, is_locked, join_role, max_participants, owner_id, access_version, \
-                 created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 1, ?, ?)",
-                [
-                    tenant.into(),
-                    id.into(),
-                    title.into(),
-                    description.into(),
-                    search_text(title, description).into(),
-                    (&request.language).into(),
-                    request.is_public.unwrap_or(false).into(),
-                    request.join_role.unwrap_or(Role::Viewer).as_str().into(),
-                    request
-                        .max_participants
-                        .unwrap_or(limits::PARTICIPANTS_DEFAULT)
-                        .into(),
-                    caller.user_id.into(),
-                    now.into(),
-                    now.into(),
-                ],
-            )
-            .await?;
-            add_participant(&tx, tenant, id, caller.user_id, Role::Owner, now.into()).await?;
+            insert(&tx, tenant, id, caller.user_id, request, now).await?;
             let session = visible(&tx, tenant, id, caller.user_id).await?;
             let content = request.content.clone().unwrap_or_default();
             let created = RoomMessage::Created {
                 content,
+                files: Vec::new(),
                 notice: notice(&session, false),
             };
             outbox.commit(&tx, tenant, id, created, session).await
         })
         .await
+}
+
+/// Writes a new session, with its owner in it.
+pub(super) async fn insert(
+    tx: &Tx,
+    tenant: &str,
+    id: SessionId,
+    owner: UserId,
+    settings: &CreateSession,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let title = settings.title.trim();
+    let description = settings.description.as_deref().unwrap_or_default().trim();
+    tx.execute(
+        "INSERT INTO session (tenant, id, title, description, search_text, language, \
+         is_public, is_locked, join_role, max_participants, owner_id, access_version, \
+         created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 1, ?, ?)",
+        [
+            tenant.into(),
+            id.into(),
+            title.into(),
+            description.into(),
+            search_text(title, description).into(),
+            (&settings.language).into(),
+            settings.is_public.unwrap_or(false).into(),
+            settings.join_role.unwrap_or(Role::Viewer).as_str().into(),
+            settings
+                .max_participants
+                .unwrap_or(limits::PARTICIPANTS_DEFAULT)
+                .into(),
+            owner.into(),
+            now.into(),
+            now.into(),
+        ],
+    )
+    .await?;
+    add_participant(tx, tenant, id, owner, Role::Owner, now.into()).await
 }
 
 /// Rows of sessions that one user owns, as many as may be.
@@ -181,7 +197,15 @@ pub async fn update(directory: &Directory, call: Update) -> Result<Committed<Ses
             let changed = RoomMessage::Access {
                 notice: notice(&session, false),
             };
-            outbox.commit(&tx, tenant, id, changed, session).await
+            let by = user_id;
+            let telling = Telling {
+                session: &session,
+                by,
+                now,
+            };
+            let mut letters = vec![(id, changed).into()];
+            letters.extend(telling.lock(session.is_locked));
+            outbox.commit_each(&tx, tenant, letters, session).await
         })
         .await
 }
@@ -267,6 +291,7 @@ pub(super) async fn read(
         .iter()
         .find(|p| p.user_id == user_id)
         .map(|p| p.role);
+    let (fork_of, forks) = origin::read(tx, tenant, id).await?;
     Ok(Session {
         id,
         title: row.get("title")?,
@@ -280,6 +305,8 @@ pub(super) async fn read(
         role,
         access_version: row.get("access_version")?,
         participants,
+        fork_of,
+        forks,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })

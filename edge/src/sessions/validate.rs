@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use codecrafter_shared::api::{AddParticipant, CreateSession, UpdateSession, WriteContent};
+use codecrafter_shared::api::{
+    AddParticipant, CreateSession, ForkSession, SessionContent, UpdateSession, WriteContent,
+};
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 
@@ -91,6 +93,30 @@ pub fn write(fields: &mut Fields, request: &WriteContent) {
     }
     let files = files.as_deref().unwrap_or_default();
     fields.files("files", content.len(), files);
+}
+
+/// Checks how a fork is to be called.
+pub fn fork(fields: &mut Fields, request: &ForkSession) {
+    let ForkSession {
+        title,
+        description,
+        version: _,
+    } = request;
+    if let Some(title) = title {
+        fields.line("title", title, limits::TITLE_CHARS);
+    }
+    common(fields, description.as_deref(), None, None);
+}
+
+/// Checks whether a text is short enough to fork a session with.
+pub fn forked(fields: &mut Fields, content: &SessionContent) {
+    let files = content.files.iter();
+    let files = files.map(|file| file.path.len().saturating_add(file.content.len()));
+    let bytes = files.fold(content.content.len(), usize::saturating_add);
+    if bytes > limits::FORK_BYTES_MAX {
+        let max = limits::FORK_BYTES_MAX;
+        fields.wrong("version", format!("is too much text: at most {max} bytes"));
+    }
 }
 
 /// Checks what is searched for, and gives its words in lower case, each once.

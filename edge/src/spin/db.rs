@@ -73,6 +73,22 @@ impl SpinDb {
     }
 }
 
+impl SpinDb {
+    /// SQLite makes a transaction of a statement that stands alone; one that only reads waits for
+    /// no writer.
+    async fn run_alone(&self, sql: &str, values: &[Value]) -> Result<Rows, DbError> {
+        let mut turn = self.turn().await;
+        let connection = match turn.take() {
+            Some(connection) => connection,
+            None => open(self.label).await?,
+        };
+        let open = Open(connection);
+        let rows = open.execute(sql, values.to_vec()).await?;
+        *turn = Some(open.0);
+        Ok(rows)
+    }
+}
+
 async fn open(label: &str) -> Result<Connection, DbError> {
     let open = Open(Connection::open(label).await.map_err(failed)?);
     // Stays in the file once it is set. A busy database keeps its old journal for now, which is
@@ -94,6 +110,22 @@ impl Db for SpinDb {
             }
             self.run_once(body).await
         })
+    }
+
+    fn run_one<'a>(
+        &'a self,
+        sql: &'a str,
+        values: &'a [Value],
+    ) -> Option<BoxFuture<'a, Result<Rows, DbError>>> {
+        Some(Box::pin(async move {
+            for pause in PAUSES_MS {
+                match self.run_alone(sql, values).await {
+                    Err(DbError::Busy) => sleep(Duration::from_millis(pause)).await,
+                    done => return done,
+                }
+            }
+            self.run_alone(sql, values).await
+        }))
     }
 }
 

@@ -7,6 +7,7 @@
 mod assets;
 mod cache;
 mod clock;
+mod collector;
 mod db;
 mod hasher;
 mod log;
@@ -26,17 +27,29 @@ use tower_service::Service as _;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::front::Edge;
+use crate::limits::address::{self, Peer};
+use crate::limits::shard::LimitsShard;
+use crate::notifications::shard::People;
+use crate::room::feed::FeedRooms;
 use crate::router;
+use crate::spans::Exporter;
 
 /// The settings, each a variable of the component with the same name in lower case.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 10] = [
     "CODECRAFTER_SECRET",
     "CODECRAFTER_SECRET_PREVIOUS",
     "CODECRAFTER_TENANT",
     "CODECRAFTER_ORIGINS",
     "CODECRAFTER_WAITING_MAX",
+    "CODECRAFTER_FRAMES_PER_SECOND",
+    "CODECRAFTER_OTLP",
+    "CODECRAFTER_LIMITS",
+    "CODECRAFTER_TRUSTED_PROXIES",
     "CODECRAFTER_CONTRACT",
 ];
+
+/// Where Spin says who is at the other end of the connection.
+const CLIENT_ADDRESS: &str = "spin-client-addr";
 
 /// The routes, made by the first request of an instance: they hold nothing of any request, and
 /// making the keys takes longer than most answers.
@@ -54,7 +67,13 @@ async fn handle(request: Request) -> Response {
             }
         },
     };
-    match router.call(request.map(Body::new)).await {
+    let mut request = request.map(Body::new);
+    // A client can send the same header; the last of them is Spin's.
+    let mut peers = request.headers().get_all(CLIENT_ADDRESS).iter();
+    let peer = peers.next_back().and_then(|value| value.to_str().ok());
+    let peer = Peer(peer.and_then(address::parse));
+    request.extensions_mut().insert(peer);
+    match router.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     }
@@ -78,25 +97,45 @@ async fn start() -> Result<Router, Box<dyn std::error::Error>> {
     let clock = Arc::new(clock::SpinClock);
     let rng = Arc::new(clock::SpinRng);
     let hasher = Arc::new(hasher::InProcess);
-    let rooms = Arc::new(shards::Rooms::new(clock.clone()));
+    let feeds = Arc::new(FeedRooms::new(
+        Arc::new(db::SpinDb::of("rooms")),
+        clock.clone(),
+        rng.clone(),
+        Arc::new(signals::NoSignals),
+        config.frames_per_second,
+    ));
+    let people = People::new(
+        Arc::new(db::SpinDb::of("feeds")),
+        clock.clone(),
+        Arc::new(signals::NoSignals),
+    );
+    let others = Arc::new(shards::Others::new(feeds.clone(), people));
     let directory = Directory {
         db: Arc::new(db::SpinDb::of("directory")),
         clock: clock.clone(),
         rng: rng.clone(),
         signals: Arc::new(signals::NoSignals),
-        shards: rooms.clone(),
+        shards: others.clone(),
         cache: Arc::new(cache::KeyValueCache),
         hasher: hasher.clone(),
         config: config.clone(),
         memory: Default::default(),
     };
+    let spans = config.collector.as_ref().map(|address| {
+        let collector = collector::OutgoingHttp::to(address);
+        Arc::new(Exporter::new(Arc::new(collector)))
+    });
+    let limits = LimitsShard::in_database(Arc::new(db::SpinDb::of("limits")), clock.clone());
     Ok(router::router(Edge {
         clock,
         rng,
-        shards: Arc::new(shards::InProcess::new(directory, rooms)),
+        shards: Arc::new(shards::InProcess::new(directory, others, limits)),
         hasher,
         assets: Arc::new(assets::MountedFiles),
         rooms: None,
+        feeds: Some(feeds),
+        spans,
+        limit_memory: Arc::default(),
         config,
     }))
 }

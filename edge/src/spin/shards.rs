@@ -5,22 +5,29 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::clock::SpinClock;
-use super::db::SpinDb;
 use crate::directory::Directory;
+use crate::limits::shard::LimitsShard;
+use crate::notifications::shard::People;
 use crate::ports::{Shard, ShardResponse, ShardUnreachable, Shards};
-use crate::room::shard::{self, StoredRoom};
+use crate::room::feed::FeedRooms;
+use crate::room::shard;
 
 /// All shards.
 pub struct InProcess {
     directory: Directory,
-    rooms: Arc<Rooms>,
+    others: Arc<Others>,
+    /// All of them: one database.
+    limits: LimitsShard,
 }
 
 impl InProcess {
-    /// The deployment's Directory, and its rooms.
-    pub fn new(directory: Directory, rooms: Arc<Rooms>) -> Self {
-        Self { directory, rooms }
+    /// The deployment's Directory, its limits, and what there is besides.
+    pub fn new(directory: Directory, others: Arc<Others>, limits: LimitsShard) -> Self {
+        Self {
+            directory,
+            others,
+            limits,
+        }
     }
 }
 
@@ -36,41 +43,42 @@ impl Shards for InProcess {
             Shard::Directory { tenant } if *tenant == *self.directory.config.tenant => {
                 Ok(self.directory.handle(path, &body).await)
             }
-            other => self.rooms.post(other, path, body).await,
+            Shard::Limits { .. } => Ok(self.limits.handle(path, &body).await),
+            other => self.others.post(other, path, body).await,
         }
     }
 }
 
-/// The rooms alone: what the Directory itself may call.
-pub struct Rooms {
-    db: Arc<SpinDb>,
-    clock: Arc<SpinClock>,
+/// Rooms and people: what the Directory itself may call.
+pub struct Others {
+    feeds: Arc<FeedRooms>,
+    people: People,
 }
 
-impl Rooms {
-    /// The rooms of this deployment.
-    pub fn new(clock: Arc<SpinClock>) -> Self {
-        let db = Arc::new(SpinDb::of("rooms"));
-        Self { db, clock }
+impl Others {
+    /// The rooms and the people of this deployment.
+    pub fn new(feeds: Arc<FeedRooms>, people: People) -> Self {
+        Self { feeds, people }
     }
 }
 
 #[async_trait]
-impl Shards for Rooms {
+impl Shards for Others {
     async fn post(
         &self,
         shard: &Shard,
         path: &str,
         body: Vec<u8>,
     ) -> Result<ShardResponse, ShardUnreachable> {
-        let Shard::Room { session } = shard else {
-            return Err(ShardUnreachable(format!("{shard:?} is not here")));
-        };
-        let room = StoredRoom {
-            db: self.db.clone(),
-            clock: self.clock.clone(),
-            session: *session,
-        };
-        Ok(shard::handle(&room, path, &body).await)
+        match shard {
+            Shard::Room { session } => {
+                let room = self.feeds.host(*session);
+                Ok(shard::handle(&room, path, &body).await)
+            }
+            Shard::Person { .. } => Ok(self.people.handle(path, &body).await.response),
+            Shard::Directory { .. } | Shard::Limits { .. } => {
+                Err(ShardUnreachable(format!("{shard:?} is not here")))
+            }
+        }
     }
 }

@@ -1,38 +1,47 @@
 //! The order loop. [`channel`] is the host, [`workspace`] is the files, [`program`] runs one
-//! program on its [`streams`], [`counters`] what the container has used, [`reset`] what comes
-//! between two jobs, [`sys`] every call that the standard library lacks.
+//! program on its [`streams`], [`collect`] gives the files that it leaves, [`counters`] what the
+//! container has used, [`users`] is the name of its user, [`reset`] what comes between two jobs,
+//! [`sys`] every call that the standard library lacks.
 //!
 //! One thread, on purpose: [`sys::as_user`] forks and goes on in the child.
 
 mod channel;
+mod collect;
 mod counters;
 mod program;
 mod reset;
 mod streams;
 mod sys;
+mod users;
 mod workspace;
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::ExitCode;
 
 use agent_protocol::wire::PIECE_BYTES_MAX;
-use agent_protocol::{Event, Order, PROGRAM_UID, VERSION};
+use agent_protocol::{Event, Order, VERSION, WORK_DIR};
 
 use channel::Channel;
+use collect::Before;
 use reset::Pristine;
 use sys::User;
+use users::Users;
 use workspace::Saved;
 
 /// Takes orders until the host closes the channel.
 pub fn main() -> ExitCode {
-    // The image's check that the binary is whole, without a host at the other end.
-    if std::env::args().nth(1).as_deref() == Some("--version") {
-        println!("codecrafter-agent protocol {VERSION}");
-        return ExitCode::SUCCESS;
-    }
-    match serve() {
+    // For the image that is being built, without a host at the other end.
+    let done = match std::env::args().nth(1).as_deref() {
+        Some("--version") => {
+            println!("codecrafter-agent protocol {VERSION}");
+            Ok(())
+        }
+        Some("--prepare-image") => users::prepare_image(),
+        _ => serve(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("agent: {error}");
@@ -47,12 +56,14 @@ fn serve() -> io::Result<()> {
     sys::make_undumpable()?;
     keep_terminals()?;
     let children = sys::Children::watch()?;
+    let users = Users::of_image();
+    let mut state = State::new(user(fs::metadata(WORK_DIR)?.uid())?);
+    users.announce(state.user)?;
     let mut channel = Channel::over_stdio()?;
     channel.send(&Event::Ready { version: VERSION })?;
 
-    let mut state = State::new(user(PROGRAM_UID)?);
     while let Some(order) = channel.next_order()? {
-        if let Err(error) = carry_out(order, &mut state, &mut channel, &children) {
+        if let Err(error) = carry_out(order, &mut state, (&mut channel, &children, &users)) {
             channel.send(&Event::Failed {
                 reason: error.to_string(),
             })?;
@@ -84,6 +95,8 @@ struct State {
     /// from outside any more.
     tainted: bool,
     saved: Option<Saved>,
+    /// What was there before the last program, if somebody wants the files that it leaves.
+    before: Option<Before>,
     /// What has come of what is to be unpacked.
     unpacking: Vec<u8>,
     /// How everything was before the first job, if it is to serve several.
@@ -96,6 +109,7 @@ impl State {
             user,
             tainted: false,
             saved: None,
+            before: None,
             unpacking: Vec::new(),
             pristine: None,
         }
@@ -109,8 +123,7 @@ fn user(id: u32) -> io::Result<User> {
 fn carry_out(
     order: Order,
     state: &mut State,
-    channel: &mut Channel,
-    children: &sys::Children,
+    (channel, children, users): (&mut Channel, &sys::Children, &Users),
 ) -> io::Result<()> {
     match order {
         Order::File { .. } | Order::Unpack { .. } if state.tainted => {
@@ -127,9 +140,18 @@ fn carry_out(
         }
         Order::Exec(exec) => {
             state.tainted = true;
-            let ended = program::run(&exec, state.user, channel, children)?;
+            state.before = match exec.tells_files {
+                true => Some(Before::look(state.user)?),
+                false => None,
+            };
+            let mut ended = program::run(&exec, state.user, channel, children)?;
+            ended.left_files = state.before.as_ref().is_some_and(Before::has_changed);
             channel.send(&Event::Ended(ended))
         }
+        Order::Collect(wanted) => match &state.before {
+            Some(before) => collect::collect(state.user, before, &wanted, channel),
+            None => Err(io::Error::other("nobody looked before the program ran")),
+        },
         Order::Save => {
             state.saved = Some(Saved::take(state.user)?);
             Ok(())
@@ -163,6 +185,7 @@ fn carry_out(
             };
             let next = user(next)?;
             reset::reset(&pristine, state.user, next, children)?;
+            users.announce(next)?;
             *state = State {
                 pristine: Some(pristine),
                 ..State::new(next)

@@ -20,7 +20,7 @@
 //! before each.
 //!
 //! While a program runs whose input is [`Exec::keeps_input`], [`Order::Input`] and its like reach
-//! it.
+//! it. After one that has left files, [`Order::Collect`] asks for them.
 //!
 //! Orders are carried out one after the other and only those that say so are answered, so the
 //! host may send several at once. An order that cannot be carried out is answered by
@@ -30,13 +30,15 @@
 pub mod wire;
 
 /// The version of everything in this crate, announced in [`Event::Ready`].
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
-/// The user and the group that programs run as, unless [`Order::Reset`] names another.
-pub const PROGRAM_UID: u32 = 65_534;
-
-/// Where files are written and programs start.
+/// Where files are written and programs start. Programs run as the user and the group of the same
+/// number that it belongs to, until [`Order::Reset`] names another.
 pub const WORK_DIR: &str = "/work";
+
+/// Where the agent writes `passwd` and `group`, with the programs' user in them. Programs cannot
+/// write there. An image finds them by links in `/etc`, which `/agent --prepare-image` makes.
+pub const USERS_DIR: &str = "/run/codecrafter";
 
 /// The environment of every program, before what [`Exec::env`] adds.
 pub const BASE_ENV: &[(&str, &str)] = &[
@@ -65,6 +67,10 @@ pub enum Order {
     /// Put [`WORK_DIR`] back to what [`Order::Save`] saw, and empty every other place that a
     /// program can write to.
     Restore,
+    /// Give the files that the program before has left in [`WORK_DIR`], as far as they are wanted:
+    /// those that were not there when it started, or were otherwise. What is in its directories
+    /// stays there. [`Event::File`] and [`Event::LeftOut`] for each, then [`Event::Collected`].
+    Collect(Wanted),
     /// Give what [`WORK_DIR`] holds now by [`Event::Packed`].
     Pack {
         /// Most bytes worth giving.
@@ -116,8 +122,25 @@ pub struct Exec {
     /// Gives it a terminal of this size for its input and both outputs, which are one then and
     /// reported as standard output.
     pub terminal: Option<TerminalSize>,
+    /// Whether [`Ended::left_files`] is to say if there is anything to collect.
+    pub tells_files: bool,
     /// When to end it.
     pub limits: Limits,
+}
+
+/// Which files are wanted, sorted by name the first of them. What does not fit is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// What follows the last dot of their names, in lower case.
+    pub endings: Vec<String>,
+    /// How many.
+    pub files: u32,
+    /// Bytes of one.
+    pub bytes_each: u32,
+    /// Bytes of all.
+    pub bytes_all: u32,
+    /// How many of those that are left out to name.
+    pub named: u32,
 }
 
 /// What fits on a terminal.
@@ -157,6 +180,27 @@ pub enum Event {
     },
     /// The program has ended, and so has everything that it started.
     Ended(Ended),
+    /// A piece of a file that was asked for.
+    File {
+        /// See [`is_file_name`].
+        name: String,
+        /// The next piece; at most [`wire::PIECE_BYTES_MAX`].
+        bytes: Vec<u8>,
+        /// Whether it is the file's last.
+        last: bool,
+    },
+    /// A file that was left, and does not come.
+    LeftOut {
+        /// Its name, whatever that is.
+        name: Vec<u8>,
+        /// Why.
+        why: LeftOut,
+    },
+    /// All files that were asked for have come.
+    Collected {
+        /// How many were left out, named or not.
+        left_out: u32,
+    },
     /// A piece of what [`Order::Pack`] asked for. A single empty one if the work directory holds
     /// more than was wanted, or something that is neither file, directory nor symbolic link.
     Packed {
@@ -205,6 +249,8 @@ pub struct Ended {
     pub stdout_bytes: u64,
     /// Bytes that were seen on standard error, passed on or not.
     pub stderr_bytes: u64,
+    /// Whether [`Order::Collect`] may find something; false unless [`Exec::tells_files`].
+    pub left_files: bool,
 }
 
 /// How a process ended.
@@ -227,6 +273,32 @@ pub enum Limit {
     Wall,
     /// [`Limits::output_bytes`].
     Output,
+}
+
+/// Why a file does not come. Where several hold, the first of this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// It is no regular file, or one with several names.
+    NotAFile,
+    /// Its name is not one of [`is_file_name`].
+    Name,
+    /// Its ending is not wanted.
+    Ending,
+    /// It is longer than [`Wanted::bytes_each`].
+    TooLarge,
+    /// There are [`Wanted::files`] already.
+    TooMany,
+    /// With it, all would be longer than [`Wanted::bytes_all`].
+    TooMuch,
+    /// It could not be read.
+    Unreadable,
+}
+
+/// Whether a file of that name may come back: a path of one part that does not begin with `.`, at
+/// most 100 bytes.
+#[must_use]
+pub fn is_file_name(name: &str) -> bool {
+    is_safe_path(name) && !name.contains('/') && !name.starts_with('.') && name.len() <= 100
 }
 
 /// Whether a file may be written there: relative, of parts from `[A-Za-z0-9._-]`, none of them

@@ -77,7 +77,7 @@ async fn once(engine: &Engine, host: &Ours, program: &Program) -> Result<(Durati
     loop {
         match told.recv().await {
             Some(Progress::Output(..)) => break,
-            Some(Progress::Stage(_)) => {}
+            Some(_) => {}
             None => return Err(format!("it has not started: {:?}", run.await?).into()),
         }
     }

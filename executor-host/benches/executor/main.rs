@@ -2,11 +2,10 @@
 //! same minutes without us: the bare process, `docker run`, and Docker's own containers.
 //!
 //! [`programs`] is what is run. It is run by [`bare`], [`docker`] and [`ours`], a whole host with
-//! its queue. [`languages`], [`sustained`], [`bell`], [`kill`] and [`memory`] are the tables,
+//! its queue. [`languages`], [`sustained`], [`kill`] and [`memory`] are the tables,
 //! [`meter`], [`steps`] and [`report`] count and print. Prints Markdown that `docs/benchmarks.md` can quote.
 
 mod bare;
-mod bell;
 mod docker;
 mod kill;
 mod languages;
@@ -37,8 +36,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// Measures this machine's executor-host. Needs root, Docker and the language images.
 #[derive(Debug, Parser)]
 struct Cli {
-    /// Seconds that each figure is measured for, 1 and more. The exam bell takes six times as
-    /// long, and never more than its 60 seconds.
+    /// Seconds that each figure is measured for, 1 and more.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
 
@@ -70,8 +68,6 @@ enum Which {
     Languages,
     /// As many runs as possible.
     Sustained,
-    /// A class that hands in at once.
-    Bell,
     /// From cancelling to dead.
     Kill,
 }
@@ -103,9 +99,6 @@ async fn bench(cli: &Cli) -> Result<()> {
     }
     if is_asked(Which::Sustained) {
         sustained::table(&engine, &languages, each).await?;
-    }
-    if is_asked(Which::Bell) {
-        bell::table(&engine, &languages, each).await?;
     }
     if is_asked(Which::Kill) {
         kill::table(&engine, &languages, each).await?;

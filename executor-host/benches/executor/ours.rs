@@ -331,7 +331,7 @@ impl Sandbox for Clocks {
                 match &told {
                     Progress::Stage(Stage::Compile) => times.compile = Some(Instant::now()),
                     Progress::Stage(Stage::Run) => times.run = Some(Instant::now()),
-                    Progress::Output(..) => {}
+                    Progress::Container(_) | Progress::Output(..) => {}
                 }
                 // A receiver that was dropped does not matter.
                 let _ = progress.send(told).await;

@@ -86,8 +86,10 @@ impl Program {
             files: Vec::new(),
             runs: vec![RunSpec::default()],
             limits: RunLimits::default(),
+            interactive: None,
             report_token: String::new(),
             deadline: Timestamp::from_millis(i64::MAX),
+            traceparent: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use codecrafter_shared::job::RunLimits;
 use codecrafter_shared::limits;
 use reqwest::Url;
@@ -74,6 +74,54 @@ pub struct Show {
     /// Where jobs are kept.
     #[command(flatten)]
     pub broker: Broker,
+}
+
+/// Settings of `dead-letters`.
+#[derive(Debug, Clone, Args)]
+pub struct DeadLetters {
+    /// What to do.
+    #[arg(value_enum, default_value_t = LetterAction::List)]
+    pub action: LetterAction,
+
+    /// Which, by the id that `list` prints.
+    #[arg(required_if_eq_any([("action", "show"), ("action", "put-back")]))]
+    pub id: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where state is kept.
+    #[command(flatten)]
+    pub state: State,
+
+    /// Where jobs are kept.
+    #[command(flatten)]
+    pub broker: Broker,
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LetterAction {
+    /// Print each with its reason.
+    List,
+    /// Print what one says. People's code is in it.
+    Show,
+    /// Put one back into the queue, to be tried again.
+    PutBack,
+}
+
+/// Settings of `drain`.
+#[derive(Debug, Clone, Args)]
+pub struct Drain {
+    /// Return with 1 if it has not ended within so many seconds [default: wait for as long as it
+    /// takes].
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+
+    /// The state folder that it serves from.
+    #[command(flatten)]
+    pub state: State,
 }
 
 /// Settings of `languages`.

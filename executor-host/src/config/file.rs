@@ -307,7 +307,7 @@ mod tests {
             (5, "role: \"boss\" is not one of link, worker, gateway"),
             (6, "warm: boolean, not a text or a whole number"),
             (7, "\"grace_seconds\" is meant, perhaps"),
-            (8, "there are amqp_prefix, amqp_url"),
+            (8, "there are amqp_ca_file, amqp_prefix, amqp_url"),
             (9, "state_dir: it is empty"),
             (10, "metrics: invalid socket address"),
             (11, "there is no setting \"docker\""),

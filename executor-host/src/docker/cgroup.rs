@@ -20,6 +20,8 @@ pub struct Cgroup {
     cpu: Place,
     memory: Place,
     pids: Option<Place>,
+    /// Where its share of CPU time is set.
+    quota: Option<Place>,
     /// `cgroup.kill`, on kernels that have it (5.14).
     kill: Option<PathBuf>,
 }
@@ -98,6 +100,7 @@ impl Cgroup {
             cpu: v1("cpuacct", "cpuacct.usage").or_else(|| v2("cpu.stat"))?,
             memory: v1("memory", "memory.oom_control").or_else(|| v2("memory.events"))?,
             pids: v1("pids", "pids.max").or_else(|| v2("pids.max")),
+            quota: v1("cpu", "cpu.cfs_quota_us").or_else(|| v2("cpu.max")),
             kill: v2_folders()
                 .map(|folder| folder.join("cgroup.kill"))
                 .find(|path| exists(path)),
@@ -196,14 +199,35 @@ impl Cgroup {
         }
     }
 
-    /// Sends SIGKILL to everything in it at once, including what is forked meanwhile.
+    /// Sends SIGKILL to everything in it at once, including what is forked meanwhile. For the end
+    /// only: it has no limit on CPU time any more.
     ///
     /// # Errors
     /// The kernel has no such switch, or it cannot be reached; ask the engine then.
     pub fn kill(&self) -> io::Result<()> {
         match &self.kill {
-            Some(path) => std::fs::write(path, "1"),
+            Some(path) => {
+                self.lift_quota();
+                std::fs::write(path, "1")
+            }
             None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Lets it have the machine: dying takes CPU time. Processes that have used up their share wait
+    /// with that for the next period, some 100 ms, and on a busy machine for their turn. Where this
+    /// is refused, they do.
+    fn lift_quota(&self) {
+        let (folder, files) = match &self.quota {
+            Some(Place::V1(folder)) => (
+                folder,
+                [("cpu.cfs_quota_us", "-1"), ("cpu.shares", "262144")],
+            ),
+            Some(Place::V2(folder)) => (folder, [("cpu.max", "max"), ("cpu.weight", "10000")]),
+            None => return,
+        };
+        for (file, value) in files {
+            let _ = std::fs::write(folder.join(file), value);
         }
     }
 }
@@ -270,6 +294,7 @@ mod tests {
                     cpu: v1(cpu),
                     memory: v1(memory),
                     pids: None,
+                    quota: None,
                     kill: None
                 })
             );
@@ -280,8 +305,14 @@ mod tests {
     fn v2_below_a_systemd_slice() {
         let text = "0::/system.slice/docker-abc123.scope\n";
         let folder = "/sys/fs/cgroup/system.slice/docker-abc123.scope";
-        let files = ["cpu.stat", "memory.events", "cgroup.kill", "pids.max"]
-            .map(|file| format!("{folder}/{file}"));
+        let files = [
+            "cpu.stat",
+            "memory.events",
+            "cgroup.kill",
+            "pids.max",
+            "cpu.max",
+        ]
+        .map(|file| format!("{folder}/{file}"));
         let found = detect(text, &files.each_ref().map(String::as_str));
         let kill = Some(PathBuf::from(&files[2]));
         assert_eq!(
@@ -290,6 +321,7 @@ mod tests {
                 cpu: v2(folder),
                 memory: v2(folder),
                 pids: Some(v2(folder)),
+                quota: Some(v2(folder)),
                 kill
             })
         );
@@ -297,12 +329,13 @@ mod tests {
 
     #[test]
     fn a_hybrid_counts_by_v1_and_kills_by_v2() {
-        let text = "4:memory:/docker/abc123\n3:pids:/docker/abc123\n2:cpuacct:/docker/abc123\n\
+        let text = "4:memory:/docker/abc123\n3:pids:/docker/abc123\n2:cpu,cpuacct:/docker/abc123\n\
                     0::/docker/abc123\n";
         let kill = "/sys/fs/cgroup/unified/docker/abc123/cgroup.kill";
         let existing = [
             "/sys/fs/cgroup/memory/docker/abc123/memory.oom_control",
             "/sys/fs/cgroup/cpuacct/docker/abc123/cpuacct.usage",
+            "/sys/fs/cgroup/cpu/docker/abc123/cpu.cfs_quota_us",
             "/sys/fs/cgroup/pids/docker/abc123/pids.max",
             "/sys/fs/cgroup/unified/docker/abc123/cpu.stat",
             kill,
@@ -311,6 +344,7 @@ mod tests {
             cpu: v1("/sys/fs/cgroup/cpuacct/docker/abc123"),
             memory: v1("/sys/fs/cgroup/memory/docker/abc123"),
             pids: Some(v1("/sys/fs/cgroup/pids/docker/abc123")),
+            quota: Some(v1("/sys/fs/cgroup/cpu/docker/abc123")),
             kill: Some(kill.into()),
         };
         assert_eq!(detect(text, &existing), Some(expected));

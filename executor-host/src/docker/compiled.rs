@@ -93,7 +93,7 @@ impl Weighter<Key, Arc<Compiled>> for Bytes {
 
 #[cfg(test)]
 mod tests {
-    use codecrafter_shared::job::{Captured, Usage, Verdict};
+    use codecrafter_shared::job::{Captured, OutputFiles, Usage, Verdict};
 
     use super::*;
 
@@ -105,6 +105,7 @@ mod tests {
                 signal: None,
                 stdout: Captured::default(),
                 stderr: Captured::default(),
+                files: OutputFiles::default(),
                 usage: Usage::default(),
                 also: Vec::new(),
                 cached: true,

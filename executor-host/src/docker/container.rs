@@ -3,24 +3,27 @@
 //! Whoever holds a [`Container`] holds all there is of it. Dropping it ends every process in it
 //! at once and removes it soon after; [`Container::remove`] does the same and waits.
 
+mod guard;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent_protocol::wire::{Frames, PIECE_BYTES_MAX};
-use agent_protocol::{Event, Order, VERSION};
+use agent_protocol::{Event, Order, VERSION, Wanted};
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::models::ContainerUpdateBody;
-use bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StartContainerOptions,
-};
+use bollard::query_parameters::{AttachContainerOptionsBuilder, StartContainerOptions};
+use codecrafter_shared::job::OutputFiles;
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::warn;
 
+use self::guard::Guard;
 use super::cgroup::Cgroup;
-use super::engine::{self, Engine, status};
-use super::harden::{self, Budget, Isolation, Spec};
+use super::engine::{self, Engine};
+use super::harden::{Budget, Isolation};
+use super::output_files::Collecting;
 use super::{engine_fault, permanent, retryable};
 use crate::sandbox::HostFault;
 
@@ -58,6 +61,7 @@ pub enum Next {
 /// A running container whose agent takes orders.
 pub struct Container {
     guard: Guard,
+    id: String,
     image: String,
     /// What it may use now.
     budget: Budget,
@@ -130,6 +134,7 @@ impl Container {
         let Request { image, budget, .. } = request;
         let mut container = Self {
             guard,
+            id,
             image,
             budget,
             input,
@@ -192,7 +197,13 @@ impl Container {
         loop {
             if let Some(body) = self.frames.next_body().map_err(broken)? {
                 let event = Event::from_body(body).map_err(broken)?;
-                self.quiet = !matches!(event, Event::Output { .. } | Event::Failed { .. });
+                self.quiet = !matches!(
+                    event,
+                    Event::Output { .. }
+                        | Event::Failed { .. }
+                        | Event::File { .. }
+                        | Event::LeftOut { .. }
+                );
                 return Ok(Next::Event(event));
             }
             let read = tokio::select! {
@@ -283,6 +294,22 @@ impl Container {
         }
     }
 
+    /// The files that the program before has left, as far as they are `wanted`.
+    pub async fn collect(&mut self, wanted: Wanted) -> Result<OutputFiles, HostFault> {
+        let mut collecting = Collecting::new(&wanted);
+        self.send(&[Order::Collect(wanted)]).await?;
+        loop {
+            let event = self.next_event().await?;
+            let taken = match event {
+                Some(Event::File { name, bytes, last }) => collecting.file(name, &bytes, last),
+                Some(Event::LeftOut { name, why }) => collecting.left_out(&name, why),
+                Some(Event::Collected { left_out }) => return Ok(collecting.end(left_out)),
+                other => return Err(unexpected("given its files", other)),
+            };
+            taken.map_err(permanent)?;
+        }
+    }
+
     /// Puts what [`Self::pack`] gave, here or in another container, into the work directory.
     pub async fn unpack(&mut self, packed: &[u8]) -> Result<(), HostFault> {
         let pieces = packed.chunks(PIECE_BYTES_MAX);
@@ -327,6 +354,11 @@ impl Container {
     /// another since.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// The engine's id of it.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The id of its image.
@@ -384,83 +416,5 @@ fn unexpected(done: &str, event: Option<Event>) -> HostFault {
         event => retryable(format!(
             "the agent should have {done}, but there was {event:?}"
         )),
-    }
-}
-
-/// A container's name, whether the engine has made it yet or not, and the duty to remove it.
-struct Guard {
-    engine: Arc<Engine>,
-    name: String,
-    cgroup: Option<Cgroup>,
-    removed: bool,
-}
-
-impl Guard {
-    async fn create(engine: Arc<Engine>, request: &Request) -> Result<Self, HostFault> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random)
-            .map_err(|error| engine_fault(format!("there is no randomness: {error}")))?;
-        let name = format!("codecrafter-{:016x}", u64::from_le_bytes(random));
-        let settings = &engine.settings;
-        let mut body = harden::container(&Spec {
-            image: &request.image,
-            instance: &settings.instance,
-            language: &request.language,
-            job: request.job.as_deref(),
-            budget: request.budget,
-            isolation: settings.isolation,
-            nano_cpus: settings.nano_cpus,
-            seccomp: &engine.seccomp,
-            cgroup_parent: settings.cgroup_parent.as_deref(),
-            runtime: request.runtime.as_deref().or(settings.runtime.as_deref()),
-        });
-        if let Some(weaken) = settings.weakened {
-            weaken(&mut body);
-        }
-        let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        if let Err(error) = engine.docker.create_container(Some(options), body).await {
-            // Without an answer, the engine may yet make it.
-            if status(&error).is_none() {
-                engine.abandon(name);
-            }
-            return Err(engine::fault("a container cannot be made", &error));
-        }
-        Ok(Self {
-            engine,
-            name,
-            cgroup: None,
-            removed: false,
-        })
-    }
-
-    /// Ends every process, by the kernel where that is possible: at once and without the engine.
-    fn kill(&self) {
-        if let Some(cgroup) = &self.cgroup {
-            // Where it cannot, removing it by force kills as well.
-            let _ = cgroup.kill();
-        }
-    }
-
-    async fn remove(&mut self) {
-        self.kill();
-        self.engine.remove(&self.name).await;
-        // Only now: a caller who gives up before leaves the rest to `drop`.
-        self.removed = true;
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if self.removed {
-            return;
-        }
-        self.kill();
-        let (engine, name) = (Arc::clone(&self.engine), std::mem::take(&mut self.name));
-        // Without a runtime the process is ending. The agent then loses its input and ends too,
-        // and the next start sweeps up what is left of the container.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let tasks = engine.tasks.clone();
-            tasks.spawn_on(async move { engine.remove(&name).await }, &runtime);
-        }
     }
 }

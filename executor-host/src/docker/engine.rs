@@ -36,13 +36,33 @@ pub struct Engine {
     abandoned: Mutex<Vec<String>>,
     /// Said once that containers' cgroups cannot be seen.
     misses_cgroups: Once,
-    /// Users of jobs that were given out, and where that began.
-    users: AtomicU32,
+    /// Which users there are for programs.
+    users: Range<u32>,
+    /// Users that were given out, and where that began.
+    users_given: AtomicU32,
 }
 
-/// The users of jobs that are not alone in their container: of so many, the numbers from here on.
-/// Nobody else uses them: distributions end below, and the sign bit is above.
+/// The users of programs. Nobody else uses them: distributions end below, and the sign bit is
+/// above.
 const USERS: Range<u32> = 0x7000_0000..0x7fff_ffff;
+/// Those of an engine that maps the users of containers to others outside. Of such it has 65,536;
+/// an image's own services have the first, nobody has the last.
+const USERS_MAPPED: Range<u32> = 10_000..60_000;
+
+/// The users that programs may have on an engine with these security options.
+fn users(security_options: &[String]) -> Range<u32> {
+    let maps = |option: &String| {
+        let name = option
+            .split(',')
+            .find_map(|part| part.strip_prefix("name="));
+        matches!(name, Some("userns" | "rootless"))
+    };
+    if security_options.iter().any(maps) {
+        USERS_MAPPED
+    } else {
+        USERS
+    }
+}
 
 impl Engine {
     /// Connects, agrees on a version of the API, and finds out what the engine is.
@@ -71,6 +91,7 @@ impl Engine {
                 "there is no system call profile for the architecture {architecture:?}"
             ))
         })?;
+        let about = docker.info().await.map_err(unreachable)?;
         info!(
             engine.version = version.version.as_deref().unwrap_or("unknown"),
             engine.api = %docker.client_version(),
@@ -83,8 +104,9 @@ impl Engine {
             tasks: TaskTracker::new(),
             abandoned: Mutex::default(),
             misses_cgroups: Once::new(),
+            users: users(&about.security_options.unwrap_or_default()),
             // By chance, so that two hosts on one machine hardly meet.
-            users: AtomicU32::new(getrandom::u32().unwrap_or_default()),
+            users_given: AtomicU32::new(getrandom::u32().unwrap_or_default()),
         })
     }
 
@@ -98,10 +120,11 @@ impl Engine {
         });
     }
 
-    /// A user that no other job of this host has, for as long as there are others.
+    /// A user that no other container or job of this host has, for as long as there are others.
     pub fn next_user(&self) -> u32 {
-        let number = self.users.fetch_add(1, Ordering::Relaxed);
-        USERS.start + number % (USERS.end - USERS.start)
+        let number = self.users_given.fetch_add(1, Ordering::Relaxed);
+        let Range { start, end } = self.users;
+        start + number % (end - start)
     }
 
     /// The id of an image, or `None` if there is no such image here.
@@ -205,5 +228,26 @@ pub fn status(error: &bollard::errors::Error) -> Option<u16> {
     match error {
         bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_of_those_that_the_engine_maps() {
+        let options =
+            |options: &[&str]| users(&options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            options(&["name=seccomp,profile=default", "name=cgroupns"]),
+            USERS
+        );
+        assert_eq!(options(&[]), USERS);
+        assert_eq!(
+            options(&["name=seccomp,profile=default", "name=userns"]),
+            USERS_MAPPED
+        );
+        assert_eq!(options(&["name=rootless"]), USERS_MAPPED);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use agent_protocol::{PROGRAM_UID, WORK_DIR};
+use agent_protocol::{USERS_DIR, WORK_DIR};
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
     ResourcesUlimits,
@@ -69,6 +69,9 @@ pub struct Spec<'a> {
     pub budget: Budget,
     /// How many jobs it may serve.
     pub isolation: Isolation,
+    /// The user, and the group of the same number, that programs run as, or the first of them. Of
+    /// no other container, because there is much that the kernel counts by user.
+    pub user: u32,
     /// Share of the machine's CPU time, in billionths of a core.
     pub nano_cpus: i64,
     /// The text of the system call profile.
@@ -161,11 +164,17 @@ pub fn container(spec: &Spec<'_>) -> ContainerCreateBody {
                     WORK_DIR.to_owned(),
                     format!(
                         "rw,exec,nosuid,nodev,size={WORK_BYTES},nr_inodes={WORK_INODES},\
-                         mode=0755,uid={PROGRAM_UID},gid={PROGRAM_UID}"
+                         mode=0755,uid={user},gid={user}",
+                        user = spec.user
                     ),
                 ),
                 ("/tmp".to_owned(), scratch(TMP_BYTES)),
                 ("/dev/shm".to_owned(), scratch(SHM_BYTES)),
+                // The agent's, for programs to read.
+                (
+                    USERS_DIR.to_owned(),
+                    "rw,noexec,nosuid,nodev,size=64k,nr_inodes=4,mode=0755".to_owned(),
+                ),
             ])),
             // A namespace of its own, without the engine's `/dev/shm`, which has no limit on files.
             ipc_mode: some("none"),
@@ -231,6 +240,7 @@ mod tests {
                 processes: 64,
             },
             isolation: Isolation::Fresh,
+            user: 70_000,
             nano_cpus: 1_000_000_000,
             seccomp: "{}",
             cgroup_parent: None,
@@ -273,7 +283,8 @@ mod tests {
                     "/sys/firmware",
                 ],
                 "Tmpfs": {
-                    "/work": "rw,exec,nosuid,nodev,size=67108864,nr_inodes=8192,mode=0755,uid=65534,gid=65534",
+                    "/work": "rw,exec,nosuid,nodev,size=67108864,nr_inodes=8192,mode=0755,uid=70000,gid=70000",
+                    "/run/codecrafter": "rw,noexec,nosuid,nodev,size=64k,nr_inodes=4,mode=0755",
                     "/tmp": "rw,noexec,nosuid,nodev,size=33554432,nr_inodes=4096,mode=1777",
                     "/dev/shm": "rw,noexec,nosuid,nodev,size=16777216,nr_inodes=4096,mode=1777",
                 },

@@ -114,6 +114,12 @@ impl Relay {
         }
     }
 
+    /// The job is in this container.
+    pub fn container(&mut self, id: &str) {
+        self.waiting.push(Progress::Container(id.to_owned()));
+        self.send_what_fits();
+    }
+
     /// A stage begins.
     pub fn stage(&mut self, stage: Stage) {
         self.waiting.push(Progress::Stage(stage));
@@ -197,7 +203,7 @@ impl Waiting {
 
 fn size(progress: &Progress) -> usize {
     match progress {
-        Progress::Stage(_) => 0,
+        Progress::Container(_) | Progress::Stage(_) => 0,
         Progress::Output(_, bytes) => bytes.len(),
     }
 }

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::container::{Container, Request};
 use super::engine::Engine;
-use super::shelves::Shelves;
+use super::shelves::{Shelves, Turn};
 
 /// The idle containers.
 #[derive(Default)]
@@ -29,11 +29,14 @@ pub struct Loan {
 struct Waiting<'a> {
     pool: &'a Pool,
     image: &'a str,
+    turn: Turn,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.pool.shelves().stop_waiting(self.image);
+        self.pool.shelves().stop_waiting(self.image, self.turn);
+        // Those behind have come nearer.
+        self.pool.changed.notify_waiters();
     }
 }
 
@@ -68,39 +71,36 @@ impl Drop for Loan {
 }
 
 impl Pool {
-    /// A container of the image, if one is ready.
-    pub fn take(&self, image: &str) -> Option<Container> {
-        loop {
-            let mut container = self.shelves().take(image)?;
-            // The engine may have been started anew since.
-            if container.is_idle() {
-                return Some(container);
-            }
-        }
-    }
-
     /// How many containers of the image wait.
     pub fn ready(&self, image: &str) -> usize {
         self.shelves().ready(image)
     }
 
-    /// A container of the image, if one is ready or will be so soon.
+    /// A container of the image, if one is ready or will be so soon. Who comes first is served
+    /// first.
     pub async fn take_or_wait(&self, image: &str) -> Option<Container> {
-        if let Some(container) = self.take(image) {
-            return Some(container);
-        }
-        if !self.shelves().wait(image) {
-            return None;
-        }
-        let _waiting = Waiting { pool: self, image };
+        // The engine may have been started anew since.
+        let is_in_order = Container::is_idle;
+        let turn = {
+            let mut shelves = self.shelves();
+            if let Some(container) = shelves.take(image, is_in_order) {
+                return Some(container);
+            }
+            shelves.wait(image)?
+        };
+        let pool = self;
+        let _waiting = Waiting { pool, image, turn };
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            if let Some(container) = self.take(image) {
-                return Some(container);
-            }
-            if !self.shelves().is_worth_waiting(image) {
-                return None;
+            {
+                let mut shelves = self.shelves();
+                if let Some(container) = shelves.take_in_turn(image, turn, is_in_order) {
+                    return Some(container);
+                }
+                if !shelves.is_worth_waiting(image, turn) {
+                    return None;
+                }
             }
             changed.await;
         }

@@ -3,8 +3,8 @@
 //! A list of what is allowed; everything else fails with EPERM, so a call that a future kernel
 //! adds is closed until somebody opens it. Compared with the engine's own profile these are
 //! closed too: `io_uring` (its requests pass no filter), sockets of every family but local and
-//! internet ones (AF_VSOCK reaches the machine's hypervisor and ignores network namespaces),
-//! `ptrace` and its kin, keyrings (shared beyond the container), `userfaultfd`, and opening by
+//! internet ones (AF_VSOCK reaches the machine's hypervisor and ignores network namespaces), what a
+//! terminal can be told to do to others, `ptrace` and its kin, keyrings (shared beyond the container), `userfaultfd`, and opening by
 //! handle.
 
 use serde_json::{Value, json};
@@ -19,36 +19,45 @@ pub fn profile(architecture: &str) -> Option<String> {
         "arm64" => "SCMP_ARCH_AARCH64",
         _ => return None,
     };
+    let mut calls = vec![
+        allow(FILES),
+        allow(MEMORY),
+        allow(PROCESSES),
+        allow(SIGNALS),
+        allow(TIME),
+        allow(WAITING),
+        allow(IDENTITY),
+        allow(IPC),
+        allow(NETWORK),
+        // Local, internet v4 and v6; whatever the first argument selects beyond them is closed.
+        allow_if("socket", 0, AF_UNIX),
+        allow_if("socket", 0, AF_INET),
+        allow_if("socket", 0, AF_INET6),
+        allow_if("socketpair", 0, AF_UNIX),
+        // Threads and processes, but no new namespace.
+        json!({
+            "names": ["clone"],
+            "action": "SCMP_ACT_ALLOW",
+            "args": [{
+                "index": 0, "value": CLONE_NAMESPACES, "valueTwo": 0,
+                "op": "SCMP_CMP_MASKED_EQ",
+            }],
+        }),
+        // Named pipes, and no device.
+        fifo("mknod", 1),
+        fifo("mknodat", 2),
+        // Its flags are behind a pointer, where no filter sees them. ENOSYS sends every C
+        // library back to `clone`.
+        json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS }),
+        allow_if("personality", 0, PER_LINUX),
+        allow_if("personality", 0, ADDR_NO_RANDOMIZE),
+        allow_if("personality", 0, PER_QUERY),
+    ];
+    calls.extend(ioctl());
     let profile = json!({
         "defaultAction": "SCMP_ACT_ERRNO",
         "architectures": [name],
-        "syscalls": [
-            allow(FILES), allow(MEMORY), allow(PROCESSES), allow(SIGNALS), allow(TIME),
-            allow(WAITING), allow(IDENTITY), allow(IPC), allow(NETWORK),
-            // Local, internet v4 and v6; whatever the first argument selects beyond them is closed.
-            allow_if("socket", 0, AF_UNIX),
-            allow_if("socket", 0, AF_INET),
-            allow_if("socket", 0, AF_INET6),
-            allow_if("socketpair", 0, AF_UNIX),
-            // Threads and processes, but no new namespace.
-            json!({
-                "names": ["clone"],
-                "action": "SCMP_ACT_ALLOW",
-                "args": [{
-                    "index": 0, "value": CLONE_NAMESPACES, "valueTwo": 0,
-                    "op": "SCMP_CMP_MASKED_EQ",
-                }],
-            }),
-            // Named pipes, and no device.
-            fifo("mknod", 1),
-            fifo("mknodat", 2),
-            // Its flags are behind a pointer, where no filter sees them. ENOSYS sends every C
-            // library back to `clone`.
-            json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS }),
-            allow_if("personality", 0, PER_LINUX),
-            allow_if("personality", 0, ADDR_NO_RANDOMIZE),
-            allow_if("personality", 0, PER_QUERY),
-        ],
+        "syscalls": calls,
     });
     Some(profile.to_string())
 }
@@ -79,6 +88,47 @@ fn fifo(name: &str, index: u32) -> Value {
     })
 }
 
+/// Commands to a terminal that no program needs: typing in its place, for whoever reads it next;
+/// selecting text, and taking the messages, of the machine's console; and putting another line
+/// discipline on it, which are drivers of old hardware, and loaded for whoever asks.
+const IOCTL_CLOSED: &[u32] = &[TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD];
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
+const TIOCCONS: u32 = 0x541d;
+const TIOCSETD: u32 = 0x5423;
+
+/// Every command but those. The kernel reads 32 bits of a command, so the filter must not read
+/// more, and of 32 bits it can only compare some with a value.
+fn ioctl() -> Vec<Value> {
+    let allow = |(mask, value): (u32, u32)| {
+        json!({
+            "names": ["ioctl"],
+            "action": "SCMP_ACT_ALLOW",
+            "args": [{
+                "index": 1, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ",
+            }],
+        })
+    };
+    all_but(IOCTL_CLOSED).into_iter().map(allow).collect()
+}
+
+/// Masks, and values below them, that match every number but these: all numbers are halved by
+/// their next bit for as long as one of these is among them.
+fn all_but(closed: &[u32]) -> Vec<(u32, u32)> {
+    let mut open = Vec::new();
+    let mut parts = vec![(0, 0)];
+    while let Some((mask, value)) = parts.pop() {
+        if closed.iter().all(|number| number & mask != value) {
+            open.push((mask, value));
+        } else if mask != u32::MAX {
+            // The highest bit that is not decided.
+            let bit = 1 << (u32::BITS - 1 - mask.count_ones());
+            parts.extend([(mask | bit, value), (mask | bit, value | bit)]);
+        }
+    }
+    open
+}
+
 const AF_UNIX: u64 = 1;
 const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
@@ -92,13 +142,14 @@ const PER_QUERY: u64 = 0xffff_ffff;
 const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 
 /// Files and directories by name and by descriptor. Nothing here passes permissions, mounts or
-/// the read-only root; `mount`, `pivot_root`, `chroot` and opening by handle are absent.
+/// the read-only root; `mount`, `pivot_root`, `chroot` and opening by handle are absent, and
+/// `ioctl` has rules of its own.
 const FILES: &str = "
     access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat
     faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl
     fdatasync fgetxattr flistxattr flock fremovexattr fsetxattr fstat fstatfs fsync
     ftruncate futimesat getcwd getdents getdents64 getxattr inotify_add_watch inotify_init
-    inotify_init1 inotify_rm_watch ioctl lchown lgetxattr link linkat listxattr llistxattr
+    inotify_init1 inotify_rm_watch lchown lgetxattr link linkat listxattr llistxattr
     lremovexattr lseek lsetxattr lstat mkdir mkdirat newfstatat open openat openat2 pipe
     pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readlink
     readlinkat readv removexattr rename renameat renameat2 rmdir sendfile setxattr splice
@@ -244,6 +295,31 @@ mod tests {
             assert_eq!(
                 (&condition["value"], &condition["valueTwo"]),
                 (&json!(0xf000), &json!(0x1000))
+            );
+        }
+    }
+
+    #[test]
+    fn every_command_to_a_device_is_open_but_those_that_are_closed() {
+        let rules = rules(&parsed("amd64"), "ioctl");
+        assert!(rules.len() < 60, "{}", rules.len());
+        let is_open = |command: u32| {
+            rules.iter().any(|rule| {
+                let condition = &rule["args"][0];
+                assert_eq!(condition["index"], 1);
+                assert_eq!(condition["op"], "SCMP_CMP_MASKED_EQ");
+                let number = |name: &str| u32::try_from(condition[name].as_u64().unwrap()).unwrap();
+                command & number("value") == number("valueTwo")
+            })
+        };
+        let others = (0..32).map(|bit| 1_u32 << bit).chain([0, u32::MAX]);
+        let near = (0x5000..0x5800)
+            .chain(others.flat_map(|other| IOCTL_CLOSED.iter().map(move |closed| closed ^ other)));
+        for command in near.chain(IOCTL_CLOSED.iter().copied()) {
+            assert_eq!(
+                is_open(command),
+                !IOCTL_CLOSED.contains(&command),
+                "{command:#x}"
             );
         }
     }

@@ -15,7 +15,9 @@ pub fn job(code: &str) -> Job {
         files: Vec::new(),
         runs: vec![RunSpec::default()],
         limits: RunLimits::default(),
+        interactive: None,
         report_token: String::new(),
         deadline: Timestamp::from_millis(i64::MAX),
+        traceparent: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use codecrafter_shared::job::Encoding;
-use codecrafter_shared::job::{Captured, Outcome, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Verdict};
+use codecrafter_shared::job::{Captured, Outcome, Verdict};
 use codecrafter_shared::language::AnnouncedLanguage;
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
@@ -38,19 +38,13 @@ pub(super) fn refuse(
     if cancelled {
         return Some(Next::Keep(cancelled_without_run()));
     }
-    if delivery.count > DELIVERIES_MAX {
-        return Some(Next::Keep(host_failed(DELIVERIES_MAX)));
+    if delivery.count > delivery.count_max {
+        return Some(Next::Keep(host_failed(Some(delivery.count_max))));
     }
     if job.deadline < now {
         let message = "No executor was free before the deadline.";
         let outcome = Outcome::without_run(Verdict::Expired, message);
         return Some(Next::Keep(outcome));
-    }
-    if !(PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION).contains(&job.schema) {
-        return ours(format!(
-            "The executor does not understand jobs of version {}.",
-            job.schema
-        ));
     }
     // While it is not known what the host can run, the sandbox says so itself.
     if offer.is_some_and(|known| known.iter().all(|language| language.id != job.language)) {
@@ -101,7 +95,7 @@ pub(super) fn after_run(ended: Result<Outcome, HostFault>, facts: &Facts) -> Nex
         Err(fault) if fault.retry && facts.count < DELIVERIES_MAX => {
             again(facts.retry_delay, facts.count)
         }
-        Err(_) => Next::Keep(host_failed(facts.count)),
+        Err(_) => Next::Keep(host_failed(Some(facts.count))),
     }
 }
 
@@ -114,12 +108,12 @@ fn cancelled_without_run() -> Outcome {
     Outcome::without_run(Verdict::Cancelled, "The execution was cancelled.")
 }
 
-/// The outcome of a job that the host failed to run.
-pub(super) fn host_failed(tries: u32) -> Outcome {
-    let times = if tries == 1 {
-        "once".into()
-    } else {
-        format!("{tries} times")
+/// The outcome of a job that hosts failed to run, so many times if that is known.
+pub(super) fn host_failed(tries: Option<u32>) -> Outcome {
+    let times = match tries {
+        Some(1) => "once".into(),
+        Some(tries) => format!("{tries} times"),
+        None => "as often as it may be".into(),
     };
     let message = format!("The executor failed, not the program; it was tried {times}.");
     Outcome::without_run(Verdict::InternalError, message)
@@ -169,7 +163,7 @@ fn cut(captured: &mut Captured, keep: usize) {
 
 #[cfg(test)]
 mod tests {
-    use codecrafter_shared::job::{RunOutcome, Usage};
+    use codecrafter_shared::job::{OutputFiles, RunOutcome, Usage};
 
     use super::*;
     use crate::sandbox::FaultScope;
@@ -182,6 +176,7 @@ mod tests {
             signal: None,
             stdout: Captured::new(stdout, total),
             stderr: Captured::default(),
+            files: OutputFiles::default(),
             usage: Usage::default(),
             also: Vec::new(),
             cached: false,
@@ -265,6 +260,9 @@ mod tests {
     #[async_trait::async_trait]
     impl crate::queue::Hold for NoHold {
         async fn remove(self: Box<Self>) -> Result<(), crate::queue::QueueError> {
+            Ok(())
+        }
+        async fn park(self: Box<Self>, _: &str) -> Result<(), crate::queue::QueueError> {
             Ok(())
         }
         async fn give_back(self: Box<Self>, _: Duration) -> Result<(), crate::queue::QueueError> {

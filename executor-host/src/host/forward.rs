@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::sandbox::Progress;
 
-/// How long output waits for more.
+/// How long output waits for more. Where somebody types, it waits only for as long as that from
+/// what was passed on before: an echo comes at once, and a flood in pieces as large as elsewhere.
 const GATHER: Duration = Duration::from_millis(50);
 /// With so many bytes, output does not wait any more.
 const GATHER_BYTES: usize = 16 << 10;
@@ -19,14 +20,28 @@ const GATHER_BYTES: usize = 16 << 10;
 /// the two less finely mixed, so that it cannot make an event of every byte.
 const SEGMENTS_MAX: usize = 16;
 
+/// What is passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Told {
+    /// What it happens in, by the engine's id.
+    Container(String),
+    /// Something for a report.
+    Event(Event),
+}
+
 /// Waits for `run` to end, passing on what it tells on the way; when this returns, all is passed.
+/// `interactive` is whether somebody types meanwhile.
 pub(super) async fn until_ended<T>(
     run: impl Future<Output = T>,
+    interactive: bool,
     mut told: mpsc::Receiver<Progress>,
-    mut tell: impl FnMut(Event),
+    mut tell: impl FnMut(Told),
 ) -> T {
     let mut run = pin!(run);
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered {
+        interactive,
+        ..Gathered::default()
+    };
     let mut open = true;
     let ended = loop {
         tokio::select! {
@@ -59,20 +74,31 @@ struct Gathered {
     segments: Vec<(Stream, String)>,
     bytes: usize,
     since: Option<Instant>,
+    interactive: bool,
+    /// When output was last passed on.
+    passed: Option<Instant>,
     stdout: Utf8,
     stderr: Utf8,
 }
 
 impl Gathered {
     fn due(&self) -> Option<Instant> {
-        self.since.map(|since| since + GATHER)
+        let since = self.since?;
+        if !self.interactive {
+            return Some(since + GATHER);
+        }
+        Some(
+            self.passed
+                .map_or(since, |passed| since.max(passed + GATHER)),
+        )
     }
 
-    fn add(&mut self, progress: Progress, tell: &mut impl FnMut(Event)) {
+    fn add(&mut self, progress: Progress, tell: &mut impl FnMut(Told)) {
         match progress {
+            Progress::Container(id) => tell(Told::Container(id)),
             Progress::Stage(stage) => {
                 self.end(tell);
-                tell(Event::Stage { stage });
+                tell(Told::Event(Event::Stage { stage }));
             }
             Progress::Output(stream, bytes) => {
                 let text = match stream {
@@ -106,16 +132,18 @@ impl Gathered {
     }
 
     /// Passes on whole characters.
-    fn flush(&mut self, tell: &mut impl FnMut(Event)) {
+    fn flush(&mut self, tell: &mut impl FnMut(Told)) {
         for (stream, text) in self.segments.drain(..) {
-            tell(Event::Output { stream, text });
+            tell(Told::Event(Event::Output { stream, text }));
         }
         self.bytes = 0;
-        self.since = None;
+        if self.since.take().is_some() {
+            self.passed = Some(Instant::now());
+        }
     }
 
     /// Passes on everything: nothing will complete a character that was begun.
-    fn end(&mut self, tell: &mut impl FnMut(Event)) {
+    fn end(&mut self, tell: &mut impl FnMut(Told)) {
         for (stream, rest) in [
             (Stream::Stdout, self.stdout.end()),
             (Stream::Stderr, self.stderr.end()),
@@ -198,6 +226,13 @@ mod tests {
         }
     }
 
+    fn of_report(told: Told) -> Event {
+        match told {
+            Told::Event(event) => event,
+            Told::Container(id) => panic!("nobody said container {id}"),
+        }
+    }
+
     async fn events_of(progress: Vec<Progress>) -> Vec<Event> {
         let (tell, told) = mpsc::channel(64);
         let mut events = Vec::new();
@@ -206,7 +241,7 @@ mod tests {
                 tell.send(progress).await.unwrap();
             }
         };
-        until_ended(run, told, |event| events.push(event)).await;
+        until_ended(run, false, told, |told| events.push(of_report(told))).await;
         events
     }
 
@@ -280,7 +315,27 @@ mod tests {
             tell.send(out("prompt> ")).await.unwrap();
             event.recv().await.unwrap()
         };
-        let told = until_ended(run, told, |event| seen.send(event).unwrap()).await;
+        let told = until_ended(run, false, told, |told| seen.send(of_report(told)).unwrap()).await;
         assert_eq!(told, output(Stream::Stdout, "prompt> "));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_somebody_types_an_echo_comes_at_once_and_a_flood_in_large_pieces() {
+        let (tell, told) = mpsc::channel(64);
+        let run = async move {
+            for _ in 0..100 {
+                tell.send(out("x")).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let begun = Instant::now();
+        let mut seen = Vec::new();
+        until_ended(run, true, told, |told| {
+            seen.push((begun.elapsed(), of_report(told)))
+        })
+        .await;
+        assert_eq!(seen[0], (Duration::ZERO, output(Stream::Stdout, "x")));
+        assert_eq!(seen[1].0, GATHER);
+        assert!(seen.len() <= 21, "{} pieces in a second", seen.len());
     }
 }

@@ -191,6 +191,7 @@ impl Polling {
             version: env!("CARGO_PKG_VERSION").into(),
             controls_taken: self.taken.clone(),
             languages: ask.languages.clone(),
+            interactive: true,
             // Whether an edge is there at all is worth an answer at once.
             wait_ms: match self.leasing.client.is_connected() {
                 true => limits::LEASE_WAIT_MS_MAX,

@@ -78,7 +78,7 @@ impl Reporting {
     /// Delivers what is there of the live reports, then `results`. An attempt's live reports were
     /// there before its result was: none comes after it.
     async fn deliver(&self, results: Vec<StoredResult>) {
-        let live = self.live.drain().into_iter().map(Item::Live);
+        let live = self.live.drain().reports.into_iter().map(Item::Live);
         let mut batches = batches(live.chain(results.into_iter().map(Item::Final)));
         let mut retry = Retry::new("deliver reports");
         while let Some(batch) = batches.pop_front() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codecrafter_shared::id::{AttemptId, ControlId, ExecutionId};
+use codecrafter_shared::interaction::{Input, Inputs};
 use codecrafter_shared::job::{
     Control, ControlAction, Event, Job, Outcome, PROTOCOL_VERSION, Report, RunLimits, RunSpec,
     Verdict,
@@ -77,8 +78,10 @@ pub fn job(number: u64) -> Job {
         files: Vec::new(),
         runs: vec![RunSpec::default()],
         limits: RunLimits::default(),
+        interactive: None,
         report_token: format!("token-{number}"),
         deadline: Timestamp::from_millis(i64::MAX),
+        traceparent: None,
     }
 }
 
@@ -108,6 +111,17 @@ pub fn result(number: u64) -> Report {
                 format!("\u{1f980} {number}"),
             )),
         },
+        traceparent: None,
+    }
+}
+
+/// A message that types `text` at the program of [`job`] `number`, after so many inputs.
+#[must_use]
+pub fn typed(number: u64, after: u32, text: &str) -> Control {
+    let inputs = vec![Input::Text { text: text.into() }];
+    Control {
+        action: ControlAction::Input(Inputs { after, inputs }),
+        ..cancel(number)
     }
 }
 

@@ -2,7 +2,7 @@
 //! task ever waits for a disk. Waiters sleep until something that concerns them has changed.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::pin::pin;
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use codecrafter_shared::job::{Control, Job, Report};
-use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
+use super::reading::{self, Unreadable};
 use super::store::{Store, Taken, Topic};
 use super::{
     ControlFeed, Delivery, Depth, Hold, Published, Queue, QueueError, RESULTS_BYTES_MAX,
@@ -24,6 +24,9 @@ use super::{
 
 /// Control messages that wait for the slowest worker; one that is slower than that asks anew.
 const CONTROLS_WAITING_MAX: usize = 1024;
+
+/// How often somebody who waits looks, though nobody said that there is anything.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A queue in a file. Dropping it closes the file; what is still in somebody's hands then is
 /// handed out again by whoever opens it next.
@@ -106,10 +109,11 @@ impl Embedded {
     }
 
     /// Takes up to `max` readable messages of `topic`; waits for the first.
-    async fn take_messages<T: DeserializeOwned>(
+    async fn take_messages<T>(
         &self,
         topic: Topic,
         max: usize,
+        read: fn(&[u8]) -> Result<T, Unreadable>,
     ) -> Result<Vec<(T, Held)>, QueueError> {
         let inner = &self.inner;
         loop {
@@ -133,15 +137,32 @@ impl Embedded {
             }
             let mut readable = Vec::with_capacity(held.len());
             for (held, body) in held {
-                match serde_json::from_slice(&body) {
+                match read(&body) {
                     Ok(content) => readable.push((content, held)),
-                    Err(error) => held.park(&error.to_string()).await?,
+                    Err(unreadable) => self.bury(held, unreadable).await?,
                 }
             }
             if !readable.is_empty() {
                 return Ok(readable);
             }
         }
+    }
+
+    /// Ends what a message is about, if it says so, and puts it aside.
+    async fn bury(&self, held: Held, unreadable: Unreadable) -> Result<(), QueueError> {
+        let Unreadable { reason, end } = unreadable;
+        let execution = end.as_ref().map(|end| end.execution_id.to_string());
+        tracing::error!(
+            execution.id = execution,
+            queue.topic = ?held.topic,
+            queue.message = held.taken.id,
+            reason,
+            "put aside an unreadable message"
+        );
+        if let Some(end) = end {
+            self.store_result(&end).await?;
+        }
+        Box::new(held).park(&reason).await
     }
 
     async fn put<T: serde::Serialize>(
@@ -177,7 +198,7 @@ impl Queue for Embedded {
 
     async fn take(&self) -> Result<Delivery, QueueError> {
         loop {
-            let taken = self.take_messages(Topic::Jobs, 1).await?;
+            let taken = self.take_messages(Topic::Jobs, 1, reading::job).await?;
             if let Some((job, held)) = taken.into_iter().next() {
                 return Ok(Delivery::new(job, held.taken.deliveries, Box::new(held)));
             }
@@ -191,7 +212,9 @@ impl Queue for Embedded {
     }
 
     async fn take_results(&self, max: usize) -> Result<Vec<StoredResult>, QueueError> {
-        let taken = self.take_messages(Topic::Results, max).await?;
+        let taken = self
+            .take_messages(Topic::Results, max, reading::result)
+            .await?;
         let stored = |(report, held)| StoredResult::new(report, Box::new(held));
         Ok(taken.into_iter().map(stored).collect())
     }
@@ -246,7 +269,8 @@ impl Inner {
                 let at = u64::try_from(at).unwrap_or(0).saturating_add(1);
                 tokio::time::sleep_until(self.opened + Duration::from_millis(at)).await;
             }
-            None => std::future::pending().await,
+            // Another process may have put a dead letter back, and cannot say so.
+            None => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
 
@@ -289,16 +313,6 @@ impl Held {
         }
     }
 
-    async fn park(mut self, reason: &str) -> Result<(), QueueError> {
-        let reason = reason.to_owned();
-        let (topic, taken) = (self.topic, self.taken);
-        tracing::error!(queue.topic = ?topic, queue.message = taken.id, reason, "put aside an unreadable message");
-        self.settle("put a message aside", move |store| {
-            store.park(taken, &reason)
-        })
-        .await
-    }
-
     async fn settle(
         &mut self,
         what: &'static str,
@@ -327,6 +341,14 @@ impl Hold for Held {
         let taken = self.taken;
         self.settle("remove a message", move |store| store.remove(taken))
             .await
+    }
+
+    async fn park(mut self: Box<Self>, reason: &str) -> Result<(), QueueError> {
+        let (taken, reason) = (self.taken, reason.to_owned());
+        self.settle("put a message aside", move |store| {
+            store.park(taken, &reason)
+        })
+        .await
     }
 
     async fn give_back(mut self: Box<Self>, delay: Duration) -> Result<(), QueueError> {
@@ -368,12 +390,21 @@ pub(crate) fn lock(path: &Path) -> Result<File, String> {
     let name = Path::new(&name);
     let file = private(name).map_err(|error| failed(name, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => match write_pid(&file) {
+            Ok(()) => Ok(file),
+            Err(error) => Err(failed(name, error)),
+        },
         Err(TryLockError::WouldBlock) => {
             Err(format!("{}: another executor-host uses it", path.display()))
         }
         Err(TryLockError::Error(error)) => Err(failed(name, error)),
     }
+}
+
+/// For whoever wants to ask this process for something.
+fn write_pid(mut file: &File) -> io::Result<()> {
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id())
 }
 
 /// Opens a file, or makes it for its owner only.

@@ -18,6 +18,15 @@ const GATHER: Duration = Duration::from_millis(50);
 /// With so many bytes of output, nothing waits for company any more.
 const GATHER_BYTES: usize = 64 << 10;
 
+/// Reports that go out together, in the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveBatch {
+    /// What there is to say.
+    pub reports: Vec<Report>,
+    /// Whether somebody waits for one of them at a keyboard: nobody gathers them any further.
+    pub urgent: bool,
+}
+
 /// A bounded buffer from worker to link. Clones are the same buffer.
 #[derive(Clone, Default)]
 pub struct LiveReports {
@@ -37,12 +46,23 @@ struct Buffer {
     dropped: u64,
     /// When the oldest report came.
     since: Option<Instant>,
+    /// Whether somebody waits for one of them at a keyboard.
+    urgent: bool,
 }
 
 impl LiveReports {
     /// Adds a report. Never waits: output that finds the buffer full is dropped, which shows as a
     /// gap in `seq`. Everything else is kept; there are only a few per attempt.
     pub fn push(&self, report: Report) {
+        self.add(report, false);
+    }
+
+    /// The same for what somebody at a keyboard waits for: it is due at once.
+    pub fn push_urgent(&self, report: Report) {
+        self.add(report, true);
+    }
+
+    fn add(&self, report: Report, urgent: bool) {
         let mut buffer = self.buffer();
         if let Event::Output { text, .. } = &report.event {
             if buffer.output_bytes.saturating_add(text.len()) > OUTPUT_BYTES_MAX {
@@ -51,20 +71,32 @@ impl LiveReports {
             }
             buffer.output_bytes += text.len();
         }
+        buffer.urgent |= urgent;
         buffer.reports.push_back(report);
         buffer.since.get_or_insert_with(Instant::now);
         drop(buffer);
         self.shared.pushed.notify_waiters();
     }
 
-    /// Takes everything, in the order in which it came.
+    /// Adds what another process has gathered, as urgent as it was there.
+    pub fn push_all(&self, batch: LiveBatch) {
+        for report in batch.reports {
+            self.add(report, batch.urgent);
+        }
+    }
+
+    /// Takes everything.
     #[must_use]
-    pub fn drain(&self) -> Vec<Report> {
+    pub fn drain(&self) -> LiveBatch {
         let mut buffer = self.buffer();
         if buffer.dropped > 0 {
             tracing::warn!(reports = buffer.dropped, "live output was dropped");
         }
-        std::mem::take(&mut *buffer).reports.into()
+        let taken = std::mem::take(&mut *buffer);
+        LiveBatch {
+            reports: taken.reports.into(),
+            urgent: taken.urgent,
+        }
     }
 
     /// Whether there is nothing to take.
@@ -74,19 +106,20 @@ impl LiveReports {
     }
 
     /// Waits until there are reports and it is time to send them: the oldest has waited for 50 ms,
-    /// or there is 64 KiB of output or as many reports as one request takes.
+    /// or there is 64 KiB of output or as many reports as one request takes, or one is urgent.
     pub async fn due(&self) {
         loop {
             let mut pushed = pin!(self.shared.pushed.notified());
             pushed.as_mut().enable();
-            let (since, full) = {
+            let (since, at_once) = {
                 let buffer = self.buffer();
                 let many = buffer.reports.len() >= limits::REPORTS_MAX;
-                (buffer.since, many || buffer.output_bytes >= GATHER_BYTES)
+                let full = many || buffer.output_bytes >= GATHER_BYTES;
+                (buffer.since, full || buffer.urgent)
             };
             match since {
                 None => pushed.await,
-                Some(_) if full => return,
+                Some(_) if at_once => return,
                 Some(since) => tokio::select! {
                     () = pushed => {}
                     () = tokio::time::sleep_until(since + GATHER) => return,

@@ -11,50 +11,53 @@
 //!
 //! `line` opens connections and channels, `topology` declares what is on the broker, `publish`
 //! and `message` are the two ends of a message, `jobs` and `results` hand out, `held` is what was,
-//! `given_up` what nobody shall have any more, `feed` listens to broadcasts, `memory` knows what AMQP does not tell. After a loss every call fails until the
-//! broker is there again, and then works again: nothing has to be opened anew by the caller.
+//! `given_up` what nobody shall have any more, `letters` are the dead ones, `counts` what waits,
+//! `feed` listens to broadcasts, `memory` knows what AMQP does not tell. After a loss every call
+//! fails until the broker is there again, and then works again: nothing has to be opened anew by
+//! the caller.
 
 mod address;
+mod counts;
 mod feed;
 mod given_up;
 mod held;
 mod jobs;
+pub(super) mod letters;
 mod line;
 mod memory;
 mod message;
 mod publish;
 mod results;
 mod topology;
+mod trouble;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use codecrafter_shared::id::{AttemptId, ExecutionId};
 use codecrafter_shared::job::{Control, Job, Report};
-use futures_util::future::try_join_all;
 use lapin::Channel;
-use lapin::options::QueueDeclareOptions;
-use lapin::protocol::AMQPSoftError;
-use lapin::types::{AMQPValue, FieldTable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use self::counts::ROOM_EVERY;
 use self::feed::Feed;
 use self::held::{Held, HeldJob};
 use self::jobs::Jobs;
-use self::line::{Kept, Line, Setup, Trouble};
+use self::line::{Kept, Line, Setup};
 use self::memory::{Done, Known};
-use self::message::Message;
-use self::publish::{Outgoing, REASON};
+use self::publish::Outgoing;
 use self::results::{Lent, Results};
 use self::topology::Broadcast;
+use self::trouble::Trouble;
+use super::letter::Kind;
 use super::{
-    ControlFeed, Delivery, Depth, Hold, LiveReports, Published, Queue, QueueError, StoredResult,
+    ControlFeed, Delivery, Depth, Hold, LiveBatch, LiveReports, Published, Queue, QueueError,
+    StoredResult, reading,
 };
 use crate::clock;
 
@@ -62,14 +65,13 @@ pub use address::{Address, AddressError};
 pub use given_up::GivenUp;
 pub use topology::{DELIVERY_LIMIT, Prefix, PrefixError};
 
-/// How often the broker is asked what waits, at least while there is no room: jobs come to their
-/// end unnoticed elsewhere.
-const ROOM_EVERY: Duration = Duration::from_secs(2);
+/// A job that was handed out more often is not run again. A lost connection counts here like a dead
+/// host, and several of them, while the worker goes on with the job, say nothing about it. Below
+/// [`DELIVERY_LIMIT`], so that it is a worker that says so, if there is one.
+pub const COUNT_MAX: u32 = 6;
+
 /// A result does not wait longer for live reports to be sent.
 const LIVE_MAX: Duration = Duration::from_secs(1);
-/// The longest reason that is written on a dead letter.
-const REASON_BYTES_MAX: usize = 512;
-
 /// A queue on a broker. Nothing is opened before it is needed.
 pub struct RabbitMq {
     inner: Arc<Inner>,
@@ -150,29 +152,23 @@ impl RabbitMq {
     ///
     /// When the broker is not there, or refuses.
     pub async fn inspect(address: Address, prefix: &Prefix) -> Result<Depth, QueueError> {
-        let line = Line::new(address, "counting");
-        let counted = async {
-            let mut counts = Vec::new();
-            for name in prefix.durable() {
-                // A question about a queue that is not there closes the channel.
-                counts.push((name.clone(), ready(&line.channel().await?, &name).await?));
-            }
-            Ok(depth(prefix, &counts))
-        };
-        let counted = counted.await;
-        line.close().await;
+        let counted = counts::inspect(address, prefix).await;
         counted.map_err(failed("be read"))
     }
 
-    /// Passes live reports on to the link, wherever it is. They may get lost.
+    /// Passes live reports on to the link, wherever it is. They may get lost. The link gathers
+    /// them with those of others, but for urgent ones.
     ///
     /// # Errors
     ///
     /// When there is no connection; the reports are lost then.
-    pub async fn send_live(&self, reports: &[Report]) -> Result<(), QueueError> {
-        self.tell(Broadcast::Live, &reports)
-            .await
-            .map_err(failed("pass live reports on"))
+    pub async fn send_live(&self, reports: &[Report], urgent: bool) -> Result<(), QueueError> {
+        let sent = async {
+            let exchange = self.inner.prefix.exchange(Broadcast::Live);
+            let message = Outgoing::told(exchange, &reports)?.urgent(urgent);
+            message.send(&self.inner.loose.get().await?).await
+        };
+        sent.await.map_err(failed("pass live reports on"))
     }
 
     /// The live reports that workers send from now on. Only the link may ask: with this it takes
@@ -181,9 +177,10 @@ impl RabbitMq {
     /// # Errors
     ///
     /// When there is no connection, and when another process is the link.
-    pub async fn live(&self) -> Result<Heard<Vec<Report>>, QueueError> {
+    pub async fn live(&self) -> Result<HeardLive, QueueError> {
         self.inner.be_the_link().await.map_err(failed("listen"))?;
-        self.listen(Broadcast::Live).await
+        let feed = self.listen(Broadcast::Live).await?;
+        Ok(HeardLive { feed })
     }
 
     /// The jobs that came back so often that the broker hands them to no worker any more. Only the
@@ -268,16 +265,15 @@ impl Queue for RabbitMq {
         loop {
             let message = self.inner.jobs.next().await;
             let message = message.map_err(failed("hand out a job"))?;
-            match serde_json::from_slice::<Job>(&message.body) {
+            match reading::job(&message.body) {
                 Ok(job) => {
                     let (execution, count) = (job.execution_id, message.count);
                     if let Some(held) = HeldJob::take(&self.inner, execution, message).await {
-                        return Ok(Delivery::new(job, count, Box::new(held)));
+                        let delivery = Delivery::new(job, count, Box::new(held));
+                        return Ok(delivery.with_count_max(COUNT_MAX));
                     }
                 }
-                Err(error) => {
-                    self.inner.bury(message, &error.to_string()).await?;
-                }
+                Err(unreadable) => self.inner.bury(message, Kind::Job, unreadable).await?,
             }
         }
     }
@@ -289,7 +285,8 @@ impl Queue for RabbitMq {
         }
         if let Some(live) = self.outgoing.as_ref().filter(|live| !live.is_empty()) {
             // It may get lost: the result has it all.
-            let _ = timeout(LIVE_MAX, self.send_live(&live.drain())).await;
+            let LiveBatch { reports, urgent } = live.drain();
+            let _ = timeout(LIVE_MAX, self.send_live(&reports, urgent)).await;
         }
         let kept = inner.keep(inner.prefix.results(), report).await;
         let mut memory = inner.memory();
@@ -311,7 +308,7 @@ impl Queue for RabbitMq {
             let lent = inner.results.next(max).await;
             let mut readable = Vec::new();
             for lent in lent.map_err(failed("hand out results"))? {
-                match serde_json::from_slice::<Report>(lent.body()) {
+                match reading::result(lent.body()) {
                     Ok(report) => {
                         inner.settled(report.execution_id);
                         let attempt = report.attempt_id;
@@ -323,7 +320,7 @@ impl Queue for RabbitMq {
                         };
                         readable.push(StoredResult::new(report, Box::new(held)));
                     }
-                    Err(error) => inner.bury(lent, &error.to_string()).await?,
+                    Err(unreadable) => inner.bury(lent, Kind::Result, unreadable).await?,
                 }
             }
             if !readable.is_empty() {
@@ -384,43 +381,6 @@ impl Inner {
         message.confirmed(&self.confirmed).await
     }
 
-    /// How many of the jobs that waited at the broker were there a moment ago.
-    fn counted_lately(&self) -> Option<u32> {
-        let (ready, at) = self.memory().counted?;
-        (at.elapsed() < ROOM_EVERY).then_some(ready)
-    }
-
-    /// How much of `capacity` is left beside `ready` jobs that wait at the broker. It knows what
-    /// waits, also from before this process; we know what we sent and did not see end, wherever
-    /// it runs.
-    fn room_beside(&self, ready: u32, capacity: u32) -> u32 {
-        let known = self.memory().jobs.len(Instant::now());
-        let known = u32::try_from(known).unwrap_or(u32::MAX);
-        let running = self.running.load(Ordering::Relaxed);
-        capacity.saturating_sub(known.max(ready.saturating_add(running)))
-    }
-
-    async fn depth(&self) -> Result<Depth, Trouble> {
-        let channel = self.counting.get().await?;
-        let asked = self.prefix.durable().into_iter().map(async |name| {
-            let count = ready(&channel, &name).await?;
-            Ok::<_, Trouble>((name, count))
-        });
-        // All at once: the broker may be far away.
-        let counts = try_join_all(asked).await?;
-        let mut depth = depth(&self.prefix, &counts);
-        self.memory().counted = Some((depth.ready, Instant::now()));
-        depth.running = self.running.load(Ordering::Relaxed);
-        depth.results = depth.results.saturating_add(self.results.held());
-        if self.is_the_link().await {
-            // What is on its way to us is neither there nor here.
-            let stored = self.memory().results.len(Instant::now());
-            let stored = u32::try_from(stored).unwrap_or(u32::MAX);
-            depth.results = depth.results.max(stored);
-        }
-        Ok(depth)
-    }
-
     /// Takes the place of the link, unless another process has it. It is lost with the connection.
     async fn be_the_link(&self) -> Result<(), Trouble> {
         let mut place = self.place.lock().await;
@@ -446,26 +406,6 @@ impl Inner {
         }
     }
 
-    /// Puts a message that cannot be read among the dead letters.
-    async fn bury(&self, message: impl Buried, reason: &str) -> Result<(), QueueError> {
-        tracing::error!(reason, "put aside an unreadable message");
-        self.put_aside(message, reason).await
-    }
-
-    /// Puts a message among the dead letters.
-    async fn put_aside(&self, message: impl Buried, reason: &str) -> Result<(), QueueError> {
-        let what = "put a message aside";
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
-        let id = clock::attempt_id().to_string();
-        let letter = Outgoing::kept(self.prefix.dead(), &id, message.body().to_vec())
-            .with_header(REASON, AMQPValue::LongString(reason.into()));
-        letter
-            .confirmed(&self.confirmed)
-            .await
-            .map_err(failed(what))?;
-        message.remove().await.map_err(failed(what))
-    }
-
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing panics while it is held.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -487,32 +427,15 @@ impl Hold for HeldResult {
         Ok(())
     }
 
+    async fn park(self: Box<Self>, reason: &str) -> Result<(), QueueError> {
+        let inner = Arc::clone(&self.inner);
+        inner.put_aside(self.lent, Kind::Result, reason).await?;
+        inner.memory().results.forget(&self.attempt);
+        Ok(())
+    }
+
     async fn give_back(self: Box<Self>, _delay: Duration) -> Result<(), QueueError> {
         Ok(()) // Dropped: the next reporter gets it.
-    }
-}
-
-/// A message that is about to be buried.
-trait Buried: Send {
-    fn body(&self) -> &[u8];
-    fn remove(self) -> impl Future<Output = Result<(), Trouble>> + Send;
-}
-
-impl Buried for Message {
-    fn body(&self) -> &[u8] {
-        &self.body
-    }
-    fn remove(self) -> impl Future<Output = Result<(), Trouble>> + Send {
-        self.ack()
-    }
-}
-
-impl Buried for Lent {
-    fn body(&self) -> &[u8] {
-        Self::body(self)
-    }
-    fn remove(self) -> impl Future<Output = Result<(), Trouble>> + Send {
-        self.ack()
     }
 }
 
@@ -529,7 +452,28 @@ impl<T: DeserializeOwned> Heard<T> {
     ///
     /// When the connection was lost. That ends it: ask for another.
     pub async fn next(&mut self) -> Result<T, QueueError> {
-        self.feed.next().await.map_err(failed("listen"))
+        let told = self.feed.next().await.map_err(failed("listen"))?;
+        Ok(told.content)
+    }
+}
+
+/// What workers have to say while they work, from some moment on.
+pub struct HeardLive {
+    feed: Heard<Vec<Report>>,
+}
+
+impl HeardLive {
+    /// Waits for the next.
+    ///
+    /// # Errors
+    ///
+    /// Like [`Heard::next`].
+    pub async fn next(&mut self) -> Result<LiveBatch, QueueError> {
+        let told = self.feed.feed.next().await.map_err(failed("listen"))?;
+        Ok(LiveBatch {
+            reports: told.content,
+            urgent: told.urgent,
+        })
     }
 }
 
@@ -537,34 +481,6 @@ impl<T: DeserializeOwned> Heard<T> {
 impl ControlFeed for Heard<Control> {
     async fn next(&mut self) -> Result<Control, QueueError> {
         Self::next(self).await
-    }
-}
-
-/// How many messages wait in the queue `name`; a queue that is not there has none. The channel is
-/// closed then.
-async fn ready(channel: &Channel, name: &str) -> Result<u32, Trouble> {
-    let passive = QueueDeclareOptions::durable().passive();
-    let declared = channel
-        .queue_declare(name.into(), passive, FieldTable::default())
-        .await;
-    match declared {
-        Ok(queue) => Ok(queue.message_count()),
-        Err(error) if topology::soft(&error) == Some(AMQPSoftError::NOTFOUND) => Ok(0),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What waits, from the counts of every queue by name.
-fn depth(prefix: &Prefix, counts: &[(String, u32)]) -> Depth {
-    let of = |names: &HashSet<String>| {
-        let named = counts.iter().filter(|(name, _)| names.contains(name));
-        named.map(|(_, count)| count).sum()
-    };
-    Depth {
-        ready: of(&prefix.waiting().into_iter().collect()),
-        running: 0,
-        results: of(&HashSet::from([prefix.results()])),
-        parked: of(&HashSet::from([prefix.dead(), prefix.given_up()])),
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Result, params};
 
 use super::Depth;
 
-/// Of the messages that cannot be read, the newest so many are kept for an operator to look at.
+/// Of the messages that were put aside, the newest so many are kept for an operator to look at.
 const PARKED_MAX: u32 = 100;
 
 /// Raised with every change to [`SCHEMA`].
@@ -62,6 +62,15 @@ pub(super) struct Taken {
     pub deliveries: u32,
 }
 
+/// A message that was put aside.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub id: i64,
+    pub topic: String,
+    pub reason: String,
+    pub body: Vec<u8>,
+}
+
 /// What must be on the disk before a call returns.
 #[derive(Clone, Copy)]
 enum Durability {
@@ -102,6 +111,14 @@ impl Store {
             newer => return Err(OpenError::Newer(newer)),
         }
         db.execute("UPDATE messages SET state = 'ready', not_before = 0", [])?;
+        Ok(Self { db })
+    }
+
+    /// Opens the file beside whoever serves it: nothing that is taken is given back by that.
+    pub(super) fn beside(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags)?;
+        db.busy_timeout(Duration::from_secs(10))?;
         Ok(Self { db })
     }
 
@@ -189,7 +206,7 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a message aside that cannot be read.
+    /// Puts a message aside, with the reason.
     pub(super) fn park(&mut self, taken: Taken, reason: &str) -> Result<()> {
         self.keep(Durability::Process)?;
         let tx = self.db.transaction()?;
@@ -204,6 +221,37 @@ impl Store {
             [PARKED_MAX],
         )?;
         tx.commit()
+    }
+
+    /// What was put aside, the oldest first.
+    pub(super) fn parked(&self) -> Result<Vec<Parked>> {
+        let mut select = self
+            .db
+            .prepare("SELECT id, topic, reason, body FROM parked ORDER BY id")?;
+        let parked = select.query_map([], |row| {
+            Ok(Parked {
+                id: row.get(0)?,
+                topic: row.get(1)?,
+                reason: row.get(2)?,
+                body: row.get(3)?,
+            })
+        })?;
+        parked.collect()
+    }
+
+    /// Lets a message that was put aside be taken again; `false` if there is none of that id. One
+    /// that is in its topic again already, under the same key, is only forgotten here.
+    pub(super) fn put_back(&mut self, id: i64) -> Result<bool> {
+        self.keep(Durability::Machine)?;
+        let tx = self.db.transaction()?;
+        tx.execute(
+            "INSERT INTO messages (topic, key, body) SELECT topic, key, body FROM parked
+             WHERE id = ?1 ON CONFLICT (topic, key) DO NOTHING",
+            [id],
+        )?;
+        let was_there = tx.execute("DELETE FROM parked WHERE id = ?1", [id])? == 1;
+        tx.commit()?;
+        Ok(was_there)
     }
 
     /// Counts everything.

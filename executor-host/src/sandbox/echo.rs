@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use codecrafter_shared::id::ExecutionId;
-use codecrafter_shared::job::{Captured, Job, Outcome, RunOutcome, Stage, Stream, Usage, Verdict};
+use codecrafter_shared::job::{
+    Captured, Job, Outcome, OutputFiles, RunOutcome, Stage, Stream, Usage, Verdict,
+};
 use codecrafter_shared::language::AnnouncedLanguage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,8 @@ use super::{FaultScope, HostFault, Input, Interaction, Progress, Sandbox};
 
 /// The language that [`Echo`] runs. It borrows the id of a known one.
 pub const LANGUAGE: &str = "python";
+/// What it says of the container that it does without.
+pub const CONTAINER: &str = "no container";
 
 /// Follows the lines of [`Job::code`]; before the first, the run's standard input is written to
 /// standard output.
@@ -77,6 +81,7 @@ impl Sandbox for Echo {
             compile: None,
             runs: Vec::new(),
         };
+        let _ = progress.send(Progress::Container(CONTAINER.into())).await;
         for spec in &job.runs {
             let _ = progress.send(Progress::Stage(Stage::Run)).await;
             let mut run = Run {
@@ -165,8 +170,10 @@ impl Run<'_> {
     /// What somebody types next; `None` where nobody does any more.
     async fn next_bytes(&mut self) -> Option<Vec<u8>> {
         loop {
-            if let Input::Bytes(bytes) = self.interaction.as_mut()?.input.recv().await? {
-                return Some(bytes);
+            match self.interaction.as_mut()?.input.recv().await? {
+                Input::Bytes(bytes) => return Some(bytes),
+                Input::End => return None,
+                Input::Signal(_) | Input::Resize(_) => {}
             }
         }
     }
@@ -196,6 +203,7 @@ impl Run<'_> {
             signal: None,
             stdout: captured(self.stdout),
             stderr: captured(self.stderr),
+            files: OutputFiles::default(),
             usage: Usage::default(),
             also: Vec::new(),
             cached: false,

@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use codecrafter_shared::limits;
+use codecrafter_shared::job::Verdict;
+use codecrafter_shared::{language, limits};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::{LAST_REPORTS, ServeError, client_for, start_link};
 use crate::clock;
@@ -17,12 +17,14 @@ use crate::health::Monitor;
 use crate::host::{self, Host, HostSettings, describe};
 use crate::link::Credentials;
 use crate::link::credentials::make_state_dir;
-use crate::queue::{LiveReports, Queue, QueueError, RabbitMq};
+use crate::metrics::Metrics;
+use crate::queue::{LiveBatch, LiveReports, Queue, QueueError, RabbitMq};
 use crate::retry::Retry;
 use crate::sandbox::Sandbox;
+use crate::shutdown::Stop;
 
 /// The worker's name and its lock in the state folder.
-const NAME_FILE: &str = "worker";
+pub const WORKER_FILE: &str = "worker";
 
 /// A worker of a shared queue.
 pub struct Worker {
@@ -50,7 +52,7 @@ pub struct Place {
 pub fn take_place(state_dir: &Path) -> Result<Place, ServeError> {
     let unusable = |error| ServeError::StateDir(state_dir.into(), error);
     make_state_dir(state_dir).map_err(unusable)?;
-    let path = state_dir.join(NAME_FILE);
+    let path = state_dir.join(WORKER_FILE);
     let lock = crate::queue::embedded::lock(&path).map_err(ServeError::Taken)?;
     let mut name = std::fs::read_to_string(&path).map_err(unusable)?;
     if name.is_empty() {
@@ -71,8 +73,9 @@ pub async fn serve_shared(
     credentials: Option<Credentials>,
     worker: Option<Worker>,
     monitor: Monitor,
-    stop: CancellationToken,
+    stop: impl Into<Stop>,
 ) -> Result<(), ServeError> {
+    let stop = stop.into();
     let live = LiveReports::default();
     let queue = Arc::new(match &credentials {
         Some(_) => queue,
@@ -82,6 +85,9 @@ pub async fn serve_shared(
     let is_link = credentials.is_some();
     let link = match credentials {
         Some(credentials) => {
+            for language in language::KNOWN {
+                monitor.metrics.may_give_up(language.id);
+            }
             let (offer, slots) = (watch::Sender::new(None), watch::Sender::new(0));
             let shared = Arc::clone(&queue) as Arc<dyn Queue>;
             let from = (offer.subscribe(), slots.subscribe());
@@ -90,7 +96,7 @@ pub async fn serve_shared(
             let shared = Arc::clone(&queue);
             background.spawn(async move { crew::follow(&shared, &offer, &slots).await });
             background.spawn(receive_live(Arc::clone(&queue), live.clone()));
-            background.spawn(end_given_up(Arc::clone(&queue)));
+            background.spawn(end_given_up(Arc::clone(&queue), monitor.metrics.clone()));
             Some(link)
         }
         None => None,
@@ -103,11 +109,27 @@ pub async fn serve_shared(
         tracing::info!(worker = worker.name, slots, "working");
         let (sandbox, metrics) = (Arc::clone(&worker.sandbox), monitor.metrics.clone());
         let host = Host::new(shared, sandbox, live.clone(), worker.settings, metrics);
-        let host = Arc::new(host);
+        let host = Arc::new(host.traced(monitor.spans.clone()));
         monitor.worker(host.offer(), host.listening(), worker.sandbox);
+        monitor.queue(Arc::clone(&queue) as Arc<dyn Queue>);
         monitor.started();
+        // A link finishes what is in the queue before it ends, so its worker stays till then; a
+        // worker alone finishes what it runs, and leaves the rest to others.
+        let ends = match is_link {
+            true => Stop::from(stop.now.clone()),
+            false => stop.clone(),
+        };
+        let leaves = stop.now.child_token();
+        let leaving = {
+            let (ends, leaves) = (ends.clone(), leaves.clone());
+            async move {
+                ends.either().await;
+                leaves.cancel();
+            }
+        };
+        background.spawn(leaving);
         let announcing = {
-            let (queue, stop) = (Arc::clone(&queue), stop.clone());
+            let (queue, stop) = (Arc::clone(&queue), leaves.clone());
             let (offer, mut listening) = (host.offer(), host.listening());
             async move {
                 // A link that knows of the worker may at once have a control message for it.
@@ -121,14 +143,15 @@ pub async fn serve_shared(
         if !is_link {
             background.spawn(send_live(Arc::clone(&queue), live.clone()));
         }
-        worked = super::spawn(host.run(stop.clone()), &stop).await;
+        worked = super::spawn(host.run(ends), &stop.now).await;
         let _ = announcing.await;
         if !is_link {
-            let _ = timeout(LAST_REPORTS, queue.send_live(&live.drain())).await;
+            let last = live.drain();
+            let _ = timeout(LAST_REPORTS, queue.send_live(&last.reports, last.urgent)).await;
         }
     } else {
         monitor.started();
-        stop.cancelled().await;
+        stop.now.cancelled().await;
     }
     let linked = match link {
         Some(link) => link.wind_up().await,
@@ -147,8 +170,9 @@ async fn send_live(queue: Arc<RabbitMq>, live: LiveReports) {
     let mut retry = Retry::new("pass live reports on");
     loop {
         live.due().await;
-        for reports in live.drain().chunks(limits::REPORTS_MAX) {
-            match queue.send_live(reports).await {
+        let LiveBatch { reports, urgent } = live.drain();
+        for reports in reports.chunks(limits::REPORTS_MAX) {
+            match queue.send_live(reports, urgent).await {
                 Ok(()) => retry.succeeded(),
                 // They are lost, which shows as a gap. Those that come meanwhile are kept, up to
                 // the limit of the buffer.
@@ -159,7 +183,7 @@ async fn send_live(queue: Arc<RabbitMq>, live: LiveReports) {
 }
 
 /// Ends the jobs that no worker has ended, however often they had it, for ever.
-async fn end_given_up(queue: Arc<RabbitMq>) {
+async fn end_given_up(queue: Arc<RabbitMq>, metrics: Metrics) {
     let mut retry = Retry::new("end jobs that came back too often");
     loop {
         let ended = async {
@@ -170,6 +194,7 @@ async fn end_given_up(queue: Arc<RabbitMq>) {
                 let execution = delivery.job.execution_id;
                 tracing::error!(execution.id = %execution, "a job came back too often; it is given up");
                 queue.store_result(&host::given_up(&delivery.job)).await?;
+                metrics.ended(&delivery.job, Verdict::InternalError);
                 delivery.ack().await?;
             }
         };
@@ -187,9 +212,7 @@ async fn receive_live(queue: Arc<RabbitMq>, live: LiveReports) {
             let mut feed = queue.live().await?;
             retry.succeeded();
             loop {
-                for report in feed.next().await? {
-                    live.push(report);
-                }
+                live.push_all(feed.next().await?);
             }
         };
         let lost: Result<std::convert::Infallible, QueueError> = heard.await;

@@ -296,6 +296,7 @@ fn forged() -> Vec<u8> {
         oom_kills: 0,
         stdout_bytes: 0,
         stderr_bytes: 0,
+        left_files: false,
     });
     [
         Event::Ready { version: VERSION }.to_frame(),

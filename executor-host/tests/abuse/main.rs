@@ -6,19 +6,22 @@
 //!
 //! A case's name begins with its number. [`resources`] and [`output`] use up what there is,
 //! [`compile`] attacks by the compiler, [`isolation`] and [`traces`] look for ways out and to
-//! other jobs, [`service`] is about who waits for the result. [`world`] runs them,
+//! other jobs, [`files`] is what comes back beside output, [`terminal`] what
+//! somebody sits at, [`service`] about who waits for the result. [`world`] runs them,
 //! [`host`] is what must hold after each, [`control`] the innocent job that must not notice.
 //! [`weakened`] are the controls of all that: a wall is taken away, and the attack that it stops
 //! succeeds.
 
 mod compile;
 mod control;
+mod files;
 mod host;
 mod isolation;
 mod output;
 mod resources;
 mod service;
 mod soak;
+mod terminal;
 mod traces;
 mod weakened;
 mod world;
@@ -30,10 +33,7 @@ use libtest_mimic::{Arguments, Trial};
 use crate::world::{Attack, Mode, block_on};
 
 /// Cases that are not run, by a part of their names, and why. They are counted as skipped.
-const SKIPPED: &[(&str, &str)] = &[(
-    "traces::fresh::a56_what_the_kernel_counts_by_user",
-    "programs of different containers have one user, and the kernel counts inotify instances by it",
-)];
+const SKIPPED: &[(&str, &str)] = &[];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -63,6 +63,8 @@ fn all() -> Vec<(String, Trial)> {
         ("compile", compile::attacks()),
         ("isolation", isolation::attacks()),
         ("traces", traces::attacks()),
+        ("files", files::attacks()),
+        ("terminal", terminal::attacks()),
         ("service", service::attacks()),
         ("soak", soak::attacks()),
     ];

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use codecrafter_shared::job::Verdict;
+use executor_host::sandbox::{Input, Interaction, Progress};
+use tokio::sync::mpsc;
 
 use crate::world::{Attack, Case, Mode, Program, attacks, ended, is_output, printed};
 
@@ -24,20 +26,42 @@ pub fn attacks() -> Vec<Attack> {
     ]
 }
 
-/// Runs `second` while `first` sleeps behind its first words, and gives what they print.
+/// Runs `second` while `first` waits behind its first words, and gives what they print.
 async fn together(case: &mut Case, first: &str, second: &str) -> (String, String) {
-    let (mut progress, _cancel, first) = case.start(Program::python(first)).await;
-    let spoke = async { while progress.recv().await.is_some_and(|seen| !is_output(&seen)) {} };
-    tokio::time::timeout(Duration::from_secs(10), spoke)
-        .await
-        .unwrap();
-    let second = case.world.run(&Program::python(second).0).await;
-    assert!(!first.is_finished(), "one of them ended too soon");
+    let (first, interaction, keys) = holding(first);
+    let (progress, _cancel, first) = case.start_with(first, Some(interaction)).await;
+    let second = Program::python(second);
+    let second = while_it_holds(progress, keys, case.world.run(&second.0)).await;
     let first = ended(first).await;
     (
         printed(&first.runs[0]).to_owned(),
         printed(&second.runs[0]).to_owned(),
     )
+}
+
+/// A program that reads a line once it has spoken, and what it reads from.
+pub fn holding(code: &str) -> (Program, Interaction, mpsc::Sender<Input>) {
+    let (keys, input) = mpsc::channel(1);
+    let terminal = None;
+    let program = Program::python(code).wall_ms(60_000);
+    (program, Interaction { input, terminal }, keys)
+}
+
+/// Waits for the first words of such a program, then for `second`, and lets it go on.
+pub async fn while_it_holds<T>(
+    mut progress: mpsc::Receiver<Progress>,
+    keys: mpsc::Sender<Input>,
+    second: impl Future<Output = T>,
+) -> T {
+    let spoke = async { while progress.recv().await.is_some_and(|seen| !is_output(&seen)) {} };
+    tokio::time::timeout(Duration::from_secs(30), spoke)
+        .await
+        .unwrap();
+    let second = second.await;
+    assert!(!keys.is_closed(), "the first has ended too soon");
+    keys.send(Input::Bytes(b"\n".to_vec())).await.unwrap();
+    while progress.recv().await.is_some() {}
+    second
 }
 
 async fn a56_two_programs_at_a_time_have_no_channel(case: &mut Case) {
@@ -56,12 +80,12 @@ async fn a56_locks_of_open_files_are_seen_by_nobody_else(case: &mut Case) {
 
 /// Holds a lock that belongs to an open file.
 pub const LOCKS_HELD: &str = "
-import fcntl, struct, time
+import fcntl, struct
 F_OFD_SETLK = 37
 f = open('/work/lock', 'w')
 fcntl.fcntl(f, F_OFD_SETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 4711, 1, 0))
 print('held', flush=True)
-time.sleep(3)
+input()
 ";
 
 /// Looks for it for a while.
@@ -75,20 +99,27 @@ for _ in range(100):
 /// The kernel gives each user so many inotify instances, bytes in pipes and waiting signals,
 /// whatever container they are in.
 async fn a56_what_the_kernel_counts_by_user_is_not_shared(case: &mut Case) {
-    let first = "
-import ctypes, time
+    let (_, second) = together(case, WATCHES_HELD, WATCHES_SEEN).await;
+    assert_eq!(second, "");
+}
+
+/// Takes every inotify instance that its user may have.
+pub const WATCHES_HELD: &str = "
+import ctypes
 libc = ctypes.CDLL(None)
 while libc.inotify_init1(0) >= 0: pass
 print('held', flush=True)
-time.sleep(4)
+input()
 ";
-    let second = "
-import ctypes
-if ctypes.CDLL(None).inotify_init1(0) < 0: print('none left')
+
+/// Looks for a while whether there is one left.
+pub const WATCHES_SEEN: &str = "
+import ctypes, os, time
+for _ in range(100):
+    watch = ctypes.CDLL(None).inotify_init1(0)
+    if watch < 0: raise SystemExit(print('none left'))
+    os.close(watch); time.sleep(0.02)
 ";
-    let (_, second) = together(case, first, second).await;
-    assert_eq!(second, "");
-}
 
 async fn a56_there_are_no_keyrings(case: &mut Case) {
     if cfg!(target_arch = "x86_64") {

@@ -5,6 +5,7 @@
 //! the agent's place ([`bare`]).
 
 use std::pin::Pin;
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::container::LogOutput;
@@ -14,13 +15,19 @@ use bollard::query_parameters::{
     StartContainerOptions,
 };
 use codecrafter_shared::job::{RunOutcome, Verdict};
+use executor_host::sandbox::Sandbox as _;
 use futures_util::StreamExt;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::isolation::{CALLS, DEVICES, EXECUTE, INT80, NETWORK, SETUID, SOCKETS, WRITE};
 use crate::output::is_logged;
 use crate::resources::{DESCRIPTORS, FILL, HOARD, INODES, SPARSE, SWAPPED, THREADS};
-use crate::traces::{CORE, LOCKS_HELD, LOCKS_SEEN};
+use crate::terminal::{self, CONTROLS};
+use crate::traces::{
+    CORE, LOCKS_HELD, LOCKS_SEEN, WATCHES_HELD, WATCHES_SEEN, holding, while_it_holds,
+};
 use crate::world::{Mode, Program, World, only_run, printed};
 
 /// A control.
@@ -59,7 +66,9 @@ pub fn controls() -> Vec<(&'static str, Control)> {
         a53_without_a_user_of_its_own_a_program_writes_into_the_agents_streams,
         a56_without_the_profile_there_are_keyrings,
         a56_without_the_mask_locks_are_a_channel,
+        a56_with_one_user_for_all_what_the_kernel_counts_is_shared,
         a60_without_the_core_limit_there_are_cores,
+        a72_without_the_profile_a_program_types_on_its_own_terminal,
     ]
 }
 
@@ -75,6 +84,19 @@ impl World {
     async fn run_one(&self, program: Program) -> RunOutcome {
         only_run(self.run(&program.0).await)
     }
+
+    /// Runs `second` while `first` waits behind its first words.
+    async fn run_beside(&self, first: &str, second: &str) -> (RunOutcome, RunOutcome) {
+        let (first, interaction, keys) = holding(first);
+        let (sender, progress) = mpsc::channel(16);
+        let never = CancellationToken::new();
+        let first = self
+            .sandbox
+            .run_with(&first.0, Some(interaction), sender, never);
+        let second = self.run_one(Program::python(second));
+        let (first, second) = tokio::join!(first, while_it_holds(progress, keys, second));
+        (only_run(first.unwrap()), second)
+    }
 }
 
 fn host(body: &mut ContainerCreateBody) -> &mut HostConfig {
@@ -87,6 +109,16 @@ fn change_tmpfs(body: &mut ContainerCreateBody, change: fn(&str) -> Option<Strin
         let changed = options.split(',').filter_map(change);
         *options = changed.collect::<Vec<_>>().join(",");
     }
+}
+
+/// The user that programs of this container are, with its group.
+fn owner_of_work(body: &mut ContainerCreateBody) -> String {
+    let options = &host(body).tmpfs.as_ref().unwrap()["/work"];
+    let user = options
+        .split(',')
+        .find_map(|option| option.strip_prefix("uid="));
+    let user = user.unwrap();
+    format!("{user}:{user}")
 }
 
 fn remove_ulimit(body: &mut ContainerCreateBody, name: &str) {
@@ -130,7 +162,10 @@ print(segment >= 0, libc.shmctl(segment, 0, None))
     let run = world.run_one(Program::python(leave).args(&[&key])).await;
     assert_eq!(printed(&run), "True\n");
     let run = world.run_one(Program::python(find).args(&[&key])).await;
-    assert_eq!(printed(&run), "True 0\n");
+    // Only whoever made it removes it, and that was another user.
+    let left = Command::new("ipcrm").args(["-M", &key]).status();
+    assert_eq!(printed(&run), "True -1\n");
+    assert!(left.unwrap().success());
 }
 
 /// How far it comes then depends on how much swap there is.
@@ -342,9 +377,22 @@ for split in 0, 1:
 
 async fn a56_without_the_mask_locks_are_a_channel() {
     let world = world("locks", |body| host(body).masked_paths = None).await;
-    let (held, seen) = (Program::python(LOCKS_HELD), Program::python(LOCKS_SEEN));
-    let (held, seen) = tokio::join!(world.run_one(held), world.run_one(seen));
+    let (held, seen) = world.run_beside(LOCKS_HELD, LOCKS_SEEN).await;
     assert_eq!((printed(&held), printed(&seen)), ("held\n", "seen\n"));
+}
+
+async fn a56_with_one_user_for_all_what_the_kernel_counts_is_shared() {
+    let weaken: Weaken = |body| {
+        change_tmpfs(body, |option| {
+            let id = ["uid=", "gid="]
+                .into_iter()
+                .find(|id| option.starts_with(id));
+            Some(id.map_or_else(|| option.to_owned(), |id| format!("{id}65534")))
+        });
+    };
+    let world = world("users", weaken).await;
+    let (held, seen) = world.run_beside(WATCHES_HELD, WATCHES_SEEN).await;
+    assert_eq!((printed(&held), printed(&seen)), ("held\n", "none left\n"));
 }
 
 async fn a60_without_the_core_limit_there_are_cores() {
@@ -355,18 +403,25 @@ async fn a60_without_the_core_limit_there_are_cores() {
         "refused\n['main.py']\n"
     );
     let work = |body: &mut ContainerCreateBody| {
-        body.user = Some("65534:65534".to_owned());
+        body.user = Some(owner_of_work(body));
         body.working_dir = Some("/work".to_owned());
     };
     assert_eq!(bare(CORE, work).await, "refused\n[]\n");
     // which is the only one then.
     let both: Weaken = |body| {
-        body.user = Some("65534:65534".to_owned());
+        body.user = Some(owner_of_work(body));
         body.working_dir = Some("/work".to_owned());
         remove_ulimit(body, "core");
     };
     let said = bare(CORE, both).await;
     assert!(said.starts_with("granted\n['core"), "{said}");
+}
+
+async fn a72_without_the_profile_a_program_types_on_its_own_terminal() {
+    let world = world("terminal", without_profile).await;
+    let run = terminal::run(&world, Program::python(CONTROLS), async |_| {}).await;
+    // Nothing is heard of it any more once it has another line discipline.
+    assert!(run.stdout.data.contains("xTIOCSTI done"), "{run:#?}");
 }
 
 /// What the engine was asked for last, and the right to ask next.

@@ -15,7 +15,7 @@ use codecrafter_shared::language::LanguageRow;
 use codecrafter_shared::time::Timestamp;
 use executor_host::docker::harden::Isolation;
 use executor_host::docker::{DockerSandbox, DockerSettings};
-use executor_host::sandbox::{HostFault, Progress, Sandbox};
+use executor_host::sandbox::{HostFault, Interaction, Progress, Sandbox};
 use libtest_mimic::Failed;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -236,7 +236,20 @@ impl Case {
     /// Starts a program that attacks, and gives what it says on the way, what ends it, and its end.
     pub async fn start(
         &mut self,
+        program: Program,
+    ) -> (
+        mpsc::Receiver<Progress>,
+        CancellationToken,
+        JoinHandle<Outcome>,
+    ) {
+        self.start_with(program, None).await
+    }
+
+    /// The same with somebody at its keyboard.
+    pub async fn start_with(
+        &mut self,
         Program(job): Program,
+        interaction: Option<Interaction>,
     ) -> (
         mpsc::Receiver<Progress>,
         CancellationToken,
@@ -250,7 +263,8 @@ impl Case {
         let cancel = CancellationToken::new();
         let (world, token) = (Arc::clone(&self.world), cancel.clone());
         let task = tokio::spawn(async move {
-            let outcome = world.sandbox.run(&job, sender, token).await.unwrap();
+            let run = world.sandbox.run_with(&job, interaction, sender, token);
+            let outcome = run.await.unwrap();
             is_in_time(&job.limits, &outcome);
             outcome
         });
@@ -320,8 +334,10 @@ impl Program {
                 wall_ms: 6_000,
                 ..RunLimits::default()
             },
+            interactive: None,
             report_token: String::new(),
             deadline: Timestamp::from_millis(i64::MAX),
+            traceparent: None,
         })
     }
 

@@ -10,14 +10,14 @@ async fn a_program_has_no_rights_and_no_way_to_any() {
     let code = "
 for line in open('/proc/self/status'):
     name, value = line.split(':')
-    if name in 'Uid Gid Groups CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp'.split():
+    if name in 'Groups CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp'.split():
         print(name, *value.split())
-import os
+import grp, os, pwd
+print(os.getuid() > 65536, os.getuid() == os.getgid())
+print(*pwd.getpwuid(os.getuid())[:1], pwd.getpwuid(os.getuid()).pw_dir, grp.getgrgid(os.getgid()).gr_name)
 print(os.getsid(0) == os.getpid(), os.umask(0) == 0o022)
 ";
     let expected = "\
-Uid 65534 65534 65534 65534
-Gid 65534 65534 65534 65534
 Groups
 CapInh 0000000000000000
 CapPrm 0000000000000000
@@ -26,6 +26,8 @@ CapBnd 0000000000000000
 CapAmb 0000000000000000
 NoNewPrivs 1
 Seccomp 2
+True True
+sandbox /work sandbox
 True True
 ";
     assert_eq!(printed(&world.python(code).await), expected);

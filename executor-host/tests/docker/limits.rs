@@ -1,9 +1,13 @@
 //! Where limits begin, and hosts that measure by other means. What programs do against limits:
 //! `tests/abuse`.
 
-use codecrafter_shared::job::{UsageSource, Verdict};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::world::{World, job, only_run, printed, timed};
+use codecrafter_shared::job::{UsageSource, Verdict};
+use executor_host::sandbox::Progress;
+
+use crate::world::{World, job, next, only_run, printed, start, timed};
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
@@ -73,4 +77,33 @@ os.wait()
             run.usage
         );
     }
+}
+
+/// A processor for a tenth of the time, which five busy processes have used up as soon as it is
+/// given: what is killed must not wait for the next piece of it.
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn what_has_used_up_its_share_of_the_processor_dies_at_once() {
+    let world = World::with("share", |settings| settings.nano_cpus = 100_000_000).await;
+    let world = Arc::new(world);
+    let code = "
+import os
+for _ in range(4):
+    if os.fork() == 0: break
+else: print('here', flush=True)
+while True: pass
+";
+    let mut times = Vec::new();
+    for _ in 0..7 {
+        let (mut progress, cancel, task) = start(&world, timed(code, 10_000, 20_000));
+        while !matches!(next(&mut progress).await, Progress::Output(..)) {}
+        let begun = Instant::now();
+        cancel.cancel();
+        let outcome = task.await.unwrap().unwrap();
+        assert_eq!(outcome.verdict, Verdict::Cancelled);
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    // A piece comes every 100 ms.
+    assert!(times[3] < Duration::from_millis(50), "{times:?}");
 }

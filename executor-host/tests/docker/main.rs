@@ -6,17 +6,22 @@
 
 mod compiled;
 mod doctor;
+mod exhausted;
 mod faults;
+mod full_disk;
+mod hangs;
 mod interactive;
 mod isolation;
 mod languages;
 mod limits;
 mod live;
 mod one_run;
+mod output_files;
 mod pool;
 mod programs;
 mod programs_by_language;
 mod ready;
+mod refusing_engine;
 mod reuse;
 mod runs;
 mod scripts_by_language;

@@ -155,8 +155,9 @@ os.chmod('out/program', 0o755)
         ["built\n", "built\n"]
     );
     let output = |text: &str| Progress::Output(Stream::Stdout, text.as_bytes().to_vec());
+    assert!(matches!(seen[0], Progress::Container(_)), "{seen:?}");
     assert_eq!(
-        seen[..3],
+        seen[1..4],
         [
             Progress::Stage(Stage::Compile),
             output("compiling\n"),

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::bench::{until, within};
 
 /// A node needs some seconds to start, and many on a busy machine.
-const START_MAX: Duration = Duration::from_secs(120);
+pub const START_MAX: Duration = Duration::from_secs(120);
 
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
@@ -30,6 +30,17 @@ pub struct Broker {
 
 impl Broker {
     pub async fn start() -> Self {
+        let broker = Self::spawned(None).await;
+        broker.ready().await;
+        broker
+    }
+
+    /// One that speaks TLS only. It may not be ready yet.
+    pub async fn start_with(certificate: &Certificate) -> Self {
+        Self::spawned(Some(certificate)).await
+    }
+
+    async fn spawned(certificate: Option<&Certificate>) -> Self {
         assert!(
             Path::new(SERVER).exists(),
             "there is no {SERVER}: install rabbitmq-server"
@@ -38,10 +49,22 @@ impl Broker {
         let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
         let folder = TempDir::new().unwrap();
         let path = folder.path();
-        let config = format!(
-            "listeners.tcp.local = 127.0.0.1:{}\nraft.wal_max_size_bytes = 64000000\n",
-            ports[0]
-        );
+        let listener = match certificate {
+            None => format!("listeners.tcp.local = 127.0.0.1:{}", ports[0]),
+            Some(certificate) => {
+                std::fs::write(path.join("certificate.pem"), &certificate.chain).unwrap();
+                std::fs::write(path.join("key.pem"), &certificate.key).unwrap();
+                format!(
+                    "listeners.tcp = none\nlisteners.ssl.local = 127.0.0.1:{}\n\
+                     ssl_options.certfile = {folder}/certificate.pem\n\
+                     ssl_options.keyfile = {folder}/key.pem\n\
+                     ssl_options.verify = verify_none",
+                    ports[0],
+                    folder = path.display()
+                )
+            }
+        };
+        let config = format!("{listener}\nraft.wal_max_size_bytes = 64000000\n");
         std::fs::write(path.join("rabbitmq.conf"), config).unwrap();
         std::fs::write(path.join("enabled_plugins"), "[].").unwrap();
         let name_server = Command::new("epmd")
@@ -51,15 +74,18 @@ impl Broker {
             .spawn()
             .unwrap();
         until(|| async { TcpStream::connect(("127.0.0.1", ports[2])).await.ok() }).await;
-        let broker = Self {
+        Self {
             url: format!("amqp://127.0.0.1:{}", ports[0]),
             node: spawn(path, ports),
             name_server,
             ports,
             folder,
-        };
-        broker.ready().await;
-        broker
+        }
+    }
+
+    /// Where it listens.
+    pub const fn port(&self) -> u16 {
+        self.ports[0]
     }
 
     /// SIGKILL.
@@ -97,6 +123,12 @@ impl Broker {
         })
         .await;
     }
+}
+
+/// What a broker says who it is by, in PEM.
+pub struct Certificate {
+    pub chain: String,
+    pub key: String,
 }
 
 impl Drop for Broker {

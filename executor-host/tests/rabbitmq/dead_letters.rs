@@ -1,6 +1,8 @@
 //! What no worker can do anything with.
 
+use codecrafter_shared::job::Job;
 use executor_host::queue::contract::{job, result};
+use executor_host::queue::dead_letters::{DeadLetters, Kind};
 use executor_host::queue::rabbitmq::DELIVERY_LIMIT;
 use executor_host::queue::{Published, Queue as _};
 use lapin::options::QueueDeleteOptions;
@@ -28,6 +30,63 @@ async fn a_message_that_cannot_be_read_is_put_aside_at_first_sight_with_its_reas
         let reason = text(&headers, "codecrafter-reason");
         assert!(reason.contains("EOF"), "{reason}");
     }
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_job_of_an_unknown_version_is_put_aside_at_first_sight_and_its_owner_told() {
+    let bench = Bench::new().await;
+    let queue = bench.queue();
+    let newer = Job {
+        schema: 99,
+        ..job(1)
+    };
+    queue.publish(&newer).await.unwrap();
+    queue.publish(&job(2)).await.unwrap();
+    assert_eq!(soon(queue.take()).await.unwrap().job, job(2));
+    let told = soon(queue.take_results(9)).await.unwrap();
+    assert_eq!(told[0].report.execution_id, newer.execution_id);
+    let (body, headers) = bench.dead_letter().await;
+    assert_eq!(body, serde_json::to_vec(&newer).unwrap());
+    assert!(text(&headers, "codecrafter-reason").contains("version 99"));
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn a_dead_letter_is_listed_and_put_back_while_the_queue_is_in_use() {
+    let bench = Bench::new().await;
+    let queue = bench.queue();
+    let letters = DeadLetters::OnBroker(bench.url.parse().unwrap(), bench.prefix.clone());
+    assert_eq!(
+        letters.list().await.unwrap(),
+        [],
+        "nothing is there, and nothing made"
+    );
+    for number in 1..=2 {
+        queue.publish(&job(number)).await.unwrap();
+        let taken = soon(queue.take()).await.unwrap();
+        taken.park(&format!("reason {number}")).await.unwrap();
+    }
+    queue.store_result(&result(3)).await.unwrap();
+    for _ in 0..2 {
+        let list = letters.list().await.unwrap();
+        let shown: Vec<_> = list
+            .iter()
+            .map(|letter| (letter.kind, &*letter.reason, letter.execution_id))
+            .collect();
+        let id = |number| Some(job(number).execution_id);
+        let expected = [
+            (Kind::Job, "reason 1", id(1)),
+            (Kind::Job, "reason 2", id(2)),
+        ];
+        assert_eq!(shown, expected, "looking changes nothing");
+    }
+    let second = letters.list().await.unwrap().remove(1);
+    assert!(!letters.put_back("no such").await.unwrap());
+    assert!(letters.put_back(&second.id).await.unwrap());
+    let taken = soon(queue.take()).await.unwrap();
+    assert_eq!((&taken.job, taken.count), (&job(2), 1));
+    until(async || (letters.list().await.unwrap().len() == 1).then_some(())).await;
 }
 
 #[tokio::test]

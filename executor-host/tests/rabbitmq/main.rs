@@ -7,6 +7,7 @@
 
 mod bench;
 mod broker;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod contract;
@@ -15,4 +16,5 @@ mod losses;
 mod proxy;
 mod service;
 mod sharing;
+mod tls;
 mod topology;

@@ -14,7 +14,7 @@ use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::link::credentials::Credentials;
 use executor_host::queue::contract::{execution, job};
-use executor_host::queue::rabbitmq::DELIVERY_LIMIT;
+use executor_host::queue::rabbitmq::{COUNT_MAX, DELIVERY_LIMIT};
 use executor_host::queue::{Queue as _, RabbitMq};
 use executor_host::sandbox::echo::Echo;
 use executor_host::serve::{ServeError, Worker, serve_shared, take_place};
@@ -66,7 +66,17 @@ type Service = JoinHandle<Result<(), ServeError>>;
 
 /// A link, and nobody who works.
 fn linked(bench: &Bench, credentials: Credentials, stop: &CancellationToken) -> Service {
-    let (monitor, stop) = (Monitor::default(), stop.clone());
+    linked_by(bench, credentials, Monitor::default(), stop)
+}
+
+/// The same, watched.
+fn linked_by(
+    bench: &Bench,
+    credentials: Credentials,
+    monitor: Monitor,
+    stop: &CancellationToken,
+) -> Service {
+    let stop = stop.clone();
     tokio::spawn(serve_shared(
         bench.queue(),
         Some(credentials),
@@ -131,12 +141,22 @@ async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() 
     let bench = Bench::new().await;
     let (edge, credentials) = enrolled().await;
     let stop = CancellationToken::new();
-    let link = linked(&bench, credentials, &stop);
+    let monitor = Monitor::default();
+    let given_up = |times: u32| {
+        let line = "jobs_total{language=\"python\",verdict=\"internal_error\"}";
+        let text = monitor.metrics.text();
+        assert!(text.contains(&format!("{line} {times}\n")), "{text}");
+    };
+    let link = linked_by(&bench, credentials, monitor.clone(), &stop);
     let queue = Arc::new(bench.queue());
     let announced = Arc::clone(&queue);
     let (_offer, offered) = watch::channel(Some(vec![python()].into()));
     let until = stop.clone();
     tokio::spawn(async move { crew::announce(&announced, "frail", 1, offered, until).await });
+    // What is not told before it happens is no change to Prometheus.
+    edge.until(|edge| edge.lease_requests.last().map(drop))
+        .await;
+    given_up(0);
     for number in 1..=2 {
         edge.offer(job(number));
     }
@@ -145,6 +165,7 @@ async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() 
         assert_eq!(delivery.job.execution_id, execution(1));
     }
     edge.until_finished([execution(1)]).await;
+    given_up(1);
     let last = edge.state().reports().pop().unwrap();
     match last.event {
         Event::Finished { outcome } => assert_eq!(outcome.verdict, Verdict::InternalError),
@@ -154,6 +175,43 @@ async fn a_job_that_no_worker_survives_is_reported_and_its_slot_is_free_again() 
     assert_eq!(next.job.execution_id, execution(2));
     next.ack().await.unwrap();
     ended([link], &stop).await;
+}
+
+#[tokio::test]
+#[ignore = "needs RabbitMQ"]
+async fn some_lost_connections_end_no_job_and_too_many_do() {
+    let bench = Bench::new().await;
+    let (edge, credentials) = enrolled().await;
+    let queue = bench.queue();
+    for (number, losses) in [(1, COUNT_MAX - 1), (2, COUNT_MAX)] {
+        queue.publish(&job(number)).await.unwrap();
+        for _ in 0..losses {
+            drop(soon(queue.take()).await.unwrap());
+        }
+        let stop = CancellationToken::new();
+        let service = serve_shared(
+            bench.queue(),
+            Some(credentials.clone()),
+            Some(worker("late")),
+            Monitor::default(),
+            stop.clone(),
+        );
+        let service = tokio::spawn(service);
+        edge.until_finished([execution(number)]).await;
+        ended([service], &stop).await;
+    }
+    let ends = edge.state().reports().into_iter();
+    let ends = ends.filter_map(|report| match report.event {
+        Event::Finished { outcome } => Some((report.execution_id, outcome.verdict)),
+        _ => None,
+    });
+    assert_eq!(
+        ends.collect::<Vec<_>>(),
+        [
+            (execution(1), Verdict::Accepted),
+            (execution(2), Verdict::InternalError)
+        ]
+    );
 }
 
 #[tokio::test]

@@ -150,19 +150,20 @@ async fn a_control_message_reaches_every_worker_once_and_in_order() {
 
 #[tokio::test]
 #[ignore = "needs RabbitMQ"]
-async fn live_reports_reach_the_link_in_the_order_in_which_a_worker_sent_them() {
+async fn live_reports_reach_the_link_in_order_and_as_urgent_as_a_worker_sent_them() {
     let bench = Bench::new().await;
     let (link, worker) = (bench.queue(), bench.queue());
-    worker.send_live(&[result(0)]).await.unwrap(); // Nobody listens: lost.
+    worker.send_live(&[result(0)], false).await.unwrap(); // Nobody listens: lost.
     let mut live = link.live().await.unwrap();
     for number in 1..20 {
-        worker.send_live(&[result(number)]).await.unwrap();
+        let urgent = number % 3 == 0;
+        worker.send_live(&[result(number)], urgent).await.unwrap();
     }
-    let mut seen = Vec::new();
-    while seen.len() < 19 {
-        seen.extend(soon(live.next()).await.unwrap());
+    for number in 1..20 {
+        let batch = soon(live.next()).await.unwrap();
+        assert_eq!(batch.reports, [result(number)]);
+        assert_eq!(batch.urgent, number % 3 == 0, "the link knows what waits");
     }
-    assert_eq!(seen, (1..20).map(result).collect::<Vec<_>>());
 }
 
 // ---- SIGKILL ----

@@ -10,6 +10,7 @@ use wasmtime_wasi_http::{
 };
 
 use crate::offer::Offer;
+use crate::outgoing::{self, Sent};
 
 /// What belongs to one instance.
 pub struct Ctx {
@@ -43,12 +44,12 @@ impl Ctx {
         }
         Ok(Self {
             table: ResourceTable::new(),
+            hooks: Hooks(offer.clone()),
             offer,
             connections: 0,
             stores: 0,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            hooks: Hooks,
         })
     }
 }
@@ -72,12 +73,7 @@ impl WasiHttpView for Ctx {
     }
 }
 
-struct Hooks;
-
-type Sent = (
-    http::Response<WasiBody>,
-    Box<dyn Future<Output = Result<(), Error>> + Send>,
-);
+struct Hooks(Arc<Offer>);
 
 impl WasiHttpHooks for Hooks {
     /// As wasmtime has it, but for `host`, which a component sees on Spin.
@@ -88,16 +84,19 @@ impl WasiHttpHooks for Hooks {
         })
     }
 
-    /// Refused, always: the manifest is only taken with no `allowed_outbound_hosts`.
+    /// Only to where the manifest allows it.
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,
         _options: Option<RequestOptions>,
         _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        if self.0.outgoing.allows(request.uri()) {
+            return Box::new(outgoing::send(request));
+        }
         tracing::warn!(
             http.uri = %request.uri(),
-            "refused an outbound request: allowed_outbound_hosts is empty"
+            "refused an outbound request: allowed_outbound_hosts does not have it"
         );
         Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
     }

@@ -19,6 +19,7 @@ mod workers;
 mod bindings;
 mod instance;
 mod key_value;
+mod outgoing;
 mod rows;
 mod sqlite;
 mod variables;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::key_value::Stores;
 use crate::manifest::{Component, Variable};
+use crate::outgoing::Allowed;
 
 /// What all instances of a component may use.
 pub struct Offer {
@@ -23,23 +24,23 @@ pub struct Offer {
     pub stores: BTreeSet<String>,
     /// The key-value stores.
     pub key_value: Stores,
+    /// Where the component may send requests.
+    pub outgoing: Allowed,
 }
 
 impl Offer {
     /// What `component` is offered. `root` is the manifest's folder, `state` the one of databases.
     ///
     /// # Errors
-    /// A mount that is no folder, outbound hosts, or a file that cannot be opened.
+    /// A mount that is no folder, outbound hosts of a form that is not served here, or a file that
+    /// cannot be opened.
     pub fn new(
         component: &Component,
         values: &BTreeMap<String, String>,
         root: &Path,
         state: &Path,
     ) -> Result<Self> {
-        ensure!(
-            component.allowed_outbound_hosts.is_empty(),
-            "allowed_outbound_hosts: this host makes no outbound connections"
-        );
+        let outgoing = Allowed::parse(&component.allowed_outbound_hosts)?;
         let mut mounts = Vec::new();
         for mount in &component.files {
             let folder = root.join(&mount.source);
@@ -63,6 +64,7 @@ impl Offer {
             databases: component.sqlite_databases.iter().map(database).collect(),
             stores: component.key_value_stores.clone(),
             key_value: Stores::open(&state.join("key-value.db"))?,
+            outgoing,
         })
     }
 }

@@ -1,8 +1,10 @@
 //! Runs every promise against a deployment: `conformance --url http://127.0.0.1:8787`.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
+use codecrafter_tests::collector::Collector;
 use codecrafter_tests::conformance::CASES;
 use codecrafter_tests::world::World;
 
@@ -16,6 +18,9 @@ struct Arguments {
     /// enrolling.
     #[arg(long, env = "CODECRAFTER_SECRET", hide_env_values = true)]
     secret: String,
+    /// Where to listen for the spans that the deployment sends, if it does.
+    #[arg(long)]
+    collector: Option<SocketAddr>,
     /// One JSON object a line: `{"name", "ok", "why"}`.
     #[arg(long)]
     json: bool,
@@ -28,13 +33,22 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let url = arguments.url.trim_end_matches('/');
-    let world = match World::new(url, arguments.secret) {
+    let mut world = match World::new(url, arguments.secret) {
         Ok(world) => world,
         Err(error) => {
             eprintln!("{error:#}");
             return ExitCode::FAILURE;
         }
     };
+    if let Some(address) = arguments.collector {
+        match Collector::listen(address).await {
+            Ok(collector) => world.collector = Some(collector),
+            Err(error) => {
+                eprintln!("{error:#}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
     let mut broken = 0;
     for case in CASES
         .iter()

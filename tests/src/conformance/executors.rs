@@ -365,6 +365,11 @@ pub async fn operators_see_executors_and_send_them_away(world: World) -> Result<
     let own = known.iter().find(|known| known.id == link.executor_id);
     let own = own.context("a revoked executor is not listed")?;
     ensure!(own.revoked_at.is_some() && !own.live && own.held == 0);
+    let beside = known.iter().find(|known| known.id == other.executor_id);
+    let beside = beside.context("the other executor is not listed")?;
+    ensure!(beside.live && beside.revoked_at.is_none(), "{beside:?}");
+    ensure!(beside.capacity == 2 && beside.version == "1.2.3" && beside.held == 0);
+    ensure!(beside.last_seen_at >= own.last_seen_at, "{known:?}");
     Ok(())
 }
 

@@ -3,18 +3,30 @@
 
 mod accounts;
 mod bad_input;
+mod chat;
 mod content;
 mod executions;
 mod executors;
+mod feeds;
+mod files;
+mod input;
+mod limits;
 mod listing;
+mod notifications;
 mod participants;
 mod service;
 mod sessions;
+mod traces;
+mod versions;
 
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 
 use crate::world::World;
+
+/// `CODECRAFTER_LIMITS` of a deployment under test: two promises are about somebody who has more
+/// sessions than anybody makes in an hour. `xtask` gives its stacks the same.
+pub const LIMITS: &str = "sessions=250/1h,join=110/5m";
 
 /// One promise.
 pub struct Case {
@@ -82,6 +94,29 @@ cases! {
         who_may_edit_writes_the_content_and_who_sees_the_session_reads_it,
         content_beyond_its_limits_is_named,
         what_was_written_is_what_runs,;
+    versions:
+        a_version_keeps_the_text_of_its_moment,
+        versions_are_compared_line_by_line,
+        restoring_brings_a_text_back_and_keeps_what_it_takes_the_place_of,
+        roles_and_locks_hold_for_versions,
+        versions_have_limits,
+        a_session_is_forked_from_any_version,;
+    chat:
+        participants_of_any_role_talk_and_read_in_pages,
+        a_repeated_message_is_there_once,
+        messages_are_deleted_by_their_author_and_by_admins,
+        the_chat_is_for_participants,
+        messages_have_limits,;
+    notifications:
+        who_is_added_changed_locked_out_or_removed_is_told,
+        notifications_are_read_in_pages_and_each_person_has_their_own,
+        a_feed_tells_what_is_new_and_goes_on_where_it_was,
+        a_feed_is_opened_by_its_own_token_and_ends_with_the_login,
+        a_run_that_ends_while_its_owner_is_away_is_told_to_them,
+        who_is_named_in_a_chat_is_told_once,
+        participants_see_which_of_them_are_online,;
+    feeds:
+        frames_are_taken_whole_and_for_a_connection_that_is_there,;
     executions:
         an_execution_waits_for_an_executor_and_ends_when_one_joins,
         waiting_for_an_execution_ends_with_its_result,
@@ -97,6 +132,21 @@ cases! {
         what_an_executor_has_is_cancelled_by_it,
         only_who_asked_and_admins_of_the_session_cancel,
         limits_of_a_request_are_kept_or_named_with_their_range,;
+    traces:
+        a_trace_goes_from_the_request_to_the_job_and_is_told,
+        no_answer_waits_for_a_collector_of_spans,;
+    input:
+        what_is_typed_reaches_the_executor_in_order_and_once,
+        what_is_typed_before_an_executor_has_it_goes_along,
+        a_repeated_request_types_nothing_twice,
+        only_who_asked_and_those_who_may_run_the_code_type,
+        input_is_for_interactive_runs_that_go_on,
+        input_that_nobody_takes_is_pushed_back,
+        a_link_that_cannot_pass_input_on_gets_no_interactive_job,
+        few_runs_of_one_user_are_interactive,;
+    files:
+        files_come_back_to_whoever_may_see_the_execution,
+        a_file_that_breaks_a_rule_is_left_out_and_the_result_stays,;
     executors:
         a_job_is_leased_to_one_executor_only,
         the_first_final_result_stays,
@@ -110,6 +160,13 @@ cases! {
         jobs_go_where_their_language_runs_the_oldest_first,
         operators_see_executors_and_send_them_away,
         executors_are_the_operators_business_alone,;
+    limits:
+        one_address_makes_so_many_accounts_and_nobody_else_is_held_up,
+        of_strangers_requests_at_once_exactly_so_many_pass,
+        what_a_client_writes_of_itself_gives_it_no_other_address,
+        who_guesses_passwords_gets_slower_and_the_owner_is_not_held_up,
+        a_user_is_counted_as_one_whatever_their_address,
+        answers_under_limits_say_how_they_stand,;
     bad_input:
         what_is_not_json_is_told_apart_from_what_is_not_valid,
         a_body_over_the_limit_is_refused,

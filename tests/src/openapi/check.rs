@@ -126,8 +126,13 @@ impl Document {
             return Ok(());
         };
         let media_type = exchange.media_type.context("there is no media type")?;
-        let known = content.contains_key(media_type);
-        ensure!(known, "the media type {media_type} is not listed");
+        // Beside it, there may be a parameter.
+        let media_type = media_type.split(';').next().unwrap_or_default();
+        let known = content.get(media_type);
+        let known = known.with_context(|| format!("the media type {media_type} is not listed"))?;
+        if known.get("schema").is_none() {
+            return Ok(());
+        }
         let body = serde_json::from_slice(exchange.body).context("the body is not JSON")?;
         let schema = pointer(&["content", media_type, "schema"]);
         self.holds(&format!("{place}{schema}"), &body)
@@ -182,7 +187,11 @@ fn schema_pointers(document: &Value) -> Vec<String> {
                 found.push(format!("{place}{body}"));
             }
             for status in names(&operation["responses"]) {
-                for media_type in names(&operation["responses"][&status]["content"]) {
+                let content = &operation["responses"][&status]["content"];
+                for media_type in names(content) {
+                    if content[&media_type].get("schema").is_none() {
+                        continue;
+                    }
                     let body = pointer(&["responses", &status, "content", &media_type, "schema"]);
                     found.push(format!("{place}{body}"));
                 }

@@ -14,7 +14,9 @@ const ABOUT: &str = "People write code together in the browser and run it safely
     examples: docs/api.md of the repository. Rooms: docs/realtime.md. `/api` is an older name of \
     `/api/v1`. Requests refuse fields that they do not know; answers may gain fields. A path that \
     is not here gives 404 `route_not_found`, a method that is not here 405 `method_not_allowed`. Every answer has the \
-    header `X-Request-Id`, which names the request in the deployment's log.";
+    header `X-Request-Id`, which names the request in the deployment's log. Those that are under rate \
+    limits have `RateLimit` and `RateLimit-Policy`, and of the limit that is nearest the older \
+    `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`: docs/security.md.";
 
 /// The whole document.
 #[must_use]
@@ -57,6 +59,12 @@ pub fn document() -> Value {
                     "scheme": "bearer",
                     "description": "What `executor-host operator-token` prints.",
                 },
+                "feedToken": {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "token",
+                    "description": "Of `POST /api/v1/notifications/connect`; 1 hour.",
+                },
                 "roomToken": {
                     "type": "apiKey",
                     "in": "query",
@@ -64,9 +72,39 @@ pub fn document() -> Value {
                     "description": "Of `POST /api/v1/sessions/{id}/join`; 12 hours.",
                 },
             },
+            "headers": limit_headers(),
             "schemas": schemas.into_components(),
         },
     })
+}
+
+/// What draft-ietf-httpapi-ratelimit-headers says about an answer under limits.
+fn limit_headers() -> Value {
+    let header = |description: &str, example: &str| {
+        json!({
+            "description": description,
+            "schema": { "type": "string" },
+            "example": example,
+        })
+    };
+    json!({
+        "RateLimit": header(
+            "For each limit: how many are left (`r`), and in how many seconds there are more (`t`).",
+            r#""user";r=1199;t=1, "join";r=59;t=5"#,
+        ),
+        "RateLimit-Policy": header(
+            "For each limit: so many (`q`) in so many seconds (`w`).",
+            r#""user";q=1200;w=60, "join";q=60;w=300"#,
+        ),
+    })
+}
+
+/// Says that an answer has them.
+fn is_under_limits(response: &mut Value) {
+    for name in ["RateLimit", "RateLimit-Policy"] {
+        let reference = format!("#/components/headers/{name}");
+        response["headers"][name] = json!({ "$ref": reference });
+    }
 }
 
 /// The operations that clients may use.
@@ -105,6 +143,7 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
     let security = match operation.who {
         Who::SignedIn(_) => Some("accessToken"),
         Who::RoomToken => Some("roomToken"),
+        Who::FeedToken => Some("feedToken"),
         Who::Operator => Some("operatorToken"),
         Who::Anybody | Who::Executor => None,
     };
@@ -131,12 +170,11 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     let names = operation.path.split('{').skip(1);
     let names = names.filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
     let of_path = names.map(|name| {
-        json!({
-            "name": name,
-            "in": "path",
-            "required": true,
-            "schema": { "type": "string", "format": "uuid" },
-        })
+        let schema = match name {
+            "name" => json!({ "type": "string" }),
+            _ => json!({ "type": "string", "format": "uuid" }),
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
     });
     let others = operation.parameters.iter().map(|parameter| {
         json!({
@@ -152,10 +190,17 @@ fn parameters(operation: &Operation) -> Vec<Value> {
 fn responses(operation: &Operation, schemas: &mut Schemas) -> Value {
     let mut responses = Map::new();
     for answer in &operation.answers {
-        responses.insert(answer.status.to_string(), response(answer, schemas));
+        let mut response = response(answer, schemas);
+        if operation.is_limited() {
+            is_under_limits(&mut response);
+        }
+        responses.insert(answer.status.to_string(), response);
     }
     for (status, codes) in by_status(&operation.refusals()) {
-        let refusal = refusal(status, &codes);
+        let mut refusal = refusal(status, &codes);
+        if codes.contains(&ErrorCode::RateLimited) {
+            is_under_limits(&mut refusal);
+        }
         match responses.get_mut(&status.to_string()) {
             // One status, two kinds of body.
             Some(response) => {
@@ -205,6 +250,10 @@ fn response(answer: &Answer, schemas: &mut Schemas) -> Value {
     if let Some(body) = answer.body {
         let schema = schemas.answer(body);
         response["content"] = json!({ "application/json": { "schema": schema } });
+    }
+    for media_type in &answer.media_types {
+        // A body of bytes has no schema (OpenAPI 3.1, 4.8.14.4).
+        response["content"][*media_type] = json!({});
     }
     for (name, description) in &answer.headers {
         let header = json!({ "description": description, "schema": { "type": "string" } });

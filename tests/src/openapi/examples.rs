@@ -16,6 +16,9 @@ const LATER: &str = "2026-11-20T12:15:00.000Z";
 pub fn examples() -> Vec<(&'static str, Value)> {
     let mut all = accounts();
     all.extend(sessions());
+    all.extend(versions());
+    all.extend(chat());
+    all.extend(notifications());
     all.extend(executions());
     all.extend(service());
     all
@@ -80,6 +83,8 @@ fn session() -> Value {
         "role": "owner",
         "accessVersion": 1,
         "participants": [participant(USER, "ada", "owner")],
+        "forkOf": null,
+        "forks": 0,
         "createdAt": TIME,
         "updatedAt": TIME,
     })
@@ -98,6 +103,7 @@ fn sessions() -> Vec<(&'static str, Value)> {
         "roomToken": "eyJhbGciOiJFZERTQSJ9.…",
         "roomTokenExpiresAt": "2026-11-21T00:00:00.000Z",
         "roomUrl": "/api/v1/rooms",
+        "roomFeedUrl": null,
     });
     let page = json!({
         "items": [{
@@ -140,6 +146,110 @@ fn sessions() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn version() -> Value {
+    json!({
+        "number": 3,
+        "kind": "manual",
+        "takenAt": TIME,
+        "userId": USER,
+        "displayName": "ada",
+        "message": "before the loop was turned around",
+        "bytes": 24,
+        "fileCount": 0,
+    })
+}
+
+fn versions() -> Vec<(&'static str, Value)> {
+    let diff = json!({
+        "from": 3,
+        "to": null,
+        "files": [{
+            "path": null,
+            "change": "changed",
+            "added": 1,
+            "removed": 1,
+            "hunks": [{
+                "oldStart": 1,
+                "newStart": 1,
+                "lines": [
+                    { "kind": "removed", "text": "print(sum(range(10)))" },
+                    { "kind": "added", "text": "print(sum(range(11)))" },
+                ],
+            }],
+        }],
+        "truncated": false,
+    });
+    vec![
+        (
+            "TakeVersion",
+            json!({ "message": "before the loop was turned around" }),
+        ),
+        ("Version", version()),
+        (
+            "VersionContent",
+            json!({ "version": version(), "content": "print(sum(range(10)))\n", "files": [] }),
+        ),
+        ("VersionDiff", diff),
+        (
+            "RestoredVersion",
+            json!({ "restored": version(), "before": null }),
+        ),
+        ("ForkSession", json!({ "title": "My sums", "version": 3 })),
+        (
+            "VersionPage",
+            json!({ "items": [version()], "page": 1, "limit": 20, "total": 1 }),
+        ),
+    ]
+}
+
+fn chat() -> Vec<(&'static str, Value)> {
+    let message = json!({
+        "seq": 1,
+        "sentAt": TIME,
+        "userId": USER,
+        "displayName": "ada",
+        "text": "shall we start at one?",
+        "deleted": false,
+    });
+    vec![
+        (
+            "SendChatMessage",
+            json!({ "text": "shall we start at one?", "key": "6f1c9a" }),
+        ),
+        ("ChatMessage", message.clone()),
+        ("ChatMessages", json!({ "items": [message], "more": false })),
+    ]
+}
+
+fn notifications() -> Vec<(&'static str, Value)> {
+    let notification = json!({
+        "seq": 7,
+        "at": TIME,
+        "read": false,
+        "event": {
+            "type": "added",
+            "sessionId": SESSION,
+            "title": "Two sums",
+            "role": "editor",
+            "by": { "userId": USER, "displayName": "Ada" },
+        },
+    });
+    let list = json!({ "items": [notification], "more": false, "seq": 7, "unread": 1 });
+    let pass = json!({
+        "feedToken": "eyJhbGciOiJFZERTQSJ9.…",
+        "feedTokenExpiresAt": LATER,
+        "socketUrl": "/api/v1/notifications/socket",
+        "eventsUrl": "/api/v1/notifications/events",
+    });
+    vec![
+        ("Notifications", list),
+        ("MarkRead", json!({ "upTo": 7 })),
+        ("ReadState", json!({ "readSeq": 7, "unread": 0 })),
+        ("FeedPass", pass),
+        ("OnlinePeople", json!({ "userIds": [USER, OTHER_USER] })),
+    ]
+}
+
 fn executions() -> Vec<(&'static str, Value)> {
     let create = json!({
         "language": "python",
@@ -174,11 +284,16 @@ fn executions() -> Vec<(&'static str, Value)> {
         "compileOutput": null,
         "exitCode": 0,
         "signal": null,
+        "files": [{ "name": "plot.png", "mediaType": "image/png", "bytes": 20_480 }],
+        "filesLeftOut": [{ "name": "data.db", "reason": "type" }],
+        "filesLeftOutCount": 1,
         "cpuMs": 18,
         "wallMs": 23,
         "peakBytes": 7_340_032,
         "attemptId": ATTEMPT,
         "attempts": 1,
+        "duplicates": 0,
+        "traceId": "01a1fe60a5ba73ddaeaaa9af5676ca30",
         "createdAt": TIME,
         "startedAt": TIME,
         "cancelRequestedAt": null,
@@ -205,10 +320,16 @@ fn executions() -> Vec<(&'static str, Value)> {
         "limit": 20,
         "total": 1,
     });
+    let input = json!({
+        "inputs": [{ "type": "text", "text": "42\r" }],
+        "after": 3,
+    });
     vec![
         ("CreateExecution", create),
         ("Execution", execution),
         ("ExecutionSummaryPage", page),
+        ("GiveInput", input),
+        ("InputTaken", json!({ "inputs": 4 })),
     ]
 }
 

@@ -62,6 +62,7 @@ fn row(operation: &Operation) -> String {
         Who::SignedIn("") => "signed in",
         Who::SignedIn(who) => who,
         Who::RoomToken => "room token",
+        Who::FeedToken => "feed token",
         Who::Operator => "operator token",
     };
     let what = format!("{} {}", operation.summary, operation.description);
@@ -87,7 +88,8 @@ fn takes_and_gives(operation: &Operation) -> String {
         .iter()
         .map(|answer| {
             let body = answer.body.map(|body| shown(&schemas.answer(body)));
-            format!("{} {}", answer.status, body.unwrap_or_default())
+            let bytes = (!answer.media_types.is_empty()).then(|| "bytes".to_owned());
+            format!("{} {}", answer.status, body.or(bytes).unwrap_or_default())
                 .trim()
                 .to_owned()
         })

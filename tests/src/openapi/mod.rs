@@ -15,6 +15,7 @@ pub mod rules;
 mod schemas;
 pub mod table;
 
+use codecrafter_edge::limits::plan;
 use codecrafter_shared::error::ErrorCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -31,6 +32,8 @@ pub enum Who {
     SignedIn(&'static str),
     /// Whoever has a token of that room.
     RoomToken,
+    /// Whoever has a token of their own feed.
+    FeedToken,
     /// Whoever has the deployment's operator token.
     Operator,
     /// Enrolled executor-hosts. Not part of the public document.
@@ -84,6 +87,8 @@ pub struct Answer {
     pub description: &'static str,
     /// Its JSON body; none if it has no body.
     pub body: Option<Type>,
+    /// The media types of its body, if that is not ours.
+    pub media_types: Vec<&'static str>,
     /// Headers that it has beside those of every answer, each with its meaning.
     pub headers: Vec<(&'static str, &'static str)>,
 }
@@ -174,6 +179,15 @@ impl Operation {
         self.answer(status, description, None)
     }
 
+    /// Says that the answer that was added last has a body of one of these media types.
+    #[must_use]
+    pub fn of(mut self, media_types: impl Iterator<Item = &'static str>) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.media_types = media_types.collect();
+        }
+        self
+    }
+
     /// Adds a header to the answer that was added last.
     #[must_use]
     pub fn with(mut self, name: &'static str, description: &'static str) -> Self {
@@ -222,10 +236,21 @@ impl Operation {
             Who::Operator | Who::Executor => {
                 codes.extend([TokenMissing, TokenInvalid, Unavailable, Internal]);
             }
-            Who::Anybody | Who::RoomToken => {}
+            Who::Anybody | Who::RoomToken | Who::FeedToken => {}
+        }
+        if self.is_limited() {
+            codes.push(ErrorCode::RateLimited);
         }
         let all = ErrorCode::ALL.iter().copied();
         all.filter(|code| codes.contains(code)).collect()
+    }
+
+    /// Whether a rate limit stands before it.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        let method = self.method.to_uppercase();
+        let method = http::Method::from_bytes(method.as_bytes()).unwrap_or_default();
+        plan::group(&method, Some(self.path)) != plan::Group::Free
     }
 
     fn answer(
@@ -238,6 +263,7 @@ impl Operation {
             status,
             description,
             body,
+            media_types: Vec::new(),
             headers: Vec::new(),
         });
         self

@@ -53,8 +53,17 @@ pub fn rules() -> Vec<Rule> {
         ),
         ("CreateSession", "joinRole", joiner.clone()),
         ("CreateSession", "maxParticipants", participants.clone()),
-        ("UpdateSession", "title", title),
-        ("UpdateSession", "description", description),
+        ("UpdateSession", "title", title.clone()),
+        ("UpdateSession", "description", description.clone()),
+        ("ForkSession", "title", title),
+        ("ForkSession", "description", description),
+        (
+            "TakeVersion",
+            "message",
+            length(&limits::VERSION_MESSAGE_CHARS),
+        ),
+        ("SendChatMessage", "text", length(&limits::CHAT_CHARS)),
+        ("SendChatMessage", "key", length(&limits::CHAT_KEY_CHARS)),
         ("UpdateSession", "language", nullable(&language)),
         ("UpdateSession", "joinRole", joiner),
         ("UpdateSession", "maxParticipants", participants),
@@ -94,7 +103,11 @@ pub fn rules() -> Vec<Rule> {
             json!({ "maxItems": limits::ARGS_MAX }),
         ),
         ("RequestedLimits", "cpuMs", within(&limits::CPU_MS)),
-        ("RequestedLimits", "wallMs", within(&limits::WALL_MS)),
+        (
+            "RequestedLimits",
+            "wallMs",
+            within(&limits::INTERACTIVE_WALL_MS),
+        ),
         (
             "RequestedLimits",
             "memoryBytes",
@@ -106,6 +119,13 @@ pub fn rules() -> Vec<Rule> {
             within(&limits::OUTPUT_BYTES),
         ),
         ("RequestedLimits", "processes", within(&limits::PROCESSES)),
+        ("TerminalSize", "columns", within(&limits::TERMINAL_SIDE)),
+        ("TerminalSize", "rows", within(&limits::TERMINAL_SIDE)),
+        (
+            "GiveInput",
+            "inputs",
+            json!({ "minItems": 1, "maxItems": limits::INPUTS_PER_REQUEST_MAX }),
+        ),
     ];
     list.into_iter()
         .map(|(type_name, field, keywords)| Rule {

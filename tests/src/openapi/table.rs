@@ -1,23 +1,31 @@
 //! Every operation, in the order in which a client meets them.
 
+mod notifications;
+mod rooms;
+
+use std::collections::BTreeSet;
+
 use codecrafter_shared::api::{
-    AddParticipant, ChangeRole, CreateExecution, CreateSession, Execution, ExecutionSummary,
-    Executors, Health, Joined, Languages, Login, Page, Participant, Ready, Refresh, Register,
-    Session, SessionContent, SessionSummary, SignedIn as Tokens, TransferSession, UpdateSession,
-    User, WriteContent,
+    AddParticipant, ChangeRole, ChatMessage, ChatMessages, CreateExecution, CreateSession,
+    Execution, ExecutionSummary, Executors, ForkSession, GiveInput, Health, InputTaken, Joined,
+    Languages, Login, Page, Participant, Ready, Refresh, Register, RestoredVersion,
+    SendChatMessage, Session, SessionContent, SessionSummary, SignedIn as Tokens, TakeVersion,
+    TransferSession, UpdateSession, User, Version, VersionContent, VersionDiff, WriteContent,
 };
 use codecrafter_shared::error::ErrorCode::{
     AlreadyParticipant, BodyTooLarge, ContentChanged, CredentialsInvalid, EmailTaken,
-    ExecutionFinished, ExecutionNotFound, ExecutorNotFound, ExecutorUnknown, Forbidden, Internal,
-    LoginSessionEnded, OwnerStays, ParticipantNotFound, ParticipantRemoved, ProtocolUnsupported,
-    QueueFull, RouteNotFound, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions,
-    TooManyRooms, TooManySessions, Unavailable, UserNotFound, UsernameTaken, ValidationFailed,
+    ExecutionFinished, ExecutionNotFound, ExecutionNotInteractive, ExecutorNotFound,
+    ExecutorUnknown, FileNotFound, Forbidden, InputEnded, InputMissing, Internal,
+    LoginSessionEnded, MessageNotFound, OwnerStays, ParticipantNotFound, ParticipantRemoved,
+    ProtocolUnsupported, QueueFull, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions,
+    TooManyMessages, TooManyRooms, TooManySessions, TooManyVersions, TooMuchInput, Unavailable,
+    UserNotFound, UsernameTaken, ValidationFailed, VersionNotFound,
 };
-use codecrafter_shared::job::Verdict;
+use codecrafter_shared::job::{MediaType, Verdict};
 use codecrafter_shared::{language, limits};
 use serde_json::{Value, json};
 
-use super::Who::{Anybody, Executor, Operator, RoomToken, SignedIn};
+use super::Who::{Anybody, Executor, Operator, SignedIn};
 use super::{Operation, Who};
 
 /// Whoever may see a session.
@@ -37,6 +45,9 @@ const ETAG: (&str, &str) = (
 pub const TAGS: &[(&str, &str)] = &[
     ("Accounts", "Registering, signing in, and the tokens of it."),
     ("Sessions", "Shared documents, and who may do what in them."),
+    ("Versions", "What a document was, and forks of it."),
+    ("Chat", "What participants say to each other."),
+    ("Notifications", "What a person is told, wherever they are."),
     ("Executions", "Running code."),
     (
         "Executors",
@@ -52,8 +63,14 @@ pub fn tag(path: &str) -> &'static str {
     let path = path.strip_prefix(super::PREFIX).unwrap_or(path);
     match path.split('/').nth(1).unwrap_or_default() {
         "auth" => "Accounts",
-        "sessions" if path.ends_with("/executions") => "Executions",
-        "sessions" | "rooms" => "Sessions",
+        "sessions" => match path.split('/').nth(3).unwrap_or_default() {
+            "executions" => "Executions",
+            "versions" | "snapshots" | "fork" => "Versions",
+            "chat" => "Chat",
+            _ => "Sessions",
+        },
+        "rooms" => "Sessions",
+        "notifications" => "Notifications",
         "executions" => "Executions",
         "executors" => "Executors",
         "internal" => "Links",
@@ -66,7 +83,11 @@ pub fn tag(path: &str) -> &'static str {
 pub fn operations() -> Vec<Operation> {
     let mut all = accounts();
     all.extend(sessions());
+    all.extend(rooms::rooms());
     all.extend(participants());
+    all.extend(versions());
+    all.extend(chat());
+    all.extend(notifications::notifications());
     all.extend(executions());
     all.extend(executors());
     all.extend(service());
@@ -192,24 +213,6 @@ fn sessions() -> Vec<Operation> {
         .gives::<SessionContent>(200, "The document as it is now.")
         .with(ETAG.0, ETAG.1)
         .refuses(&[SessionNotFound, Forbidden, ContentChanged]),
-        get(
-            "/api/v1/rooms/{id}",
-            "openRoom",
-            "Opens the session's WebSocket.",
-        )
-        .description(
-            "Speaks y-websocket: `docs/realtime.md`. The room token comes as `token`, or as \
-                 the subprotocol `token.<roomToken>` beside `yjs`. A token that is not accepted \
-                 is refused over the socket, by a close code.",
-        )
-        .by(RoomToken)
-        .query(
-            "caps",
-            json!({ "type": "string", "enum": ["app1"] }),
-            "`app1`: the room also sends frames of ours.",
-        )
-        .gives_nothing(101, "The socket.")
-        .refuses(&[RouteNotFound, Forbidden]),
     ]
 }
 
@@ -296,6 +299,133 @@ fn participants() -> Vec<Operation> {
     ]
 }
 
+/// Whoever may keep versions of a document.
+const EDITORS: Who = SignedIn("owner, admin, editor");
+
+fn versions() -> Vec<Operation> {
+    let take = |path, id| {
+        post(path, id, "Keeps the document as it is now.")
+            .description("Also while it is locked: that changes nothing of it. The room is told.")
+            .by(EDITORS)
+            .takes::<TakeVersion>()
+            .gives::<Version>(201, "The version, without its text.")
+            .with(LOCATION.0, LOCATION.1)
+            .refuses(&[SessionNotFound, Forbidden, TooManyVersions])
+    };
+    let list = |path, id| {
+        paged(get(path, id, "Lists versions."))
+            .description("Newest first, without their text.")
+            .by(SEES)
+            .gives::<Page<Version>>(200, "A page of versions.")
+            .refuses(&[SessionNotFound])
+    };
+    let one = "/api/v1/sessions/{id}/versions/{number}";
+    vec![
+        take("/api/v1/sessions/{id}/versions", "takeVersion"),
+        list("/api/v1/sessions/{id}/versions", "listVersions"),
+        take("/api/v1/sessions/{id}/snapshots", "takeSnapshot"),
+        list("/api/v1/sessions/{id}/snapshots", "listSnapshots"),
+        get(one, "getVersion", "Gives a version with its text.")
+            .by(SEES)
+            .gives::<VersionContent>(200, "The version.")
+            .refuses(&[SessionNotFound, VersionNotFound]),
+        delete(one, "deleteVersion", "Deletes a version.")
+            .by(SignedIn("owner, admin; editors those that they have taken"))
+            .gives_nothing(204, "It is gone.")
+            .refuses(&[SessionNotFound, VersionNotFound, Forbidden]),
+        get(
+            "/api/v1/sessions/{id}/versions/{number}/diff",
+            "diffVersion",
+            "Compares a version with another one, or with the document as it is now.",
+        )
+        .description("Line by line, with up to three equal lines around each change.")
+        .by(SEES)
+        .query(
+            "with",
+            json!({ "type": "string", "pattern": "^([0-9]+|now)$", "default": "now" }),
+            "The number of the other version, or `now`.",
+        )
+        .gives::<VersionDiff>(200, "What differs.")
+        .refuses(&[SessionNotFound, VersionNotFound]),
+        post(
+            "/api/v1/sessions/{id}/versions/{number}/restore",
+            "restoreVersion",
+            "Gives the document the text of a version again.",
+        )
+        .description(
+            "By an ordinary edit, which everybody in the room sees, and is told whose it is: lines \
+             that are the same stay, with the cursors in them. What the document was before is \
+             kept as a version.",
+        )
+        .by(SignedIn(
+            "owner, admin, editor; only the owner while it is locked",
+        ))
+        .gives::<RestoredVersion>(200, "What was restored, and what was kept for that.")
+        .refuses(&[SessionNotFound, VersionNotFound, Forbidden]),
+        post(
+            "/api/v1/sessions/{id}/fork",
+            "forkSession",
+            "Makes a session of the caller's own with the text of this one.",
+        )
+        .description("It is private, and nobody but the caller is in it.")
+        .by(SEES)
+        .takes::<ForkSession>()
+        .gives::<Session>(201, "The new session.")
+        .with(LOCATION.0, LOCATION.1)
+        .refuses(&[SessionNotFound, VersionNotFound, TooManySessions]),
+    ]
+}
+
+fn chat() -> Vec<Operation> {
+    const TALKS: Who = SignedIn("participants");
+    vec![
+        post(
+            "/api/v1/sessions/{id}/chat",
+            "sendMessage",
+            "Says something.",
+        )
+        .description(
+            "To everybody in the room, after it is stored. A repeated request with the same \
+                 `key` gives the message that is there.",
+        )
+        .by(TALKS)
+        .takes::<SendChatMessage>()
+        .gives::<ChatMessage>(201, "The message.")
+        .refuses(&[SessionNotFound, Forbidden, TooManyMessages]),
+        get(
+            "/api/v1/sessions/{id}/chat",
+            "readMessages",
+            "Gives messages.",
+        )
+        .description("The newest, or those before one; oldest first.")
+        .by(TALKS)
+        .query(
+            "before",
+            json!({ "type": "integer", "minimum": 1 }),
+            "Only messages with a lower `seq`.",
+        )
+        .query(
+            "limit",
+            json!({
+                "type": "integer", "minimum": 1, "maximum": limits::PAGE_ITEMS_MAX,
+                "default": limits::CHAT_PAGE_DEFAULT,
+            }),
+            "How many at most.",
+        )
+        .gives::<ChatMessages>(200, "Messages.")
+        .refuses(&[SessionNotFound, Forbidden]),
+        delete(
+            "/api/v1/sessions/{id}/chat/{seq}",
+            "deleteMessage",
+            "Deletes a message.",
+        )
+        .description("Its place stays, without what was said.")
+        .by(SignedIn("owner, admin; participants their own"))
+        .gives_nothing(204, "It is deleted.")
+        .refuses(&[SessionNotFound, MessageNotFound, Forbidden]),
+    ]
+}
+
 fn executions() -> Vec<Operation> {
     let listed = |operation: Operation| {
         let verdicts: Vec<_> = Verdict::ALL
@@ -349,6 +479,50 @@ fn executions() -> Vec<Operation> {
         ))
         .gives::<Execution>(200, "The execution as it stands.")
         .refuses(&[ExecutionNotFound]),
+        post(
+            "/api/v1/executions/{id}/input",
+            "giveInput",
+            "Types while a program runs.",
+        )
+        .description(
+            "Text, signals, the size of its terminal, the end of its input: for executions that \
+             were asked for with `interactive`. What is given before the program starts waits for \
+             it.",
+        )
+        .by(SignedIn(
+            "whoever asked for it; those who may run its session's code",
+        ))
+        .takes::<GiveInput>()
+        .gives::<InputTaken>(202, "It is on its way to the program.")
+        .refuses(&[
+            ExecutionNotFound,
+            ExecutionNotInteractive,
+            ExecutionFinished,
+            InputMissing,
+            InputEnded,
+            TooMuchInput,
+            Forbidden,
+        ]),
+        get(
+            "/api/v1/executions/{id}/files/{name}",
+            "getExecutionFile",
+            "Gives a file that an execution has left.",
+        )
+        .description(
+            "As `files` of the execution names it. Kept for a week. To be saved and not shown: \
+             what is in it is the program's, so it comes as an attachment in a sandbox of its own.",
+        )
+        .by(SignedIn(
+            "whoever asked for the execution; participants of its session",
+        ))
+        .gives_nothing(200, "What is in it.")
+        .of(media_types())
+        .with("Content-Disposition", "`attachment`, with the name.")
+        .with(
+            "Content-Security-Policy",
+            "`sandbox` and nothing that could be loaded.",
+        )
+        .refuses(&[ExecutionNotFound, FileNotFound]),
         waits(post(
             "/api/v1/executions/{id}/cancel",
             "cancelExecution",
@@ -370,6 +544,13 @@ fn executions() -> Vec<Operation> {
         .gives::<Languages>(200, "The languages.")
         .refuses(&[Unavailable, Internal]),
     ]
+}
+
+/// Of files that come back, each once and without its parameters.
+fn media_types() -> impl Iterator<Item = &'static str> {
+    let types = MediaType::ENDINGS.iter();
+    let types = types.filter_map(|(_, kind)| kind.content_type().split(';').next());
+    types.collect::<BTreeSet<_>>().into_iter()
 }
 
 fn executors() -> Vec<Operation> {

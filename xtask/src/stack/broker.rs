@@ -72,6 +72,11 @@ impl Ports {
         guest_url(self.amqp)
     }
 
+    /// Where the node takes connections.
+    pub const fn amqp(self) -> u16 {
+        self.amqp
+    }
+
     /// Whether the node lets clients in.
     pub fn answers(self) -> Result<()> {
         amqp::sign_in(self.amqp)

@@ -2,30 +2,43 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use super::queue::{AMQP_PREFIX, AMQP_URL, Carrier};
-use super::{EXECUTOR, Stack};
+use super::{EXECUTOR, OTLP, Stack};
 use crate::artifacts;
 use crate::inputs::Inputs;
 use crate::process::Service;
 use crate::work::{Work, answer};
 
 pub(super) fn service(stack: &Stack<'_>) -> Service {
-    Service::new(EXECUTOR, artifacts::executor(stack.repo), stack.repo.root())
+    let service = Service::new(EXECUTOR, artifacts::executor(stack.repo), stack.repo.root())
         .argument("serve")
         .option("--state-dir", folder(stack))
         // Empty if there is no broker: it must not take one from the environment.
         .setting(AMQP_URL, stack.carrier().url())
         .setting(AMQP_PREFIX, prefix(stack))
-        .reads(folder(stack).join("credentials.json"))
+        .reads(folder(stack).join("credentials.json"));
+    let service = match &stack.collector {
+        Some(_) => service.setting(OTLP, stack.otlp()),
+        None => service,
+    };
+    let settings = stack.executor_settings.iter();
+    settings.fold(service, |service, (variable, value)| {
+        service.setting(variable, value)
+    })
 }
 
 /// Enrols the host with the stack's edge. Harmless to repeat.
 pub(super) fn join(stack: &Stack<'_>, work: &Work) -> Result<()> {
+    join_at(stack, work, &folder(stack), &stack.url())
+}
+
+/// Enrols a host that keeps its state in `folder` with the stack's edge, which it knows as `url`.
+pub(super) fn join_at(stack: &Stack<'_>, work: &Work, folder: &Path, url: &str) -> Result<()> {
     let mut token = command(stack);
     token
         .arg("join-token")
@@ -33,10 +46,10 @@ pub(super) fn join(stack: &Stack<'_>, work: &Work) -> Result<()> {
     let token = answer(&mut token).context("executor-host prints no join token")?;
     let join = |again: &[&str]| {
         let mut join = command(stack);
-        join.args(["join", &stack.url()]).args(again);
+        join.args(["join", url]).args(again);
         // Not as an argument: other users of this machine can see those, and so does the log.
         join.arg("--state-dir")
-            .arg(folder(stack))
+            .arg(folder)
             .env("CODECRAFTER_JOIN_TOKEN", &token);
         work.run(&mut join)
     };
@@ -45,13 +58,30 @@ pub(super) fn join(stack: &Stack<'_>, work: &Work) -> Result<()> {
 }
 
 pub(super) fn queue_command(stack: &Stack<'_>) -> Command {
-    let mut command = command(stack);
+    let mut command = embedded_queue_command(stack, &folder(stack));
     command
-        .args(["queue", "--json", "--state-dir"])
-        .arg(folder(stack))
         .env(AMQP_URL, stack.carrier().url())
         .env(AMQP_PREFIX, prefix(stack));
     command
+}
+
+/// Asks for the embedded queue of a host that keeps its state in `folder`.
+pub(super) fn embedded_queue_command(stack: &Stack<'_>, folder: &Path) -> Command {
+    let mut command = command(stack);
+    command
+        .args(["queue", "--json", "--state-dir"])
+        .arg(folder)
+        .env(AMQP_URL, "");
+    command
+}
+
+/// The operator token of the stack's edge.
+pub(super) fn operator_token(stack: &Stack<'_>) -> Result<String> {
+    let mut token = command(stack);
+    token
+        .arg("operator-token")
+        .env("CODECRAFTER_SECRET", stack.secret()?);
+    answer(&mut token).context("executor-host prints no operator token")
 }
 
 /// What the names on a broker begin with. One that others use too may be used by another stack, and

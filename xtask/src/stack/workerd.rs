@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::{Platform, Stack};
+use super::{OTLP, Platform, Stack};
 use crate::artifacts;
 use crate::process::Service;
 use crate::repo::Repo;
@@ -15,7 +15,10 @@ pub(super) fn service(stack: &Stack<'_>) -> Result<Service> {
     let repo = stack.repo;
     let state = stack.folder.join("state");
     fs::create_dir_all(&state)?;
-    let config = repo.path("deploy/workerd.capnp");
+    // The configuration names the modules beside it.
+    let clone = stack.edge_of.as_deref().unwrap_or(repo.root());
+    let config = clone.join("deploy/workerd.capnp");
+    let modules = clone.join(artifacts::WORKER);
     Ok(
         Service::new(Platform::Workerd.name(), program(repo)?, repo.root())
             .argument("serve")
@@ -33,9 +36,13 @@ pub(super) fn service(stack: &Stack<'_>) -> Result<Service> {
             .grace_seconds(2)
             .setting("CODECRAFTER_SECRET", stack.secret()?)
             .setting("CODECRAFTER_CONTRACT", stack.contract())
+            .setting(OTLP, stack.otlp())
+            .setting("CODECRAFTER_FRAMES_PER_SECOND", stack.frames_per_second())
+            .setting("CODECRAFTER_LIMITS", &stack.setting.limits)
+            .setting("CODECRAFTER_TRUSTED_PROXIES", stack.trusted_proxies())
             .reads(config)
-            .reads(artifacts::worker(repo).join("index.js"))
-            .reads(artifacts::worker(repo).join("index_bg.wasm")),
+            .reads(modules.join("index.js"))
+            .reads(modules.join("index_bg.wasm")),
     )
 }
 

@@ -3,6 +3,7 @@
 
 use anyhow::{Result, ensure};
 
+use crate::evidence::Evidence;
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::stack::queue::Carrier;
@@ -23,6 +24,27 @@ pub fn docker(repo: &Repo, work: &Work) -> Result<Report> {
 /// What attacks the sandbox. It says itself which cases it leaves out, and why.
 pub fn abuse(repo: &Repo, work: &Work) -> Result<Report> {
     test(repo, work, &["--test", "abuse"], &["--ignored"], &[])
+}
+
+/// Jobs of the abuse suite's long form, in each isolation mode (A70).
+const SOAK_JOBS: u32 = 2_000;
+
+/// The abuse suite's long form: good and bad jobs by the thousand, after which the host is as it
+/// was before.
+pub fn soak(repo: &Repo, work: &Work) -> Result<Report> {
+    let jobs = SOAK_JOBS.to_string();
+    let settings = [("CODECRAFTER_ABUSE_JOBS", jobs.as_str())];
+    let arguments = ["--ignored", "soak::"];
+    let mut report = test(repo, work, &["--test", "abuse"], &arguments, &settings)?;
+    let mut evidence = Evidence::default();
+    evidence.fact("jobs in each isolation mode", jobs);
+    evidence.fact(
+        "looked at after them",
+        "an innocent job; containers, processes, descriptors and memory of the host, memory, logs \
+         and volumes of the engine",
+    );
+    report.evidence = Some(evidence);
+    Ok(report)
 }
 
 /// What needs RabbitMQ: the queue's promises, on a node of the suite's own that was killed before,

@@ -41,10 +41,12 @@ pub fn conformance(repo: &Repo, work: &Work) -> Result<Report> {
     let mut matrix = Matrix::default();
     for platform in PLATFORMS {
         let results = || {
-            let mut stack = Stack::of_suite(repo, "conformance", platform)?;
+            let mut stack = Stack::of_suite(repo, "conformance", platform)?.behind_a_proxy()?;
+            let collector = stack.set_collector()?;
             stack.start_edge()?;
             let mut program = stack.command(test_program(repo, "conformance"))?;
             program.args(["--url", &stack.url(), "--json"]);
+            program.args(["--collector", &collector]);
             let (lines, success) = work.output_and_success(&mut program)?;
             let results = lines
                 .lines()

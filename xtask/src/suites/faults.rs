@@ -1,9 +1,24 @@
-//! What crashes must not lose: each case kills something between a request and its result.
+//! What crashes must not lose: each case kills something between a request and its result, and a
+//! storm kills and cuts everything at random points.
+
+mod clients;
+mod engine;
+mod hosts;
+mod proxy;
+mod random;
+mod storm;
+mod turns;
+mod upgrade;
+mod version;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
+pub use self::hosts::ECHO_HOST;
+use self::storm::{Size, storm};
+use self::upgrade::{Order, upgrade};
 use super::programs::{LIMIT, accepted, execution, sign_up, submit, until};
+use crate::evidence::Evidence;
 use crate::http::{expect, wait_for};
 use crate::repo::Repo;
 use crate::report::Report;
@@ -17,6 +32,16 @@ const SLOW: &str = "import time\ntime.sleep(4)\nprint('survived')\n";
 /// All cases, each on a stack of its own.
 pub fn faults(repo: &Repo, work: &Work) -> Result<Report> {
     let mut report = Report::default();
+    let stormy = storm(repo, work, &SHORT).map(|met| met.lines().for_each(|line| report.say(line)));
+    report.case(
+        "a short storm: one final row for each accepted execution",
+        stormy,
+    );
+    for (name, order) in ORDERS {
+        let replaced = upgrade(repo, work, order);
+        let replaced = replaced.map(|met| met.lines().for_each(|line| report.say(line)));
+        report.case(name, replaced);
+    }
     report.case(
         "an executor that is killed while it runs a job runs it again after its restart",
         executor_is_killed(repo, work),
@@ -29,12 +54,95 @@ pub fn faults(repo: &Repo, work: &Work) -> Result<Report> {
         "a job is run, and its result arrives, although its broker was killed while it ran",
         broker_is_killed(repo, work),
     );
+    for carrier in [Carrier::Embedded, Carrier::private()?] {
+        let queue = carrier.queue();
+        let name =
+            format!("many jobs of one user keep another's from no more than slots, by {queue}");
+        report.case(&name, self::turns::turns(repo, work, carrier));
+    }
     report.case(
         "an execution waits while no executor has joined, and runs when one does",
         executor_joins_late(repo, work),
     );
     Ok(report)
 }
+
+/// The long storms: thousands of jobs, and hundreds in real containers of an engine that dies too.
+pub fn long(repo: &Repo, work: &Work) -> Result<Report> {
+    let mut report = Report::default();
+    let mut evidence = Evidence::default();
+    for (name, size) in [
+        (
+            "a long storm: one final row for each accepted execution",
+            LONG,
+        ),
+        (
+            "a storm over real containers, in which their engine dies too",
+            CONTAINERS,
+        ),
+    ] {
+        let stormy = storm(repo, work, &size).map(|met| evidence.extend(met));
+        report.case(name, stormy);
+    }
+    report.evidence = Some(evidence);
+    Ok(report)
+}
+
+/// Whoever is replaced first, nobody's execution suffers.
+const ORDERS: [(&str, Order); 2] = [
+    (
+        "everything is replaced under load, the edge first",
+        Order::EdgeFirst,
+    ),
+    (
+        "everything is replaced under load, the hosts first",
+        Order::HostsFirst,
+    ),
+];
+
+/// One storm alone: the short one unless another is named.
+pub fn one(repo: &Repo, work: &Work, which: Option<&str>) -> Result<Evidence> {
+    let size = match which {
+        None => SHORT,
+        Some("long") => LONG,
+        Some("containers") => CONTAINERS,
+        Some("upgrade") => {
+            let mut evidence = Evidence::default();
+            for (_, order) in ORDERS {
+                evidence.extend(upgrade(repo, work, order)?);
+            }
+            return Ok(evidence);
+        }
+        Some(other) => anyhow::bail!("there is no storm `{other}`"),
+    };
+    storm(repo, work, &size)
+}
+
+/// A couple of minutes, in each test run.
+const SHORT: Size = Size {
+    name: "storm",
+    jobs: 300,
+    slots: 6,
+    pause_ms: 1_500,
+    faulty: true,
+    containers: false,
+};
+const LONG: Size = Size {
+    name: "storm-long",
+    jobs: 3_000,
+    slots: 8,
+    pause_ms: 800,
+    faulty: true,
+    containers: false,
+};
+const CONTAINERS: Size = Size {
+    name: "storm-containers",
+    jobs: 300,
+    slots: 1,
+    pause_ms: 2_500,
+    faulty: true,
+    containers: true,
+};
 
 fn executor_is_killed(repo: &Repo, work: &Work) -> Result<()> {
     let mut stack = Stack::of_suite(repo, "executor-killed", Platform::Workerd)?;

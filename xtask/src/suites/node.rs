@@ -18,6 +18,8 @@ use crate::work::Work;
 
 /// How the names of those interop tests begin that need a browser and an executor.
 const PAGE: &str = "page";
+/// And of those that are about rooms without WebSockets.
+const FEED: &str = "feed";
 
 /// Languages that the demo shows.
 const LANGUAGES: usize = 7;
@@ -30,8 +32,17 @@ pub fn web(repo: &Repo, work: &Work) -> Result<Report> {
 
 /// Stock clients against workerd.
 pub fn interop(repo: &Repo, work: &Work) -> Result<Report> {
-    let files = test_files(&repo.path("tests/interop"), |name| !name.starts_with(PAGE))?;
+    let others = |name: &str| !name.starts_with(PAGE) && !name.starts_with(FEED);
+    let files = test_files(&repo.path("tests/interop"), others)?;
     let mut stack = Stack::of_suite(repo, "interop", Platform::Workerd)?;
+    stack.start_edge()?;
+    run(work, &mut stack.command("node")?, &files)
+}
+
+/// Our client library against the component, where rooms are event streams.
+pub fn feed(repo: &Repo, work: &Work) -> Result<Report> {
+    let files = test_files(&repo.path("tests/interop"), |name| name.starts_with(FEED))?;
+    let mut stack = Stack::of_suite(repo, "feed", Platform::Spin)?;
     stack.start_edge()?;
     run(work, &mut stack.command("node")?, &files)
 }
@@ -39,10 +50,12 @@ pub fn interop(repo: &Repo, work: &Work) -> Result<Report> {
 /// The page in Chromium, with programs that run.
 pub fn page(repo: &Repo, work: &Work) -> Result<Report> {
     let files = test_files(&repo.path("tests/interop"), |name| name.starts_with(PAGE))?;
-    let mut stack = Stack::of_suite(repo, "page", Platform::Workerd)?;
+    let mut stack = Stack::of_suite(repo, "page", Platform::Workerd)?.with_limits_of_users()?;
+    let collector = stack.set_collector()?;
     stack.start_edge()?;
     stack.start_executor(work)?;
-    run(work, &mut stack.command("node")?, &files)
+    let mut node = stack.command("node")?;
+    run(work, node.env("CODECRAFTER_COLLECTOR", collector), &files)
 }
 
 /// The demo through each queue, and what it prints for other programs.
@@ -59,7 +72,8 @@ pub fn demo(repo: &Repo, work: &Work) -> Result<Report> {
 fn demo_through(repo: &Repo, work: &Work, carrier: Carrier) -> Result<()> {
     let queue = carrier.queue();
     let suite = format!("demo-{queue}");
-    let mut stack = Stack::of_suite_on(repo, &suite, Platform::Workerd, carrier)?;
+    let stack = Stack::of_suite_on(repo, &suite, Platform::Workerd, carrier)?;
+    let mut stack = stack.with_limits_of_users()?;
     stack.start_edge()?;
     stack.start_executor(work)?;
     let output = work.output(demo::driver(&stack)?.arg("--json"))?;
@@ -95,8 +109,11 @@ fn run(work: &Work, node: &mut Command, files: &[OsString]) -> Result<Report> {
     report(&output, success)
 }
 
-/// Reads the Test Anything Protocol as Node writes it: its totals at the end, and the names of
-/// tests that failed or were skipped.
+/// Of what Node tells about a test that failed, so many lines are shown.
+const REASON_LINES: usize = 30;
+
+/// Reads the Test Anything Protocol as Node writes it: its totals at the end, the names of tests
+/// that failed or were skipped, and why they failed.
 fn report(output: &str, success: bool) -> Result<Report> {
     let total = |word: &str| -> usize {
         let prefix = format!("# {word} ");
@@ -112,9 +129,21 @@ fn report(output: &str, success: bool) -> Result<Report> {
         skipped: total("skipped") + total("todo"),
         ..Report::default()
     };
-    for line in output.lines().map(str::trim_start) {
-        if line.starts_with("not ok ") || line.contains(" # SKIP") {
+    let mut lines = output.lines();
+    while let Some(line) = lines.next() {
+        let line = line.trim_start();
+        if line.contains(" # SKIP") {
             report.say(line);
+        } else if line.starts_with("not ok ") {
+            report.say(line);
+            let reason = lines.by_ref().take_while(|line| line.trim() != "...");
+            let reason: Vec<_> = reason.filter(|line| line.trim() != "---").collect();
+            // A suite fails because a test in it did, which says more.
+            if !reason.iter().any(|line| line.contains("subtestsFailed")) {
+                for line in reason.into_iter().take(REASON_LINES) {
+                    report.say(line);
+                }
+            }
         }
     }
     ensure!(success || report.failed > 0, "node failed");
@@ -134,7 +163,17 @@ TAP version 13
 # Subtest: a
 ok 1 - a
 # Subtest: b
+    # Subtest: of b
+    not ok 1 - of b
+      ---
+      error: 'one is not two'
+      ...
+    1..1
 not ok 2 - b
+  ---
+  failureType: 'subtestsFailed'
+  error: '1 subtest failed'
+  ...
 # Subtest: c
 ok 3 - c # SKIP needs a browser
 1..3
@@ -148,10 +187,16 @@ ok 3 - c # SKIP needs a browser
 ";
 
     #[test]
-    fn totals_are_read_and_what_did_not_pass_is_named() {
+    fn totals_are_read_and_what_did_not_pass_is_named_with_its_reason() {
         let report = report(OUTPUT, false).expect("a report");
         assert_eq!((report.passed, report.failed, report.skipped), (1, 1, 1));
-        assert_eq!(report.note, "not ok 2 - b\nok 3 - c # SKIP needs a browser");
+        let note = [
+            "not ok 1 - of b",
+            "      error: 'one is not two'",
+            "not ok 2 - b",
+            "ok 3 - c # SKIP needs a browser",
+        ];
+        assert_eq!(report.note, note.join("\n"));
     }
 
     #[test]

@@ -13,9 +13,14 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// A new account, signed in.
 pub fn sign_up(edge: &Client) -> Result<Client> {
+    sign_up_as(edge, "fault-finder")
+}
+
+/// A new account of this name, signed in.
+pub fn sign_up_as(edge: &Client, name: &str) -> Result<Client> {
     let account = json!({
-        "username": "fault-finder",
-        "email": "fault-finder@example.org",
+        "username": name,
+        "email": format!("{name}@example.org"),
         "password": "correct horse battery staple",
     });
     let signed_in = expect(201, edge.post("/api/v1/auth/register", &account)?)?;

@@ -495,3 +495,49 @@ fn of_many_logins_that_end_few_are_remembered_and_none_is_let_in() {
     let other = world.connect_as(of_login(2, login(0)), false);
     assert_eq!(world.closed(other), None);
 }
+
+#[test]
+fn who_floods_the_room_is_closed_with_a_code_that_reconnects() {
+    let mut world = World::new();
+    let (eve, bob) = (
+        world.connect(1, Role::Editor),
+        world.connect(2, Role::Editor),
+    );
+    let question = frame::sync_step1(&[0]);
+    let mut taken = 0;
+    while world.closed(eve).is_none() && taken < 10_000 {
+        world.frame(eve, &question);
+        taken += 1;
+    }
+    // An answer counts as a frame too.
+    assert_eq!(taken, limits::ROOM_FRAMES_PER_SECOND * 5 / 2 + 1);
+    assert_eq!(world.closed(eve), Some(CloseCode::TooFast));
+    world.frame(bob, &question);
+    assert_eq!(world.closed(bob), None, "nobody else has to wait");
+    world.later(5_000);
+    let eve = world.connect(1, Role::Editor);
+    world.frame(eve, &question);
+    assert_eq!(world.closed(eve), None);
+}
+
+#[test]
+fn who_speaks_of_themselves_too_often_is_not_heard_for_a_while() {
+    let mut world = World::new();
+    let (eve, bob) = (
+        world.connect(1, Role::Editor),
+        world.connect(2, Role::Editor),
+    );
+    for clock in 1..=2_000 {
+        let state = format!("{{\"cursor\":{clock}}}");
+        let entries = [(7, clock, Some(state.as_str()))];
+        world.frame(eve, &frame::awareness(entries.into_iter()));
+    }
+    assert_eq!(world.closed(eve), None);
+    let heard = world.take(bob).len();
+    let most = usize::try_from(limits::ROOM_FRAMES_PER_SECOND * 5).unwrap();
+    assert_eq!(heard, most);
+    world.later(1_000);
+    let entries = [(7, 2_001, Some("{}"))];
+    world.frame(eve, &frame::awareness(entries.into_iter()));
+    assert_eq!(world.take(bob).len(), 1);
+}

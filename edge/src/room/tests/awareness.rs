@@ -4,10 +4,10 @@ use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::role::Role;
 use serde_json::Value;
 
-use super::support::{World, principal};
-use crate::room::ConnectionId;
+use super::support::{World, notice, principal};
 use crate::room::frame::{self, Message};
 use crate::room::read::Reader;
+use crate::room::{ConnectionId, Input, Wishes};
 
 /// An awareness entry as a client sees it.
 type Seen = (u64, u64, Option<Value>);
@@ -43,6 +43,17 @@ fn entries(frame: &[u8]) -> Vec<Seen> {
         .collect();
     reader.end().unwrap();
     seen
+}
+
+/// The time within which a client that was cut off may return.
+fn wait_for_return(world: &mut World) {
+    let at = world.now.plus_millis(5_000);
+    assert!(
+        world.wake_at.is_some_and(|wake| wake <= at),
+        "nobody will look"
+    );
+    world.later(5_000);
+    world.give(Input::Tick);
 }
 
 fn cursor(seen: &Seen) -> &Value {
@@ -141,6 +152,7 @@ fn repeating_what_one_was_told_is_no_news() {
         "and no answer, or n clients would make n² frames"
     );
     world.disconnect(ada);
+    wait_for_return(&mut world);
     say(&mut world, bob, 11, 1, Some("{}"));
     let eve = world.connect(3, Role::Viewer);
     assert_eq!(
@@ -160,6 +172,8 @@ fn who_leaves_is_taken_back_with_the_same_clock() {
     say(&mut world, ada, 11, 7, Some("{}"));
     world.take(bob);
     world.disconnect(ada);
+    assert!(heard(&mut world, bob).is_empty(), "it may return");
+    wait_for_return(&mut world);
     assert_eq!(heard(&mut world, bob), [(11, 7, None)]);
     // The client comes back on a new socket, with its clock as it was.
     let ada = world.connect(1, Role::Owner);
@@ -171,6 +185,44 @@ fn who_leaves_is_taken_back_with_the_same_clock() {
         [(11, 7, None)],
         "equal clock and null takes back"
     );
+}
+
+#[test]
+fn who_returns_at_once_was_never_seen_to_go() {
+    let mut world = World::new();
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, ada, 11, 7, Some("{}"));
+    world.take(bob);
+    world.disconnect(ada);
+    world.later(4_000);
+    // A provider says again what it has said last, with the same clock.
+    let ada = world.connect(1, Role::Owner);
+    say(&mut world, ada, 11, 7, Some("{}"));
+    wait_for_return(&mut world);
+    let removed = |seen: &Seen| seen.2.is_none();
+    assert!(!heard(&mut world, bob).iter().any(removed));
+    let eve = world.connect(3, Role::Viewer);
+    assert_eq!(heard(&mut world, eve).len(), 1);
+}
+
+#[test]
+fn who_is_thrown_out_is_taken_back_at_once() {
+    let mut world = World::new();
+    world.give(Input::Notice(notice(
+        2,
+        &[(1, Role::Owner), (2, Role::Viewer)],
+    )));
+    let (ada, bob) = (
+        world.connect(1, Role::Owner),
+        world.connect(2, Role::Viewer),
+    );
+    say(&mut world, bob, 22, 3, Some("{}"));
+    world.take(ada);
+    world.give(Input::Notice(notice(3, &[(1, Role::Owner)])));
+    assert_eq!(heard(&mut world, ada), [(22, 3, None)]);
 }
 
 #[test]
@@ -188,6 +240,7 @@ fn a_new_socket_takes_its_id_over_from_one_that_has_not_noticed() {
     assert!(heard(&mut world, bob).is_empty(), "it is still here");
     world.sleep();
     world.disconnect(new);
+    wait_for_return(&mut world);
     assert_eq!(heard(&mut world, bob), [(11, 7, None)]);
 }
 
@@ -289,6 +342,7 @@ fn a_woken_room_asks_who_is_there_and_knows_who_leaves() {
     world.sleep();
     world.take(bob);
     world.disconnect(ada);
+    wait_for_return(&mut world);
     assert!(heard(&mut world, bob).contains(&(11, 7, None)));
 }
 
@@ -300,4 +354,30 @@ fn who_was_not_heard_of_for_long_is_not_shown_to_newcomers() {
     world.later(30_001);
     let bob = world.connect(2, Role::Viewer);
     assert!(heard(&mut world, bob).is_empty());
+}
+
+#[test]
+fn a_quiet_client_is_shown_as_long_as_its_socket_is_open_and_wakes_nobody() {
+    let mut world = World::new();
+    let wishes = Wishes::parse("app1,quiet1");
+    let ada = world.connect_with(principal(1, Role::Owner), wishes);
+    world.take(ada);
+    world.wake_at = None;
+    say(&mut world, ada, 11, 1, Some("{}"));
+    assert!(world.take(ada).is_empty(), "it needs no sign of life");
+    world.later(3 * 30_000);
+    let bob = world.connect_with(principal(2, Role::Viewer), wishes);
+    assert_eq!(heard(&mut world, bob).len(), 1);
+    // Neither of them makes the room wake before their tokens end.
+    let ends = principal(1, Role::Owner).expires_at;
+    assert!(world.wake_at.is_none_or(|at| at >= ends));
+
+    world.sleep();
+    let cyd = world.connect(3, Role::Viewer);
+    assert_eq!(world.take(ada), [vec![3]], "asked for its state");
+    say(&mut world, ada, 11, 1, Some("{}"));
+    assert_eq!(heard(&mut world, cyd).len(), 1);
+    world.disconnect(ada);
+    wait_for_return(&mut world);
+    assert!(heard(&mut world, bob).contains(&(11, 1, None)));
 }

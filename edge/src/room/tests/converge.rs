@@ -2,8 +2,10 @@
 //! room's memory.
 
 use codecrafter_shared::role::Role;
+use yrs::{ReadTxn as _, Transact as _};
 
-use super::support::{Client, Luck, World, seeds, settle};
+use super::support::{Client, Flaky, Luck, World, seeds, settle};
+use crate::room::Input;
 
 #[test]
 fn two_clients_see_each_others_edits() {
@@ -153,4 +155,112 @@ fn a_long_session_is_compacted_and_stays_readable() {
     ada.remove(0, 16);
     ada.send(&mut world, 1);
     assert_eq!(world.stored_content(), ada.text());
+}
+
+/// The promise of the store: whatever crashes and whenever, what one client has seen of another, or
+/// was told to be saved, is there afterwards, and everything else comes again. `ROOM_SEEDS` says
+/// how often it is tried.
+#[test]
+fn what_another_client_saw_or_was_saved_is_there_after_any_crash() {
+    let (mut crashes, mut rows, mut edits, mut saved, mut states) = (0, 0, 0, 0, 0);
+    for seed in seeds(8) {
+        println!("ROOM_SEED={seed}");
+        let mut luck = Luck::new(seed);
+        let mut world = World::new();
+        world.waits = true;
+        world.database = Some(Box::new(Flaky::new()));
+        let mut clients: Vec<Client> = (1..=3).map(|n| Client::new(n, Role::Editor)).collect();
+        // The third is a stock client.
+        for client in clients.iter_mut().take(2) {
+            client.app_frames = true;
+        }
+        for _ in 0..500 {
+            world.later(i64::try_from(luck.below(30)).unwrap());
+            if luck.one_in(20) {
+                crashes += 1;
+                if luck.one_in(2) {
+                    world.crash();
+                } else if let Some(database) = &world.database {
+                    database.fail(true);
+                }
+            }
+            if luck.one_in(40) {
+                world.later(60_000);
+                world.give(Input::Tick);
+            }
+            for client in &mut clients {
+                client.notice_loss(&world);
+            }
+            seen_is_stored(&world, &clients, seed);
+            let client = &mut clients[usize::try_from(luck.below(3)).unwrap()];
+            if client.socket.is_none() {
+                client.connect(&mut world);
+            }
+            match luck.below(10) {
+                0..=3 => {
+                    let length = u32::try_from(client.text().len()).unwrap();
+                    let at = u32::try_from(luck.below(u64::from(length) + 1)).unwrap();
+                    if luck.one_in(4) && length > at {
+                        client.remove(at, 1);
+                    } else {
+                        client.insert(at, "ab");
+                    }
+                    edits += 1;
+                }
+                4..=6 => client.send(&mut world, 2),
+                _ => client.receive(&mut world, 3),
+            }
+        }
+        world.waits = false;
+        world.database.as_ref().unwrap().fail(false);
+        for client in &mut clients {
+            client.notice_loss(&world);
+            client.disconnect(&mut world);
+            client.connect(&mut world);
+        }
+        let [a, b, c] = &mut clients[..] else {
+            unreachable!()
+        };
+        settle(&mut world, &mut [a, b, c]);
+        assert_eq!(a.text(), b.text(), "seed {seed}");
+        assert_eq!(b.text(), c.text(), "seed {seed}");
+        assert_eq!(world.stored_content(), c.text(), "seed {seed}");
+        let stored = world.database.as_ref().unwrap().load(world.now);
+        assert_eq!(stored.document.content(), c.text(), "seed {seed}");
+        rows += stored.last_seq;
+        states += world.kept.compactions;
+        saved += clients
+            .iter()
+            .map(|client| client.saved.len())
+            .sum::<usize>();
+        let [a, b, _] = &clients[..] else {
+            unreachable!()
+        };
+        assert!(a.unsaved.is_empty() && b.unsaved.is_empty(), "seed {seed}");
+    }
+    println!(
+        "{edits} edits, {saved} named as saved, {rows} rows, {states} states, {crashes} crashes"
+    );
+    assert!(rows < edits, "edits are stored together");
+    assert!(saved > 0, "nothing was named as saved");
+    assert!(states > 0, "nothing became a state");
+}
+
+/// What each client knows of all others is stored, and what it was told to be saved.
+fn seen_is_stored(world: &World, clients: &[Client], seed: u64) {
+    let mut stored = world.database.as_ref().unwrap().load(world.now).document;
+    for client in clients {
+        let seen = client.doc.transact().state_vector();
+        for (other, clock) in seen.iter().filter(|(id, _)| **id != client.doc.client_id()) {
+            let kept = stored.known().get(other);
+            assert!(
+                kept >= *clock,
+                "seed {seed}: {other} is at {kept}, seen at {clock}"
+            );
+        }
+        for update in &client.saved {
+            let again = stored.integrate(update).expect("it fits what is stored");
+            assert_eq!(again.update, None, "seed {seed}: it was named as saved");
+        }
+    }
 }

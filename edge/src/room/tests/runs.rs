@@ -2,7 +2,7 @@
 
 use codecrafter_shared::id::{AttemptId, ExecutionId};
 use codecrafter_shared::job::{
-    Captured, Event, Outcome, Report, RunOutcome, Stage, Stream, Usage, Verdict,
+    Captured, Event, Outcome, OutputFiles, Report, RunOutcome, Stage, Stream, Usage, Verdict,
 };
 use codecrafter_shared::relay::AppFrame;
 use codecrafter_shared::role::Role;
@@ -19,6 +19,7 @@ fn report(attempt: u8, seq: u32, event: Event) -> Report {
         seq,
         at: START,
         event,
+        traceparent: None,
     }
 }
 
@@ -36,6 +37,7 @@ fn finished(verdict: Verdict) -> Event {
         signal: None,
         stdout: Captured::default(),
         stderr: Captured::default(),
+        files: OutputFiles::default(),
         usage: Usage {
             cpu_ms: 3,
             wall_ms: 4,

@@ -6,7 +6,7 @@ use yrs::{Doc, ReadTxn, StateVector, Text, Transact, WriteTxn};
 
 use super::support::{Client, World, principal, settle};
 use crate::room::frame::{self, Message};
-use crate::room::{Input, Output};
+use crate::room::{Input, Output, Wishes};
 
 const STEP1_OF_NOBODY: &[u8] = &[0, 0, 1, 0];
 
@@ -270,7 +270,7 @@ fn a_woken_room_sleeps_on_until_a_sync_frame_needs_its_document() {
     let connect = Input::Connect {
         id: crate::room::ConnectionId(99),
         principal: principal(2, Role::Viewer),
-        app_frames: false,
+        wishes: Wishes::default(),
     };
     let frame = |bytes| Input::Frame {
         connection: ada,
@@ -284,11 +284,10 @@ fn a_woken_room_sleeps_on_until_a_sync_frame_needs_its_document() {
         "a frame that is refused anyway"
     );
     assert!(world.room.needs_document(&frame(STEP1_OF_NOBODY)));
-    assert!(
-        world
-            .room
-            .needs_document(&Input::Initialise { content: "" })
-    );
+    assert!(world.room.needs_document(&Input::Initialise {
+        content: "",
+        files: &[]
+    }));
 }
 
 #[test]
@@ -309,13 +308,16 @@ fn first_content_is_put_in_once() {
     let mut world = World::new();
     world.give(Input::Initialise {
         content: "print('hi')\n",
+        files: &[],
     });
     world.give(Input::Initialise {
         content: "print('hi')\n",
+        files: &[],
     });
     world.sleep();
     world.give(Input::Initialise {
         content: "something longer than before",
+        files: &[],
     });
     assert_eq!(world.stored_content(), "print('hi')\n");
     assert_eq!(world.kept.updates.len(), 1);

@@ -117,7 +117,12 @@ fn the_update_is_stored_in_the_name_of_who_wrote_and_before_it_is_sent() {
         |change| matches!(change, Change::AppendUpdate { actor, .. } if *actor == Some(user(2))),
     );
     assert!(stored, "{:?}", step.changes);
-    let [Output::Broadcast { except: None, .. }] = step.outputs.as_slice() else {
+    let [
+        Output::Broadcast { except: None, .. },
+        // For a version, should nothing follow.
+        Output::WakeAt(_),
+    ] = step.outputs.as_slice()
+    else {
         panic!("{:?}", step.outputs)
     };
 }

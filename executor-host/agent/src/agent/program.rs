@@ -89,6 +89,7 @@ fn not_started(error: &io::Error) -> Ended {
         oom_kills: 0,
         stdout_bytes: 0,
         stderr_bytes: 0,
+        left_files: false,
     }
 }
 
@@ -275,6 +276,7 @@ impl Run<'_> {
                 .saturating_sub(self.oom_kills_before),
             stdout_bytes: self.streams.stdout.seen,
             stderr_bytes: self.streams.stderr.seen,
+            left_files: false,
         }
     }
 }

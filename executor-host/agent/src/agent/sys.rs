@@ -5,6 +5,7 @@
     reason = "system calls without a wrapper in the standard library"
 )]
 
+mod beneath;
 mod rights;
 mod terminal;
 mod traces;
@@ -15,7 +16,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
-pub use rights::{User, as_user, confine};
+pub use beneath::open_beneath;
+pub use rights::{User, as_user, as_user_piece_by_piece, confine};
 pub use terminal::{open_terminal, set_terminal_size, signal_group};
 pub use traces::{Used, flags, remove_attributes, remove_ipc_objects};
 

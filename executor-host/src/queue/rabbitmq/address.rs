@@ -1,9 +1,10 @@
-//! Where the broker is and who we are there, from `AMQP_URL`. The password leaves this value only
-//! on its way to the broker.
+//! Where the broker is, who we are there, and by whose word it is the broker. The password leaves
+//! this value only on its way to the broker.
 
 use std::fmt;
 use std::str::FromStr;
 
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use reqwest::Url;
 
@@ -15,16 +16,47 @@ const HEARTBEAT_SECONDS: u16 = 20;
 #[derive(Clone)]
 pub struct Address {
     uri: AMQPUri,
+    /// Certificates in PEM.
+    authority: Option<Box<str>>,
 }
 
 /// The URL cannot be used. It does not say what is in it: that is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} (such as amqp://user:password@host:5672/vhost)")]
+#[error("{0}")]
 pub struct AddressError(&'static str);
 
 impl Address {
+    /// The same, with an authority of the deployment's own: `pem` is its certificate, or several.
+    /// What the system trusts is trusted as well.
+    ///
+    /// # Errors
+    ///
+    /// When there is no certificate in it, or nothing that one could vouch for.
+    pub fn trusting(self, pem: String) -> Result<Self, AddressError> {
+        if !matches!(self.uri.scheme, AMQPScheme::AMQPS) {
+            return Err(AddressError(
+                "certificates are of no use without amqps://, and the password would be sent in \
+                 the clear",
+            ));
+        }
+        if !pem.contains("-----BEGIN CERTIFICATE-----") {
+            return Err(AddressError("there is no certificate in PEM"));
+        }
+        Ok(Self {
+            authority: Some(pem.into()),
+            ..self
+        })
+    }
+
     pub(super) fn uri(&self) -> AMQPUri {
         self.uri.clone()
+    }
+
+    pub(super) fn tls(&self) -> OwnedTLSConfig {
+        OwnedTLSConfig {
+            identity: None,
+            cert_chain: self.authority.as_deref().map(str::to_owned),
+        }
     }
 }
 
@@ -32,7 +64,9 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let url = Url::parse(text).map_err(|_| AddressError("it is not a URL"))?;
+        let url = Url::parse(text).map_err(|_| {
+            AddressError("it is not a URL, such as amqp://user:password@host:5672/vhost")
+        })?;
         let Some(host) = url.host_str().filter(|host| !host.is_empty()) else {
             return Err(AddressError("it has no host in it"));
         };
@@ -49,7 +83,10 @@ impl FromStr for Address {
             uri.vhost = "/".to_owned();
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        Ok(Self { uri })
+        Ok(Self {
+            uri,
+            authority: None,
+        })
     }
 }
 
@@ -104,6 +141,17 @@ mod tests {
         let address = parsed("amqp://[2001:db8::1]:5673");
         assert_eq!(address.uri.authority.host, "2001:db8::1");
         assert_eq!(address.to_string(), "amqp://[2001:db8::1]:5673");
+    }
+
+    #[test]
+    fn an_authority_is_for_amqps_only_and_has_to_be_one() {
+        let pem = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+        let plain = parsed("amqp://h").trusting(pem.into());
+        assert!(plain.unwrap_err().to_string().contains("amqps://"));
+        let key = parsed("amqps://h").trusting("-----BEGIN PRIVATE KEY-----".into());
+        assert!(key.unwrap_err().to_string().contains("no certificate"));
+        let trusting = parsed("amqps://h").trusting(pem.into()).unwrap();
+        assert_eq!(trusting.tls().cert_chain.as_deref(), Some(pem));
     }
 
     #[test]

@@ -6,11 +6,20 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use serde::de::DeserializeOwned;
 
-use super::line::{Line, Trouble};
+use super::line::Line;
+use super::publish::URGENT;
 use super::topology::{self, Broadcast, Prefix};
+use super::trouble::Trouble;
 
 /// Messages that a listener holds at a time; more wait at the broker, up to the queue's limit.
 const HELD_MAX: u16 = 64;
+
+/// A message that was read.
+pub(super) struct Told<T> {
+    pub(super) content: T,
+    /// Whether somebody waits for it at a keyboard.
+    pub(super) urgent: bool,
+}
 
 /// A listener. Its queue goes with its connection.
 pub(super) struct Feed {
@@ -43,7 +52,7 @@ impl Feed {
     }
 
     /// Waits for the next message that can be read.
-    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<T, Trouble> {
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<Told<T>, Trouble> {
         loop {
             let delivery = match self.consumer.next().await {
                 Some(delivery) => delivery?,
@@ -55,7 +64,10 @@ impl Feed {
                 delivery.acker.ack(BasicAckOptions::default()),
             );
             match parsed {
-                Ok(content) => return Ok(content),
+                Ok(content) => {
+                    let urgent = *delivery.properties.priority() >= Some(URGENT);
+                    return Ok(Told { content, urgent });
+                }
                 Err(error) => {
                     tracing::warn!(%error, "passed over a broadcast that cannot be read");
                 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use codecrafter_shared::job::Job;
 use futures_util::StreamExt as _;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 
-use super::line::Trouble;
 use super::message::Message;
+use super::trouble::Trouble;
 use super::{Inner, failed, topology};
-use crate::queue::{Delivery, Hold, QueueError};
+use crate::queue::letter::Kind;
+use crate::queue::{Delivery, Hold, QueueError, reading};
 
 /// What is written on the dead letter.
 const CAME_BACK: &str = "it came back too often";
@@ -58,13 +58,13 @@ impl GivenUp {
                 Some(Err(error)) => return Err(failed("give jobs up")(error.into())),
                 None => return Err(failed("give jobs up")(Trouble::Lost)),
             };
-            match serde_json::from_slice::<Job>(&message.body) {
+            match reading::job(&message.body) {
                 Ok(job) => {
                     let (inner, count) = (Arc::clone(&self.inner), message.count);
                     let held = Box::new(HeldLetter { inner, message });
                     return Ok(Delivery::new(job, count, held));
                 }
-                Err(error) => self.inner.bury(message, &error.to_string()).await?,
+                Err(unreadable) => self.inner.bury(message, Kind::Job, unreadable).await?,
             }
         }
     }
@@ -79,7 +79,11 @@ struct HeldLetter {
 #[async_trait]
 impl Hold for HeldLetter {
     async fn remove(self: Box<Self>) -> Result<(), QueueError> {
-        self.inner.put_aside(self.message, CAME_BACK).await
+        self.park(CAME_BACK).await
+    }
+
+    async fn park(self: Box<Self>, reason: &str) -> Result<(), QueueError> {
+        self.inner.put_aside(self.message, Kind::Job, reason).await
     }
 
     async fn give_back(self: Box<Self>, _delay: Duration) -> Result<(), QueueError> {

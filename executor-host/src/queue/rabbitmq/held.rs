@@ -12,11 +12,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use codecrafter_shared::id::ExecutionId;
 
-use super::line::Trouble;
 use super::message::Message;
 use super::publish::{DELIVERIES, Outgoing};
+use super::trouble::Trouble;
 use super::{Inner, failed};
 use crate::clock;
+use crate::queue::letter::Kind;
 use crate::queue::{Hold, QueueError};
 
 /// What this process holds, by the id of its message. One that came again is there several times
@@ -109,6 +110,22 @@ impl Hold for HeldJob {
         Ok(())
     }
 
+    async fn park(self: Box<Self>, reason: &str) -> Result<(), QueueError> {
+        let what = "put a job aside";
+        let body = {
+            let memory = self.inner.memory();
+            let message = memory.held.newest(&self.id);
+            message.map(|message| message.body.clone())
+        };
+        if let Some(body) = body {
+            let kept = self.inner.keep_letter(body, Kind::Job, reason).await;
+            kept.map_err(failed(what))?;
+        }
+        acknowledge(self.done()).await.map_err(failed(what))?;
+        self.inner.settled(self.execution);
+        Ok(())
+    }
+
     async fn give_back(self: Box<Self>, delay: Duration) -> Result<(), QueueError> {
         let what = "take a job back";
         if delay.is_zero() {
@@ -126,7 +143,7 @@ impl Hold for HeldJob {
             // With an id of its own: the one that it replaces may come again, and must not run.
             let (id, body) = (clock::attempt_id().to_string(), message.body.clone());
             Outgoing::kept(self.inner.prefix.delayed(delay), &id, body)
-                .with_header(DELIVERIES, i64::from(message.count).into())
+                .with_headers([(DELIVERIES, i64::from(message.count).into())])
         };
         // Should this be dropped in between, there are two of them: more than none.
         let copied = copy.confirmed(&self.inner.confirmed).await;

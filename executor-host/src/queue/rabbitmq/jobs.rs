@@ -13,8 +13,9 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 use tokio::sync::{Notify, oneshot};
 
-use super::line::{Kept, Trouble};
+use super::line::Kept;
 use super::message::Message;
+use super::trouble::Trouble;
 
 /// How long a consumer, or a message that it got, is kept for the next to ask after somebody gave
 /// up. Cancelling a consumer that is just being given a message counts as a delivery of it.

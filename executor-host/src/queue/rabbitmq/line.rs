@@ -5,63 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::{BasicQosOptions, ConfirmSelectOptions};
+use lapin::runtime::default_runtime;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::Address;
 use super::topology::{self, Prefix};
+use super::trouble::Trouble;
 
 /// A broker that does not let us in within this time is away.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// A broker that does not say goodbye within this time is left without.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
-
-/// What can go wrong with a broker, in words for an operator. No text has a password in it.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
-    #[error("RabbitMQ at {0} is not there: {1}")]
-    Away(String, String),
-    #[error(
-        "RabbitMQ takes no messages at the moment: it is short of memory or disk \
-         (`rabbitmq-diagnostics alarms` tells)"
-    )]
-    Blocked,
-    #[error("RabbitMQ has ended the connection or channel: {0}")]
-    Broken(String),
-    #[error(
-        "the {kind} `{name}` is not what this version of executor-host needs: {told}. \
-         Let it run empty, delete it (`rabbitmqctl delete_queue {name}`; an exchange goes with \
-         its vhost or in the management page), and it is made anew; or use another --amqp-prefix"
-    )]
-    Differs {
-        kind: &'static str,
-        name: String,
-        told: String,
-    },
-    #[error(
-        "another link works on `{0}.*` at this broker. There is one link to a prefix: \
-         run this host with --role worker, or use another --amqp-prefix"
-    )]
-    OtherLink(String),
-    #[error("RabbitMQ has no queue `{0}`; it is made anew by the next try")]
-    NoQueue(String),
-    #[error("the queue `{0}` is full")]
-    Full(String),
-    #[error("RabbitMQ did not confirm a message in time{0}")]
-    Unconfirmed(&'static str),
-    #[error("the message cannot be written: {0}")]
-    Unwritable(serde_json::Error),
-    #[error("what was taken is not ours any more, because the connection was lost")]
-    Lost,
-}
-
-impl From<lapin::Error> for Trouble {
-    fn from(error: lapin::Error) -> Self {
-        Self::Broken(error.to_string())
-    }
-}
 
 /// A connection for one purpose: a publisher that the broker slows down must not keep
 /// acknowledgements waiting.
@@ -91,7 +48,12 @@ impl Line {
         let away = |why: String| Trouble::Away(self.address.to_string(), why);
         let name = format!("codecrafter executor-host {}", self.purpose);
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = Connection::connect_uri(self.address.uri(), properties);
+        let connecting = Connection::connect_uri_with_config(
+            self.address.uri(),
+            properties,
+            self.address.tls(),
+            default_runtime()?,
+        );
         let connection = timeout(CONNECT_MAX, connecting)
             .await
             .map_err(|_| away("no answer".into()))?

@@ -6,8 +6,8 @@ use lapin::message;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use lapin::types::AMQPValue;
 
-use super::line::Trouble;
 use super::publish::DELIVERIES;
+use super::trouble::Trouble;
 
 /// Counts as a delivery; from RabbitMQ 4.3 on, nothing else that gives a message back does.
 const GIVE_BACK: BasicRejectOptions = BasicRejectOptions { requeue: true };

@@ -9,7 +9,8 @@ use lapin::{BasicProperties, Channel, Confirmation};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::line::{Kept, Trouble};
+use super::line::Kept;
+use super::trouble::Trouble;
 
 /// A broker that is short of memory or disk answers nothing until it is not.
 const CONFIRM_MAX: Duration = Duration::from_secs(15);
@@ -18,10 +19,17 @@ const CONFIRM_MAX: Duration = Duration::from_secs(15);
 const PERSISTENT: u8 = 2;
 const TRANSIENT: u8 = 1;
 
+/// `priority` of what somebody waits for at a keyboard. A host that does not know it gathers such
+/// messages like all others.
+pub(super) const URGENT: u8 = 1;
+
 /// How often a copy of a job was handed out before the copy was made.
 pub(super) const DELIVERIES: &str = "codecrafter-deliveries";
 /// Why a message is among the dead letters, where the broker does not say so in `x-death`.
 pub(super) const REASON: &str = "codecrafter-reason";
+
+/// What a message among the dead letters was, by [`crate::queue::letter::Kind`].
+pub(super) const FROM: &str = "codecrafter-from";
 
 /// Something to send.
 #[derive(Debug, Clone)]
@@ -61,10 +69,20 @@ impl Outgoing {
         })
     }
 
-    /// The same with one header, which replaces any other.
-    pub(super) fn with_header(mut self, name: &str, value: AMQPValue) -> Self {
+    /// The same for what somebody waits for, or not.
+    pub(super) fn urgent(mut self, urgent: bool) -> Self {
+        if urgent {
+            self.properties = self.properties.with_priority(URGENT);
+        }
+        self
+    }
+
+    /// The same with these headers and no others.
+    pub(super) fn with_headers<const N: usize>(mut self, all: [(&str, AMQPValue); N]) -> Self {
         let mut headers = FieldTable::default();
-        headers.insert(name.into(), value);
+        for (name, value) in all {
+            headers.insert(name.into(), value);
+        }
         self.properties = self.properties.with_headers(headers);
         self
     }

@@ -12,8 +12,9 @@ use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
 use tokio::sync::{Mutex, Notify};
 
-use super::line::{Kept, Trouble};
+use super::line::Kept;
 use super::message::Message;
+use super::trouble::Trouble;
 use crate::queue::RESULTS_BYTES_MAX;
 
 /// Results that this process holds at a time, of up to 8 MiB each; more wait at the broker.

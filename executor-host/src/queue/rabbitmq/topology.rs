@@ -11,11 +11,11 @@ use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 
-use super::line::Trouble;
+use super::trouble::Trouble;
 
 /// A job that came back more often than this without an acknowledgement is handed to no worker any
-/// more; the link says so. Well above [`crate::queue::DELIVERIES_MAX`], beyond which a worker says
-/// so: this is for a job that no worker survives long enough.
+/// more; the link says so. Above [`super::COUNT_MAX`], beyond which a worker says so: this is for a
+/// job that no worker survives long enough.
 pub const DELIVERY_LIMIT: i64 = 8;
 /// More jobs than any deployment leases at a time; one more is refused.
 const JOBS_MAX: i64 = 10_000;

@@ -1,5 +1,5 @@
 # Looks for what it leaves itself, everywhere that something of a program could stay.
-import fcntl, os, socket, stat, struct, subprocess
+import fcntl, os, socket, stat, struct, subprocess, time
 
 PLACES = ['/work', '/tmp', '/dev/shm', '/dev/mqueue', '/var/tmp', '/run', '/run/lock', '/var/lock', '/var/spool/cron', '/home', '/']
 OWN = {'main.py'}
@@ -10,7 +10,11 @@ found += [path for path in ['/etc/ld.so.preload', '/var/spool/cron/crontabs/nobo
 found += os.listxattr('/work')
 if os.umask(0o022) != 0o022 or os.nice(0) != 0: found.append('a setting')
 if stat.S_IMODE(os.stat('/work').st_mode) != 0o755: found.append('rights')
-if len(open('/proc/net/unix').readlines()) > 1: found.append('a socket')
+def sockets(): return len(open('/proc/net/unix').readlines()) - 1
+# A program is started over a socket that its starter closes when it is given the processor again.
+for _ in range(500):
+    if sockets(): time.sleep(0.01)
+if sockets(): found.append('a socket')
 GETFLAGS, SETFLAGS, NODUMP, NOATIME = 0x80086601, 0x40086602, 0x40, 0x80
 work = os.open('/work', os.O_RDONLY)
 def flags():

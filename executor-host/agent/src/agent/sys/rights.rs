@@ -85,26 +85,57 @@ pub fn confine(command: &mut Command, user: User, cpu_seconds: u64, has_terminal
 /// Runs `work` in a process of that user and gives what it returned. For files: what
 /// the agent touches there, it touches with a program's rights and no more.
 pub fn as_user(user: User, work: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let hear = |piece: &[u8]| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    };
+    as_user_piece_by_piece(user, |out| out.write_all(&work()?), hear)?;
+    Ok(bytes)
+}
+
+/// The same for what is too long to be there as a whole: `hear` gets what `work` writes.
+pub fn as_user_piece_by_piece(
+    user: User,
+    work: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    mut hear: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let (mut reader, mut writer) = io::pipe()?;
+    let (mut failures, mut failed) = io::pipe()?;
     // SAFETY: the agent has one thread, so the child may go on like any process.
     let pid = check(unsafe { libc::fork() })?;
     if pid == 0 {
-        let result = user.become_for_good().and_then(|()| work());
-        let (code, bytes) = match result {
-            Ok(bytes) => (0, bytes),
-            Err(error) => (1, error.to_string().into_bytes()),
-        };
-        let code = if writer.write_all(&bytes).is_ok() {
-            code
-        } else {
-            2
+        // Or it would wait for itself when nobody else reads any more.
+        drop((reader, failures));
+        let result = user.become_for_good().and_then(|()| work(&mut writer));
+        let code = match result {
+            Ok(()) => 0,
+            Err(error) => {
+                // Nobody to tell that this failed too.
+                let _ = failed.write_all(error.to_string().as_bytes());
+                1
+            }
         };
         // SAFETY: ends the child without running what belongs to the parent.
         unsafe { libc::_exit(code) };
     }
-    drop(writer);
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes)?;
+    drop((writer, failed));
+    let mut buffer = [0; 64 * 1024];
+    let heard = loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => break Ok(()),
+            Ok(length) => match hear(&buffer[..length]) {
+                Ok(()) => {}
+                failed => break failed,
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
+        }
+    };
+    // A child that still writes fails then, and ends.
+    drop(reader);
+    let mut failure = Vec::new();
+    failures.read_to_end(&mut failure)?;
     let mut status = 0;
     // SAFETY: `status` is valid for writing; `pid` is a child that nobody else waits for.
     while let Err(error) = check(unsafe { libc::waitpid(pid, &raw mut status, 0) }) {
@@ -112,12 +143,12 @@ pub fn as_user(user: User, work: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Re
             return Err(error);
         }
     }
+    heard?;
     if status == 0 {
-        Ok(bytes)
+        Ok(())
     } else {
-        Err(io::Error::other(
-            String::from_utf8_lossy(&bytes).into_owned(),
-        ))
+        let failure = String::from_utf8_lossy(&failure).into_owned();
+        Err(io::Error::other(failure))
     }
 }
 

@@ -1,0 +1,232 @@
+//! A shard of limits: answers calls about the keys that hash to it.
+//!
+//! Where a shard has memory that lasts as long as it is asked (a Durable Object), what it knows is
+//! there, and the database has only what would be missed. Where it has none (Spin), each call is a
+//! transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use futures_util::lock::Mutex;
+
+use super::calls::{GiveBack, PasswordRight, Take, TryPassword};
+use super::counters::{Cell, Cells, Counting, Kept};
+use super::{Micros, micros};
+use crate::error::Refusal;
+use crate::ports::{Clock, Db, DbError, Row, ShardResponse, Tx, Value};
+use crate::shard::{Call, answer, no_such_call, received};
+
+/// Keys that a shard has in memory: with their cells, some 10 MB.
+const KEYS_MAX: usize = 50_000;
+/// What is over is removed from the database this often, if anything is written at all.
+const SWEEP: Micros = 10 * 60 * 1_000_000;
+/// Rows that go at a time.
+const SWEPT_MAX: i64 = 1_000;
+
+/// The table. A key is a hash, and says which shard's it is.
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS cell (\
+    key TEXT PRIMARY KEY, at INTEGER, count INTEGER, until INTEGER) WITHOUT ROWID";
+
+/// One shard.
+pub struct LimitsShard {
+    db: Arc<dyn Db>,
+    clock: Arc<dyn Clock>,
+    /// What it knows, where memory lasts. Held for the whole of a call.
+    kept: Option<Mutex<Kept>>,
+    migrated: AtomicBool,
+    swept_at: AtomicI64,
+}
+
+impl LimitsShard {
+    /// A shard whose memory lasts: nobody else may use its part of the database.
+    #[must_use]
+    pub fn in_memory(db: Arc<dyn Db>, clock: Arc<dyn Clock>) -> Self {
+        Self::new(db, clock, Some(Mutex::new(Kept::new(KEYS_MAX))))
+    }
+
+    /// A shard that is the database and nothing else.
+    #[must_use]
+    pub fn in_database(db: Arc<dyn Db>, clock: Arc<dyn Clock>) -> Self {
+        Self::new(db, clock, None)
+    }
+
+    fn new(db: Arc<dyn Db>, clock: Arc<dyn Clock>, kept: Option<Mutex<Kept>>) -> Self {
+        Self {
+            db,
+            clock,
+            kept,
+            migrated: AtomicBool::new(false),
+            swept_at: AtomicI64::new(0),
+        }
+    }
+
+    /// Answers one call.
+    pub async fn handle(&self, path: &str, body: &[u8]) -> ShardResponse {
+        match path {
+            Take::PATH => answer(self.received::<Take>(body).await),
+            GiveBack::PATH => answer(self.received::<GiveBack>(body).await),
+            TryPassword::PATH => answer(self.received::<TryPassword>(body).await),
+            PasswordRight::PATH => answer(self.received::<PasswordRight>(body).await),
+            _ => no_such_call(),
+        }
+    }
+
+    async fn received<C: Counting>(&self, body: &[u8]) -> Result<C::Answer, Refusal> {
+        let call: C = received(body)?;
+        Ok(self.count(&call).await?)
+    }
+
+    async fn count<C: Counting>(&self, call: &C) -> Result<C::Answer, DbError> {
+        self.migrate().await?;
+        let now = micros(self.clock.now());
+        match &self.kept {
+            Some(kept) => self.count_in_memory(kept, call, now).await,
+            None => self.count_in_database(call, now).await,
+        }
+    }
+
+    async fn count_in_memory<C: Counting>(
+        &self,
+        kept: &Mutex<Kept>,
+        call: &C,
+        now: Micros,
+    ) -> Result<C::Answer, DbError> {
+        let mut kept = kept.lock().await;
+        let keys = call.keys();
+        let missing = kept.missing(&keys);
+        if !missing.is_empty() {
+            let values = missing.iter().map(|key| Value::from(*key)).collect();
+            let rows = self.db.query(&select(missing.len()), values).await?;
+            let stored = cells(rows)?;
+            kept.learn(&missing, stored);
+        }
+        let mut cells = kept.cells(&keys);
+        let answer = call.apply(now, &mut cells);
+        let write = kept.take(now, cells);
+        if !write.is_empty() {
+            // What was decided holds; it is only not remembered for as long.
+            if let Err(error) = self.write(&write, now).await {
+                tracing::error!(cause = %error, "limits were not written");
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn write(&self, write: &Cells, now: Micros) -> Result<(), DbError> {
+        let sweeps = self.is_due(now);
+        self.db
+            .transaction(|tx| async move {
+                for (key, cell) in write {
+                    store(&tx, key, *cell, now).await?;
+                }
+                if sweeps {
+                    sweep(&tx, now).await
+                } else {
+                    Ok(())
+                }
+            })
+            .await
+    }
+
+    async fn count_in_database<C: Counting>(
+        &self,
+        call: &C,
+        now: Micros,
+    ) -> Result<C::Answer, DbError> {
+        let sweeps = self.is_due(now);
+        self.db
+            .transaction(|tx| async move {
+                let keys = call.keys();
+                let values: Vec<Value> = keys.iter().map(|key| Value::from(*key)).collect();
+                let mut cells = cells(tx.execute(&select(keys.len()), values).await?)?;
+                let before = cells.clone();
+                let answer = call.apply(now, &mut cells);
+                for (key, cell) in &cells {
+                    if before.get(key) != Some(cell) {
+                        store(&tx, key, *cell, now).await?;
+                    }
+                }
+                if sweeps {
+                    sweep(&tx, now).await?;
+                }
+                Ok(answer)
+            })
+            .await
+    }
+
+    /// Whether to sweep; true for one of those who ask. Where memory does not last it is a matter
+    /// of chance, so that not every new instance sweeps: one in some hundred milliseconds is.
+    fn is_due(&self, now: Micros) -> bool {
+        let swept_at = self.swept_at.load(Ordering::Relaxed);
+        if self.kept.is_none() && swept_at == 0 && (now / 1_000) % 256 != 0 {
+            return false;
+        }
+        let due = now.saturating_sub(swept_at) >= SWEEP;
+        if due {
+            self.swept_at.store(now, Ordering::Relaxed);
+        }
+        due
+    }
+
+    async fn migrate(&self) -> Result<(), DbError> {
+        if !self.migrated.load(Ordering::Relaxed) {
+            self.db.query(SCHEMA, Vec::new()).await?;
+            self.migrated.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+fn select(keys: usize) -> String {
+    let places = vec!["?"; keys].join(", ");
+    format!("SELECT key, at, count, until FROM cell WHERE key IN ({places})")
+}
+
+fn cells(rows: impl IntoIterator<Item = Row>) -> Result<Cells, DbError> {
+    let cell = |row: Row| {
+        let cell = Cell {
+            at: row.get("at")?,
+            count: row.get("count")?,
+            until: row.get("until")?,
+        };
+        Ok((row.get("key")?, cell))
+    };
+    rows.into_iter().map(cell).collect()
+}
+
+async fn store(tx: &Tx, key: &str, cell: Cell, now: Micros) -> Result<(), DbError> {
+    if cell.until <= now {
+        tx.execute("DELETE FROM cell WHERE key = ?", [key.into()])
+            .await?;
+        return Ok(());
+    }
+    let sql = "INSERT INTO cell (key, at, count, until) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (key) DO UPDATE SET at = ?2, count = ?3, until = ?4";
+    let values = [
+        key.into(),
+        cell.at.into(),
+        cell.count.into(),
+        cell.until.into(),
+    ];
+    tx.execute(sql, values).await.map(drop)
+}
+
+async fn sweep(tx: &Tx, now: Micros) -> Result<(), DbError> {
+    let sql = "DELETE FROM cell WHERE key IN (SELECT key FROM cell WHERE until <= ? LIMIT ?)";
+    tx.execute(sql, [now.into(), SWEPT_MAX.into()])
+        .await
+        .map(drop)
+}
+
+/// The shard of a key, by the hash that the key begins with.
+#[must_use]
+pub fn number(key: &str) -> u8 {
+    let sum = key
+        .bytes()
+        .take(4)
+        .fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    sum % super::SHARDS
+}
+
+#[cfg(test)]
+mod tests;

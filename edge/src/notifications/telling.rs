@@ -1,0 +1,105 @@
+//! What people are told of a session that somebody has changed for them.
+
+use codecrafter_shared::api::{NamedUser, NotificationEvent, Session};
+use codecrafter_shared::id::{SessionId, UserId};
+use codecrafter_shared::role::Role;
+use codecrafter_shared::time::Timestamp;
+
+use super::note::Note;
+use crate::directory::outbox::{Letter, PersonMessage};
+
+/// Tells people of a session what one of its participants has done to them.
+pub struct Telling<'a> {
+    /// The session, as it was when `by` could still be found in it.
+    pub session: &'a Session,
+    /// Who did it.
+    pub by: UserId,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Telling<'_> {
+    /// They were added.
+    #[must_use]
+    pub fn added(&self, user_id: UserId, role: Role) -> Letter {
+        let (session_id, title, by) = self.parts();
+        let event = NotificationEvent::Added {
+            session_id,
+            title,
+            role,
+            by,
+        };
+        self.letter(user_id, event)
+    }
+
+    /// Their role is another one.
+    #[must_use]
+    pub fn role_changed(&self, user_id: UserId, role: Role) -> Letter {
+        let (session_id, title, by) = self.parts();
+        let event = NotificationEvent::RoleChanged {
+            session_id,
+            title,
+            role,
+            by,
+        };
+        self.letter(user_id, event)
+    }
+
+    /// They were removed.
+    #[must_use]
+    pub fn removed(&self, user_id: UserId) -> Letter {
+        let (session_id, title, by) = self.parts();
+        let event = NotificationEvent::Removed {
+            session_id,
+            title,
+            by,
+        };
+        self.letter(user_id, event)
+    }
+
+    /// Everybody else in the session: it was locked, or unlocked.
+    pub fn lock(&self, locked: bool) -> impl Iterator<Item = Letter> + '_ {
+        let others = self.session.participants.iter();
+        let others = others.filter(|other| other.user_id != self.by);
+        others.map(move |other| {
+            let (session_id, title, by) = self.parts();
+            let event = if locked {
+                NotificationEvent::Locked {
+                    session_id,
+                    title,
+                    by,
+                }
+            } else {
+                NotificationEvent::Unlocked {
+                    session_id,
+                    title,
+                    by,
+                }
+            };
+            self.letter(other.user_id, event)
+        })
+    }
+
+    fn parts(&self) -> (SessionId, String, NamedUser) {
+        let mut people = self.session.participants.iter();
+        let by = people.find(|person| person.user_id == self.by);
+        let by = NamedUser {
+            user_id: self.by,
+            display_name: by.map_or_else(String::new, |by| by.display_name.clone()),
+        };
+        (self.session.id, self.session.title.clone(), by)
+    }
+
+    fn letter(&self, user_id: UserId, event: NotificationEvent) -> Letter {
+        let note = Note {
+            at: self.now,
+            event,
+            mark: None,
+        };
+        let message = PersonMessage::Note {
+            note,
+            unless_in: None,
+        };
+        Letter::Person { user_id, message }
+    }
+}

@@ -1,0 +1,588 @@
+//! In which order the units of each list stand, kept beside the document: `yrs` knows, and tells
+//! nobody. It is needed to refuse what has no place in that order, and what would take too long to
+//! find one.
+//!
+//! # What is refused, and that nothing else has to be
+//!
+//! A struct says behind which unit its author saw it, its *left*, and before which, its *right*.
+//! Call what has a unit as its left the *children* of that unit; what has none is a child of the
+//! list's start. An honest author saw left and right side by side, so (a) right stood behind left,
+//! and (b) the left of right was left itself or stood before it. The order of two units never
+//! changes, so (a) and (b) are as true here, whatever else the author did not know. A struct
+//! without them is refused.
+//!
+//! With (a) and (b) for all, the order does not depend on who integrates what first:
+//!
+//! - A list is its tree walked from the top, each unit before its children. `yrs` puts a new struct
+//!   somewhere behind its left, and what is there until right are, by (b), whole children of left
+//!   with all that is below them: it passes a child together with what is below, or not at all.
+//! - Among children of one unit `yrs` puts a new one right behind the last that stands before its
+//!   right and has a smaller client. (It stops early at one with the same right and a client that
+//!   is not smaller. Nothing behind that is smaller than its client, up to their right: it was put
+//!   behind the last smaller one when it came, and later ones only came behind units not smaller.)
+//! - Two new children, of which neither needs the other, come to the same places in either order:
+//!   at one place the smaller client comes first. At two places, the later one stands behind a
+//!   unit that the earlier one did not go behind, so that is not smaller than the earlier one, and
+//!   the later one, which is larger still, is none to go behind either.
+//!
+//! So replicas agree, in whatever order they hear of structs that follow what they name.
+//!
+//! # What it costs
+//!
+//! To find a place `yrs` looks at each of its items from left to right. The same is counted here
+//! before, at the state and in the succession that `yrs` will have, and charged to [`Work`]. What
+//! people type next to what they see costs nothing: nothing is between.
+//!
+//! A client's neighbouring units that go on with each other are one piece, as they are in `yrs`
+//! after each transaction.
+
+use std::collections::BTreeMap;
+
+use super::read::Malformed;
+use super::scan::{Id, Kind};
+
+/// The number of a list; equal if and only if the lists are.
+pub(super) type List = u32;
+
+/// The list of what is gone, and of what stands beside it.
+pub(super) const NOWHERE: List = 0;
+
+/// Why a struct is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// No honest client writes this.
+    Malformed(Malformed),
+    /// Finding its place would take too long.
+    TooMuchWork,
+}
+
+impl From<Malformed> for Unfit {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+/// How many items `yrs` may still look at for an update.
+#[derive(Debug)]
+pub(super) struct Work {
+    left: u64,
+    done: u64,
+}
+
+impl Work {
+    pub(super) const fn new(most: u64) -> Self {
+        Self {
+            left: most,
+            done: 0,
+        }
+    }
+
+    /// Items so far.
+    pub(super) const fn done(&self) -> u64 {
+        self.done
+    }
+
+    pub(super) fn spend(&mut self, items: u64) -> Result<(), Unfit> {
+        self.done = self.done.saturating_add(items);
+        self.left = self.left.checked_sub(items).ok_or(Unfit::TooMuchWork)?;
+        Ok(())
+    }
+}
+
+/// A struct that is to get a place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct New {
+    pub(super) id: Id,
+    /// Behind its last unit.
+    pub(super) end: u64,
+    pub(super) kind: Kind,
+    pub(super) list: List,
+    /// As it says; none if that is in another list.
+    pub(super) left: Option<Id>,
+    pub(super) right: Option<Id>,
+    /// Whether left and right must be as an author can have seen them.
+    pub(super) strict: bool,
+}
+
+/// A unit, by the number of its client here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Unit {
+    client: u32,
+    clock: u32,
+}
+
+/// What children stand behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Parent {
+    Start(List),
+    Unit(Unit),
+}
+
+/// Units of one client, each the left of the next, and with one right.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    start: u32,
+    list: List,
+    left: Option<Unit>,
+    right: Option<Unit>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+struct History {
+    client: u64,
+    end: u32,
+    pieces: Vec<Piece>,
+    /// How often one of them was split, for something to be put in or for what is left of it.
+    splits: u32,
+}
+
+impl History {
+    /// What it takes `yrs` to split one of its items, compared with looking at one: it keeps them
+    /// in one row, and moves all behind.
+    fn split_work(&self) -> u64 {
+        let pieces = u64::try_from(self.pieces.len()).unwrap_or(u64::MAX);
+        pieces.saturating_add(self.splits.into()) / 64
+    }
+}
+
+/// The order of a document's units.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    numbers: BTreeMap<u64, u32>,
+    histories: Vec<History>,
+    /// Children in their order, where they are not just the next unit of the same piece.
+    children: BTreeMap<Parent, Vec<Unit>>,
+    /// Ends of what is deleted, by the first unit: `yrs` has items of their own for it.
+    deleted: BTreeMap<Unit, u32>,
+    /// Since [`Order::settle`]: whose pieces were added, and who is new.
+    added: Vec<u32>,
+    /// And whose were split.
+    split: Vec<u32>,
+    settled: usize,
+}
+
+impl Order {
+    /// Where a client's history ends.
+    pub(super) fn end_of(&self, client: u64) -> u64 {
+        let history = self.numbers.get(&client).and_then(|n| self.history(*n));
+        history.map_or(0, |history| history.end.into())
+    }
+
+    /// The list that a unit is in.
+    pub(super) fn list_of(&self, id: Id) -> List {
+        let unit = self.unit(id);
+        unit.and_then(|unit| self.piece(unit))
+            .map_or(NOWHERE, |(piece, _)| piece.list)
+    }
+
+    /// Gives a struct its place. It must go on where its client's history ends.
+    pub(super) fn add(&mut self, new: New, work: &mut Work) -> Result<(), Unfit> {
+        let (Ok(start), Ok(end)) = (u32::try_from(new.id.clock), u32::try_from(new.end)) else {
+            return Err(Malformed("a clock out of range").into());
+        };
+        let piece = Piece {
+            start,
+            list: new.list,
+            left: new.left.and_then(|id| self.unit(id)),
+            right: new.right.and_then(|id| self.unit(id)),
+            kind: new.kind,
+        };
+        let parent = piece.left.map_or(Parent::Start(new.list), Parent::Unit);
+        let place = if new.list == NOWHERE {
+            None
+        } else {
+            if new.strict {
+                self.check(&piece, work)?;
+            }
+            self.split_at(&piece, work)?;
+            Some(self.find_place(new.id.client, parent, piece.right, work)?)
+        };
+        let client = self.number(new.id.client);
+        let unit = Unit {
+            client,
+            clock: start,
+        };
+        if let Some(place) = place {
+            let next = self.next_of(parent);
+            let children = self
+                .children
+                .entry(parent)
+                .or_insert_with(|| next.into_iter().collect());
+            // Those behind it are moved, if never so fast.
+            work.spend(u64::try_from(children.len() / 64).unwrap_or(u64::MAX))?;
+            children.insert(place.min(children.len()), unit);
+        }
+        if let Some(history) = self.history_mut(client) {
+            history.pieces.push(piece);
+            history.end = end;
+        }
+        self.added.push(client);
+        Ok(())
+    }
+
+    /// Whether left and right can have been side by side.
+    fn check(&self, piece: &Piece, work: &mut Work) -> Result<(), Unfit> {
+        const CROSSED: Unfit = Unfit::Malformed(Malformed(
+            "a struct whose neighbours never were side by side",
+        ));
+        let in_list = |unit: &Unit| self.piece(*unit).is_some_and(|(p, _)| p.list == piece.list);
+        let Some(right) = piece.right.filter(in_list) else {
+            return Ok(());
+        };
+        let parent = self.left_of(right);
+        if parent == piece.left {
+            return Ok(());
+        }
+        let left = piece.left.ok_or(CROSSED)?;
+        // Who has this right stands before it, and behind its left.
+        if self.right_of(left) == Some(right) {
+            return Ok(());
+        }
+        // Otherwise right must be a child of something above left, behind the way down to left.
+        let (mut unit, mut child) = (left, left);
+        loop {
+            work.spend(1)?;
+            let (piece, _) = self.piece(unit).ok_or(CROSSED)?;
+            if let Some(parent) = parent
+                && parent.client == unit.client
+                && (piece.start..=unit.clock).contains(&parent.clock)
+            {
+                if parent.clock < unit.clock {
+                    child = after(parent);
+                }
+                break;
+            }
+            child = Unit {
+                clock: piece.start,
+                ..unit
+            };
+            match piece.left {
+                Some(above) => unit = above,
+                None if parent.is_none() => break,
+                None => return Err(CROSSED),
+            }
+        }
+        let siblings = parent.map_or(Parent::Start(piece.list), Parent::Unit);
+        let siblings = self.children.get(&siblings).ok_or(CROSSED)?;
+        work.spend(u64::try_from(siblings.len()).unwrap_or(u64::MAX))?;
+        let first = siblings.iter().find(|one| **one == child || **one == right);
+        if first == Some(&child) && child != right {
+            Ok(())
+        } else {
+            Err(CROSSED)
+        }
+    }
+
+    /// Counts the splits for a new struct between units of one piece.
+    fn split_at(&mut self, piece: &Piece, work: &mut Work) -> Result<(), Unfit> {
+        let before = piece.right.and_then(|right| {
+            let clock = right.clock.checked_sub(1)?;
+            Some(Unit { clock, ..right })
+        });
+        let before = before.filter(|before| piece.left != Some(*before));
+        for unit in [piece.left, before].into_iter().flatten() {
+            let parent = Parent::Unit(unit);
+            if self.next_of(parent).is_some()
+                && !self.children.contains_key(&parent)
+                && let Some(history) = self.history_mut(unit.client)
+            {
+                work.spend(history.split_work())?;
+                history.splits = history.splits.saturating_add(1);
+                self.split.push(unit.client);
+            }
+        }
+        Ok(())
+    }
+
+    /// Before how many of its siblings a new child is not, as `yrs` finds out.
+    fn find_place(
+        &self,
+        client: u64,
+        parent: Parent,
+        right: Option<Unit>,
+        work: &mut Work,
+    ) -> Result<usize, Unfit> {
+        let next = self.next_of(parent);
+        let siblings = match self.children.get(&parent) {
+            Some(siblings) => siblings.as_slice(),
+            None => next.as_slice(),
+        };
+        let mut place = 0;
+        // Items that were not passed since the last that was, and the most there were: `yrs` empties
+        // a set of them for each that it passes, which takes as long as the set was ever large.
+        let (mut waiting, mut most) = (0_u64, 0_u64);
+        for (index, sibling) in siblings.iter().enumerate() {
+            if Some(*sibling) == right {
+                break;
+            }
+            let its_client = self.history(sibling.client).map_or(0, |h| h.client);
+            let passed = its_client < client;
+            if !passed && self.right_of(*sibling) == right {
+                work.spend(1)?;
+                break;
+            }
+            let items = self.items_below(*sibling, work)?;
+            if passed {
+                place = index.saturating_add(1);
+                work.spend(items.saturating_mul(most / 64))?;
+                waiting = 0;
+            } else {
+                waiting = waiting.saturating_add(items);
+                most = most.max(waiting);
+            }
+        }
+        Ok(place)
+    }
+
+    /// How many items of `yrs` a child is, with all that is below it.
+    fn items_below(&self, child: Unit, work: &mut Work) -> Result<u64, Unfit> {
+        let mut items = 0_u64;
+        let mut waiting = vec![child];
+        while let Some(first) = waiting.pop() {
+            let end = self.piece(first).map_or(0, |(_, end)| end);
+            let behind = Unit {
+                clock: end,
+                ..first
+            };
+            let before = self.deleted.range(..first).next_back();
+            let cut =
+                before.is_some_and(|(unit, to)| unit.client == first.client && *to > first.clock);
+            let mut here = if cut { 2 } else { 1 };
+            work.spend(here)?;
+            for _ in self.deleted.range(first..behind) {
+                work.spend(2)?;
+                here = here.saturating_add(2);
+            }
+            let units = Parent::Unit(first)..Parent::Unit(behind);
+            for (_, children) in self.children.range(units) {
+                work.spend(1)?;
+                here = here.saturating_add(1);
+                let others = children
+                    .iter()
+                    .filter(|one| !(first..behind).contains(*one));
+                waiting.extend(others);
+            }
+            items = items.saturating_add(here);
+        }
+        Ok(items)
+    }
+
+    /// Counts what it takes to delete units.
+    pub(super) fn split_for(&self, id: Id, length: u64, work: &mut Work) -> Result<(), Unfit> {
+        let cuts = self.cuts(id, length);
+        let history = self.numbers.get(&id.client).and_then(|n| self.history(*n));
+        work.spend(cuts.saturating_mul(history.map_or(0, History::split_work)))
+    }
+
+    /// Notes that units are deleted.
+    pub(super) fn delete(&mut self, id: Id, length: u64) {
+        let cuts = u32::try_from(self.cuts(id, length)).unwrap_or(0);
+        let number = self.numbers.get(&id.client).copied();
+        if let Some(history) = number.and_then(|n| self.history_mut(n)) {
+            history.splits = history.splits.saturating_add(cuts);
+        }
+        let end = id.clock.saturating_add(length).min(self.end_of(id.client));
+        let (Some(mut first), Ok(mut end)) = (self.unit(id), u32::try_from(end)) else {
+            return;
+        };
+        let joins = self.deleted.range(..first).next_back();
+        if let Some((before, to)) = joins
+            && before.client == first.client
+            && *to >= first.clock
+        {
+            (first, end) = (*before, end.max(*to));
+        }
+        while let Some((next, to)) = self.deleted.range(first..).next()
+            && next.client == first.client
+            && next.clock <= end
+        {
+            end = end.max(*to);
+            let next = *next;
+            self.deleted.remove(&next);
+        }
+        self.deleted.insert(first, end);
+    }
+
+    /// How many items more there may be when units are deleted: deleting cuts off what is left.
+    pub(super) fn cuts(&self, id: Id, length: u64) -> u64 {
+        let whole = |clock: u64| {
+            let at = Id { clock, ..id };
+            let (Some(unit), true) = (self.unit(at), clock < self.end_of(id.client)) else {
+                return clock == self.end_of(id.client);
+            };
+            let begins = self.piece(unit).is_some_and(|(p, _)| p.start == unit.clock);
+            let deleted = self.deleted.range(..=unit).next_back();
+            begins
+                || deleted.is_some_and(|(first, to)| {
+                    first.client == unit.client && (*first == unit || *to >= unit.clock)
+                })
+        };
+        let end = id.clock.saturating_add(length);
+        u64::from(!whole(id.clock)).saturating_add(u64::from(!whole(end)))
+    }
+
+    /// Forgets what was added since [`Order::settle`].
+    pub(super) fn undo(&mut self) {
+        let mut parents = Vec::new();
+        while let Some(client) = self.added.pop() {
+            let Some(history) = self.history_mut(client) else {
+                continue;
+            };
+            if let Some(piece) = history.pieces.pop() {
+                history.end = piece.start;
+                parents.push(piece.left.map_or(Parent::Start(piece.list), Parent::Unit));
+            }
+        }
+        while let Some(client) = self.split.pop() {
+            if let Some(history) = self.history_mut(client) {
+                history.splits = history.splits.saturating_sub(1);
+            }
+        }
+        parents.sort_unstable();
+        parents.dedup();
+        for parent in parents {
+            let next = self.next_of(parent);
+            let Some(mut children) = self.children.remove(&parent) else {
+                continue;
+            };
+            children.retain(|child| self.piece(*child).is_some());
+            if children.as_slice() != next.as_slice() {
+                self.children.insert(parent, children);
+            }
+        }
+        for nobody in self.histories.drain(self.settled..) {
+            self.numbers.remove(&nobody.client);
+        }
+    }
+
+    /// Keeps what was added, and makes one piece of what goes on with another.
+    pub(super) fn settle(&mut self) {
+        let mut added = std::mem::take(&mut self.added);
+        added.sort_unstable();
+        for added in added.chunk_by(|a, b| a == b) {
+            let Some(client) = added.first().copied() else {
+                continue;
+            };
+            let Some(history) = self.history_mut(client) else {
+                continue;
+            };
+            let settled = history.pieces.len().saturating_sub(added.len());
+            let new = history.pieces.split_off(settled);
+            for piece in new {
+                let last = self.history(client).and_then(|h| h.pieces.last()).copied();
+                let kind = last.and_then(|last| self.joined(client, &last, &piece));
+                if let (Some(_), Some(left)) = (kind, piece.left) {
+                    self.children.remove(&Parent::Unit(left));
+                }
+                let Some(history) = self.history_mut(client) else {
+                    continue;
+                };
+                match (kind, history.pieces.last_mut()) {
+                    (Some(kind), Some(last)) => last.kind = kind,
+                    _ => history.pieces.push(piece),
+                }
+            }
+        }
+        self.split.clear();
+        self.settled = self.histories.len();
+    }
+}
+
+impl Order {
+    /// The kind of both pieces as one, if they can be one: the second is the first's next unit, and
+    /// the only one there.
+    fn joined(&self, client: u32, first: &Piece, second: &Piece) -> Option<Kind> {
+        if first.list != second.list {
+            return None;
+        }
+        if first.list == NOWHERE {
+            return Some(first.kind);
+        }
+        let last = Unit {
+            client,
+            clock: second.start.checked_sub(1)?,
+        };
+        let follows = second.left == Some(last) && second.right == first.right;
+        let alone = self.children.get(&Parent::Unit(last));
+        let alone = alone.is_some_and(|children| *children == [after(last)]);
+        if follows && alone {
+            first.kind.joined(second.kind)
+        } else {
+            None
+        }
+    }
+
+    fn number(&mut self, client: u64) -> u32 {
+        let next = u32::try_from(self.histories.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(client).or_insert(next);
+        if number == next {
+            self.histories.push(History {
+                client,
+                end: 0,
+                pieces: Vec::new(),
+                splits: 0,
+            });
+        }
+        number
+    }
+
+    fn history(&self, number: u32) -> Option<&History> {
+        self.histories.get(usize::try_from(number).ok()?)
+    }
+
+    fn history_mut(&mut self, number: u32) -> Option<&mut History> {
+        self.histories.get_mut(usize::try_from(number).ok()?)
+    }
+
+    fn unit(&self, id: Id) -> Option<Unit> {
+        let client = *self.numbers.get(&id.client)?;
+        let clock = u32::try_from(id.clock).ok()?;
+        Some(Unit { client, clock })
+    }
+
+    /// The piece that a unit is in, and the clock behind its last unit.
+    fn piece(&self, unit: Unit) -> Option<(&Piece, u32)> {
+        let history = self.history(unit.client)?;
+        let after = history.pieces.partition_point(|p| p.start <= unit.clock);
+        let piece = history.pieces.get(after.checked_sub(1)?)?;
+        let end = history.pieces.get(after).map_or(history.end, |p| p.start);
+        (unit.clock < end).then_some((piece, end))
+    }
+
+    fn left_of(&self, unit: Unit) -> Option<Unit> {
+        let (piece, _) = self.piece(unit)?;
+        if piece.start == unit.clock {
+            return piece.left;
+        }
+        let clock = unit.clock.checked_sub(1)?;
+        Some(Unit { clock, ..unit })
+    }
+
+    fn right_of(&self, unit: Unit) -> Option<Unit> {
+        self.piece(unit).and_then(|(piece, _)| piece.right)
+    }
+
+    /// The child of a unit that is the next of its piece.
+    fn next_of(&self, parent: Parent) -> Option<Unit> {
+        let Parent::Unit(unit) = parent else {
+            return None;
+        };
+        let next = after(unit);
+        let (_, end) = self.piece(unit)?;
+        (next.clock < end).then_some(next)
+    }
+
+    /// Pieces, for tests.
+    #[cfg(test)]
+    pub(super) fn pieces(&self) -> usize {
+        self.histories.iter().map(|h| h.pieces.len()).sum()
+    }
+}
+
+const fn after(unit: Unit) -> Unit {
+    Unit {
+        clock: unit.clock.saturating_add(1),
+        ..unit
+    }
+}

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    codecrafter_edge::probes::decode("state_vector", bytes);
+});

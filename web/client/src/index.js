@@ -1,0 +1,6 @@
+// What `@codecrafter/client` exports.
+
+export * as closeCodes from './close-codes.js'
+export { colorOf, safeColor } from './colors.js'
+export { FeedClient } from './feed-client.js'
+export { RoomClient } from './room-client.js'
