@@ -1,9 +1,7 @@
 //! Plain HTTP to services of this machine: JSON there and back, and waiting until one answers.
 
-use std::net::TcpListener;
-use std::ops::Range;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -13,9 +11,6 @@ const ASK: Duration = Duration::from_millis(100);
 
 /// How long one request may take: longer than the edge holds one.
 const REQUEST_LIMIT: Duration = Duration::from_secs(70);
-
-/// Below what Linux gives to outgoing connections (ip_local_port_range, 32768 and up).
-const SUITE_PORTS: Range<u16> = 20_000..30_000;
 
 /// A client of one service.
 #[derive(Debug, Clone)]
@@ -106,21 +101,4 @@ pub fn wait_for<T>(
         }
         thread::sleep(ASK);
     }
-}
-
-/// A port of this machine that nobody listens on, of those that no outgoing connection is given:
-/// while a killed edge is down, clients that try again must not take its port.
-pub fn free_port() -> Result<u16> {
-    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
-    let begin = nanoseconds % u32::from(SUITE_PORTS.end - SUITE_PORTS.start);
-    let begin = SUITE_PORTS.start + u16::try_from(begin)?;
-    (begin..SUITE_PORTS.end)
-        .chain(SUITE_PORTS.start..begin)
-        .find(|port| !is_taken(*port))
-        .context("no port is free")
-}
-
-/// Whether somebody listens on the port.
-pub fn is_taken(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_err()
 }

@@ -26,6 +26,7 @@ mod inputs;
 mod names;
 
 mod http;
+mod ports;
 mod process;
 mod stack;
 

@@ -21,8 +21,9 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::http::{Client, expect, free_port, is_taken, wait_for};
+use crate::http::{Client, expect, wait_for};
 use crate::inputs::hex;
+use crate::ports::{free_port, is_taken};
 use crate::process::{Service, Services, own_program};
 use crate::repo::Repo;
 use crate::work::{Work, answer, tail};

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
@@ -45,8 +46,7 @@ impl Broker {
             Path::new(SERVER).exists(),
             "there is no {SERVER}: install rabbitmq-server"
         );
-        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let ports = [(); 3].map(|()| own_port());
         let folder = TempDir::new().unwrap();
         let path = folder.path();
         let listener = match certificate {
@@ -138,6 +138,22 @@ impl Drop for Broker {
         }
         let _ = self.name_server.kill();
         let _ = self.name_server.wait();
+    }
+}
+
+/// A port of this test process alone, below what Linux gives to outgoing connections (32768 and up):
+/// while a killed node is down, a client that tries again must not be given its port.
+fn own_port() -> u16 {
+    /// More than one test needs.
+    const EACH: u32 = 9;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let given = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (std::process::id() * EACH + given) % 10_000;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
     }
 }
 

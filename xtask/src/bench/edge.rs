@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::cold;
 use crate::artifacts;
-use crate::http::free_port;
 use crate::names;
+use crate::ports::free_port;
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::stack::{Platform, Stack, workerd};

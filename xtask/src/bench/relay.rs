@@ -10,9 +10,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::artifacts;
-use crate::http::{free_port, is_taken};
 use crate::names;
 use crate::node;
+use crate::ports::{free_port, is_taken};
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::stack::{Platform, Stack};

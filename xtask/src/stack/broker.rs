@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::amqp;
 use crate::apt;
-use crate::http::{free_port, is_taken};
 use crate::names;
+use crate::ports::{free_port, is_taken};
 use crate::process::Service;
 use crate::report::Report;
 use crate::step::{Lane, Step};
@@ -45,18 +45,10 @@ pub struct Ports {
 impl Ports {
     /// Three that nobody listens on.
     pub fn free() -> Result<Self> {
-        let amqp = free_port()?;
-        let mut others = Vec::new();
-        while others.len() < 2 {
-            let port = free_port()?;
-            if port != amqp && !others.contains(&port) {
-                others.push(port);
-            }
-        }
         Ok(Self {
-            amqp,
-            distribution: others[0],
-            epmd: others[1],
+            amqp: free_port()?,
+            distribution: free_port()?,
+            epmd: free_port()?,
         })
     }
 

@@ -12,8 +12,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::apt;
-use crate::http::{Client, expect, free_port, wait_for};
+use crate::http::{Client, expect, wait_for};
 use crate::names;
+use crate::ports::free_port;
 use crate::process::Service;
 use crate::repo::Repo;
 use crate::report::{Missing, Report};
