@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backoffMs } from '../client/src/backoff.js'
+import { backoffMs, retryMsOf, retryMsOfReason } from '../client/src/backoff.js'
 import { begin, dueAt, passOf, statusOf, step } from '../client/src/connection.js'
 import { peopleOf } from '../client/src/people.js'
 import * as saving from '../client/src/saved.js'
@@ -178,6 +178,23 @@ test('who joins too often comes back when the edge has said, and not before', ()
   renewing.now += HOUR * 0.81
   renewing.told('heard').give({ type: 'tick' }).told('renewFailed', { retryMs: 90_000 })
   assert.equal(renewing.state.pass.renewAt, renewing.now + 90_000)
+})
+
+test('who is closed with a time to come back does not come before it, whatever the network does', () => {
+  for (const again of [{ type: 'wake' }, { type: 'show' }, { type: 'connect' }]) {
+    const w = world({ pass: pass('a') }).live().told('closed', { code: 4529, retryMs: 60_000 })
+    const { until } = w.state
+    assert.ok(until >= w.now + 60_000 && until < w.now + 62_000)
+    if (again.type === 'show') w.give({ type: 'hide' })
+    if (again.type === 'connect') w.give({ type: 'disconnect' })
+    assert.deepEqual([w.give(again).did, dueAt(w.state), w.status()], [[], until, 'offline'], again.type)
+    assert.deepEqual(w.due().did, ['open'])
+  }
+})
+
+test('a time to come back is read from headers and from reasons, and nothing else is one', () => {
+  assert.deepEqual(['12', 1, 0, '-1', 'Fri, 31 Dec 1999 23:59:59 GMT', null, undefined].map(retryMsOf), [12_000, 1_000, 0, 0, 0, 0, 0])
+  assert.deepEqual(['too fast; retry-after=7', 'retry-after=7 or so', 'too fast', '', undefined].map(retryMsOfReason), [7_000, 0, 0, 0, 0])
 })
 
 test('what an earlier connection tells means nothing to the present one', () => {

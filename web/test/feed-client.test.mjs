@@ -16,12 +16,12 @@ const note = (seq) => ({ type: 'notification', notification: { seq, at: '', read
 const hello = (seq, gap = false) => ({ type: 'hello', seq, readSeq: 0, unread: seq, gap })
 const happens = (feed, event) => new Promise((resolve) => feed.once(event, resolve))
 
-function client (origin, pass) {
+function client (origin, pass, { page = null, WebSocket: Socket = WebSocket } = {}) {
   let passes = 0
   const feed = new FeedClient({
     origin,
-    page: null,
-    WebSocket,
+    page,
+    WebSocket: Socket,
     connect: async () => ({ feedToken: `token-${passes += 1}`, feedTokenExpiresAt: 'never', ...pass })
   })
   endings.push(() => feed.destroy())
@@ -37,7 +37,7 @@ async function sockets (onSocket) {
   await once(server, 'listening')
   server.on('connection', (socket, request) => {
     const token = request.headers['sec-websocket-protocol'].split(/, ?/)[1].replace(/^token\./, '')
-    onSocket({ say: (frame) => socket.send(JSON.stringify(frame)), close: (code) => socket.close(code) }, request.url, token)
+    onSocket({ say: (frame) => socket.send(JSON.stringify(frame)), close: (code, reason) => socket.close(code, reason) }, request.url, token)
   })
   endings.push(() => {
     for (const each of server.clients) each.terminate()
@@ -91,6 +91,69 @@ test('a token that is refused is replaced once', async () => {
   other.feed.connect()
   while (other.feed.status !== 'ended') await happens(other.feed, 'status')
   assert.equal(other.passes(), 2)
+})
+
+/** Waits until `feed` has lost its connection, and then looks whether the network brings it back at once. */
+async function restsWhileAsked (feed, page, asked) {
+  while (feed.connection.phase !== 'waiting') await happens(feed, 'status')
+  page.dispatchEvent(new Event('online'))
+  page.dispatchEvent(new Event('pagehide'))
+  page.dispatchEvent(new Event('pageshow'))
+  const left = feed.connection.until - Date.now()
+  assert.ok(left > 55_000 && left < 62_000, `comes back in ${left} ms`)
+  assert.equal(asked(), 1)
+}
+
+test('a feed comes back when it is asked to, and not before', async () => {
+  const page = new EventTarget()
+  let opened = 0
+  const bySocket = await sockets((socket) => { opened += 1; socket.close(4529, 'too fast; retry-after=60') })
+  const one = client(bySocket, { socketUrl: '/feed', eventsUrl: '/events' }, { page })
+  one.feed.connect()
+  await restsWhileAsked(one.feed, page, () => opened)
+
+  let streams = 0
+  const server = createServer((_request, response) => {
+    streams += 1
+    response.writeHead(429, { 'retry-after': '60' }).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  endings.push(() => { server.closeAllConnections(); server.close() })
+  const two = client(`http://127.0.0.1:${server.address().port}`, { socketUrl: null, eventsUrl: '/events' }, { page })
+  two.feed.connect()
+  await restsWhileAsked(two.feed, page, () => streams)
+
+  let asked = 0
+  const three = new FeedClient({
+    origin: 'http://127.0.0.1:1',
+    page,
+    connect: async () => { asked += 1; throw Object.assign(new Error('too often'), { status: 429, retryAfterSeconds: 60 }) }
+  })
+  endings.push(() => three.destroy())
+  three.connect()
+  await restsWhileAsked(three, page, () => asked)
+})
+
+test('a feed that rests between two streams leaves nothing behind when it ends', async () => {
+  let answered = 0
+  const server = createServer((_request, response) => {
+    answered += 1
+    const events = `retry: 60000\nevent: hello\ndata: ${JSON.stringify(hello(1))}\n\nid: 1.0\n\n`
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(events)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  endings.push(() => { server.closeAllConnections(); server.close() })
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  const before = timers()
+  const { feed } = client(`http://127.0.0.1:${server.address().port}`, { socketUrl: null, eventsUrl: '/events' })
+  feed.connect()
+  await happens(feed, 'stale')
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(timers() > before)
+  feed.destroy()
+  assert.deepEqual([timers(), answered], [before, 1])
 })
 
 test('event streams follow each other, and say how far the client is', async () => {

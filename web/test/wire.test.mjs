@@ -89,9 +89,13 @@ test('a body of frames is written as the library writes it', () => {
 })
 
 test('events are read however the stream is cut into pieces', () => {
-  const stream = 'event: open\nid: 7.0\ndata: 7\n\nid: 7.3\n\nevent: frame\r\nid: 7.4\r\ndata: AAA=\r\n\r\n: a comment\n\n'
+  const stream = 'event: open\nid: 7.0\ndata: 7\n\nid: 7.3\n\nevent: frame\r\nid: 7.4\r\ndata: AAA=\r\n\r\n: a comment\n\nretry: 250\nevent: close\ndata: 4529\n\nretry: soon\nid: 7.5\n\n'
   const wanted = [
-    { event: 'open', data: '7', id: '7.0' }, { event: '', data: '', id: '7.3' }, { event: 'frame', data: 'AAA=', id: '7.4' }
+    { event: 'open', data: '7', id: '7.0', retryMs: 0 },
+    { event: '', data: '', id: '7.3', retryMs: 0 },
+    { event: 'frame', data: 'AAA=', id: '7.4', retryMs: 0 },
+    { event: 'close', data: '4529', id: '', retryMs: 250 },
+    { event: '', data: '', id: '7.5', retryMs: 0 }
   ]
   for (let size = 1; size <= stream.length; size += 1) {
     const parse = createEventParser()

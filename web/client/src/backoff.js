@@ -26,3 +26,20 @@ export function isRefusal (error) {
   const status = error?.status ?? 0
   return status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429
 }
+
+/**
+ * For how long the edge has asked to be left alone.
+ * @param {unknown} seconds what the header `Retry-After` says, or a close in its stead
+ * @returns {number} milliseconds
+ */
+export function retryMsOf (seconds) {
+  const number = Number(seconds ?? 0)
+  return Number.isFinite(number) && number > 0 ? number * 1_000 : 0
+}
+
+/**
+ * For how long a close asks to be left alone: its reason may end in `retry-after=` and seconds.
+ * @param {string | undefined} reason
+ * @returns {number} milliseconds
+ */
+export const retryMsOfReason = (reason) => retryMsOf(/\bretry-after=(\d{1,6})$/.exec(reason ?? '')?.[1])

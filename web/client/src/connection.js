@@ -50,6 +50,7 @@ const RENEW_AGAIN_MS = 30_000
  * @property {boolean} rejoined whether the pass was got because the room had refused another
  * @property {number} since when the phase began
  * @property {number} until when to try again, while waiting
+ * @property {number} notBefore until when the edge has asked to be left alone
  * @property {number} heardAt when the room last gave a sign of life
  * @property {number | null} pingedAt when one was asked for, if it has not come
  * @property {number} pongMs how long it may take
@@ -64,7 +65,7 @@ const RENEW_AGAIN_MS = 30_000
 
 /** @returns {State} */
 export const begin = (pass = null) => ({
-  phase: 'idle', n: 0, failures: 0, pass, openedWith: null, rejoined: false, since: 0, until: 0, heardAt: 0,
+  phase: 'idle', n: 0, failures: 0, pass, openedWith: null, rejoined: false, since: 0, until: 0, notBefore: 0, heardAt: 0,
   pingedAt: null, pongMs: PONG_MS, renewing: false, swapping: false, tried: false, code: null, error: null
 })
 
@@ -117,7 +118,7 @@ export function dueAt (state) {
  *   | { type: 'joinFailed', n: number, final: boolean, error: unknown, retryMs?: number }
  *   | { type: 'renewFailed', n: number, retryMs?: number }
  *   | { type: 'heard' | 'synced', n: number }
- *   | { type: 'closed', n: number, code: number }} event
+ *   | { type: 'closed', n: number, code: number, retryMs?: number }} event
  * @param {{ now: number, random: number }} at
  * @returns {[State, Effect[]]}
  */
@@ -152,12 +153,12 @@ export function step (state, event, at) {
     case 'synced':
       if (state.phase !== 'opening') return [state, []]
       return [{ ...state, phase: 'live', since: at.now, heardAt: at.now, pingedAt: null, rejoined: false, swapping: false, tried: true }, []]
-    case 'closed': return closed(state, event.code, at)
+    case 'closed': return closed(state, event, at)
     default: return [state, []]
   }
 }
 
-function closed (state, code, at) {
+function closed (state, { code, retryMs }, at) {
   if (state.phase !== 'opening' && state.phase !== 'live') return [state, []]
   if (code === UNAUTHORIZED) {
     // A newer pass than the one that was refused has come meanwhile.
@@ -167,7 +168,7 @@ function closed (state, code, at) {
     return go({ ...state, pass: null, rejoined: true, tried: true, swapping: false }, at)
   }
   if (isFinal(code)) return [end(state, { code }, at), []]
-  return fail(state, at, asksForPatience(code))
+  return fail(state, at, asksForPatience(code), retryMs)
 }
 
 function tick (state, at) {
@@ -210,9 +211,13 @@ function wake (state, at) {
   }
 }
 
-/** The next attempt, with the pass that there is, if it is still good. */
+/**
+ * The next attempt, with the pass that there is, if it is still good; but not while the edge has asked
+ * to be left alone, whatever there is reason to think of the network.
+ */
 function go (state, at) {
-  const { pass } = state
+  const { pass, notBefore } = state
+  if (at.now < notBefore) return [{ ...state, phase: 'waiting', n: state.n + 1, until: notBefore, since: at.now, tried: true }, []]
   if (pass !== null && (pass.endsAt === null || at.now < pass.endsAt - LAST_MS)) return open(state, at)
   const n = state.n + 1
   return [{ ...state, phase: 'joining', n, pass: null, since: at.now }, [{ do: 'join', n }]]
@@ -235,7 +240,8 @@ function fail (state, { now, random }, patience = false, retryMs = 0) {
   const worked = state.phase === 'live' && now - state.since >= STABLE_MS
   const failures = worked ? 1 : state.failures + 1
   const until = now + retryMs + backoffMs(failures, random, patience)
-  return [{ ...state, phase: 'waiting', n: state.n + 1, failures, until, since: now, swapping: false, renewing: false, tried: true }, []]
+  const notBefore = retryMs > 0 ? until : state.notBefore
+  return [{ ...state, phase: 'waiting', n: state.n + 1, failures, until, notBefore, since: now, swapping: false, renewing: false, tried: true }, []]
 }
 
 function rest (state, phase, { now }) {

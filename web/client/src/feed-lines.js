@@ -1,6 +1,7 @@
 // The two ways to a person's feed: a WebSocket, or event streams one after the other. Both look the
 // same from outside.
 
+import { retryMsOf, retryMsOfReason } from './backoff.js'
 import { UNAUTHORIZED } from './close-codes.js'
 import { createEventParser } from './events.js'
 
@@ -19,7 +20,8 @@ const SUBPROTOCOL = 'yjs'
  * @typedef {object} Ends what a connection tells
  * @property {(frame: { type: string, [field: string]: any }) => void} onFrame
  * @property {() => void} onHeard a sign of life that is no frame
- * @property {(code: number) => void} onClose
+ * @property {(code: number, retryMs?: number) => void} onClose with how long the edge has asked to be
+ *   left alone
  */
 
 /**
@@ -30,7 +32,7 @@ export function openFeedSocket ({ url, token, after, WebSocket }, { onFrame, onH
   const query = after === null ? '' : `?after=${idOf(after)}`
   const socket = new WebSocket(`${url}${query}`, [SUBPROTOCOL, `token.${token}`])
   socket.onmessage = ({ data }) => data === PONG ? onHeard() : onFrame(JSON.parse(data))
-  socket.onclose = ({ code }) => onClose(code)
+  socket.onclose = ({ code, reason }) => onClose(code, retryMsOfReason(reason))
   // A `close` follows, and says more.
   socket.onerror = () => {}
   return {
@@ -56,34 +58,36 @@ export function openFeedStream ({ url, token, after, fetch }, { onFrame, onHeard
   const headers = { authorization: `Bearer ${token}` }
   let lastId = after === null ? '' : idOf(after)
   let closed = false
+  let resting
 
-  function end (code) {
+  function end (code, retryMs = 0) {
     if (closed) return
     closed = true
     reading.abort()
-    onClose(code)
+    onClose(code, retryMs)
   }
 
   async function next (query) {
     const response = await fetch(`${url}${query}`, { headers, signal: reading.signal })
-    if (!response.ok) return end(response.status === 401 ? UNAUTHORIZED : CUT)
+    if (!response.ok) return end(response.status === 401 ? UNAUTHORIZED : CUT, retryMsOf(response.headers.get('retry-after')))
     const text = await response.text()
     if (closed) return
     onHeard()
     const parser = createEventParser()
-    const wait = /^retry: (\d+)$/m.exec(text)
-    for (const { data, id } of parser(text)) {
+    let wait = 0
+    for (const { data, id, retryMs } of parser(text)) {
+      wait = retryMs || wait
       if (id !== '' && !(query === '' && lastId !== '')) lastId = id
       if (data !== '') onFrame(JSON.parse(data))
       if (closed) return
     }
-    return Number(wait?.[1] ?? 0)
+    return wait
   }
 
   async function read () {
     for (let query = ''; !closed; query = `?after=${lastId}`) {
       const wait = await next(query)
-      if (!closed && wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
+      if (!closed && wait > 0) await new Promise((resolve) => { resting = setTimeout(resolve, wait) })
     }
   }
 
@@ -93,6 +97,7 @@ export function openFeedStream ({ url, token, after, fetch }, { onFrame, onHeard
     ping () {},
     close () {
       closed = true
+      clearTimeout(resting)
       reading.abort()
     }
   }

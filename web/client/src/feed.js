@@ -7,6 +7,7 @@
 
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
+import { retryMsOf } from './backoff.js'
 import { createEventParser } from './events.js'
 
 /** As of a socket that was cut. */
@@ -33,19 +34,21 @@ export function openFeed ({ url, token, capabilities, fetch }, { onOpen, onFrame
   /** @type {Uint8Array[]} */
   let waiting = []
 
-  function end (code) {
+  function end (code, retryMs = 0) {
     if (closed) return
     closed = true
     reading.abort()
-    onClose(code)
+    onClose(code, retryMs)
   }
+
+  const refusedBy = (response) => end(CUT, retryMsOf(response.headers.get('retry-after')))
 
   async function read () {
     let empty = 0
     while (!closed) {
       const after = lastId === null ? '' : `&after=${lastId}`
       const response = await fetch(`${url}/events?caps=${capabilities}${after}`, { headers: { authorization }, signal: reading.signal })
-      if (!response.ok) return end(CUT)
+      if (!response.ok) return refusedBy(response)
       const heard = await readEvents(response.body)
       empty = heard ? 0 : empty + 1
       if (empty > EMPTY_STREAMS_MAX) return end(CUT)
@@ -69,7 +72,7 @@ export function openFeed ({ url, token, capabilities, fetch }, { onOpen, onFrame
     }
   }
 
-  function take ({ event, data }) {
+  function take ({ event, data, retryMs }) {
     if (event === 'open') {
       // The room has let go of the connection that was there before: this is another one.
       if (connection !== null) return end(CUT)
@@ -78,7 +81,7 @@ export function openFeed ({ url, token, capabilities, fetch }, { onOpen, onFrame
     } else if (event === 'frame') {
       onFrame(Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0)))
     } else if (event === 'close') {
-      end(Number(data))
+      end(Number(data), retryMs)
     }
   }
 
@@ -94,7 +97,7 @@ export function openFeed ({ url, token, capabilities, fetch }, { onOpen, onFrame
       headers: { authorization, 'content-type': 'application/octet-stream' },
       body
     })
-    if (!response.ok) return end(CUT)
+    if (!response.ok) return refusedBy(response)
     const decoder = decoding.createDecoder(new Uint8Array(await response.arrayBuffer()))
     posting = false
     if (closed) return

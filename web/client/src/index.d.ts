@@ -74,7 +74,10 @@ export interface Events {
 }
 
 export interface RoomOptions {
-  /** Gets a room token. An error with a `status` of 400 to 499 is final, any other is tried again. */
+  /**
+   * Gets a room token. An error with a `status` of 400 to 499 is final, any other is tried again; so is
+   * 429, after the error's `retryAfterSeconds`.
+   */
   join: (options: { signal: AbortSignal }) => Promise<Joined>
   /** Of the edge, such as `https://code.example.org`. */
   origin: string
@@ -144,7 +147,7 @@ export interface FeedEvents {
 }
 
 export interface FeedOptions {
-  /** Gets a feed token. An error with a `status` of 400 to 499 is final, any other is tried again. */
+  /** Gets a feed token. Its errors mean what those of `join` do. */
   connect: (options: { signal: AbortSignal }) => Promise<FeedPass>
   origin: string
   WebSocket?: typeof globalThis.WebSocket

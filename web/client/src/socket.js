@@ -1,5 +1,7 @@
 // The way to a room by a WebSocket.
 
+import { retryMsOfReason } from './backoff.js'
+
 /** Answered by the runtime in the room's stead, which may go on sleeping. */
 const PING = 'ping'
 const SUBPROTOCOL = 'yjs'
@@ -16,7 +18,8 @@ const SUBPROTOCOL = 'yjs'
  * @property {() => void} onOpen
  * @property {(frame: Uint8Array) => void} onFrame
  * @property {() => void} onHeard a sign of life that is no frame
- * @property {(code: number) => void} onClose
+ * @property {(code: number, retryMs?: number) => void} onClose with how long the edge has asked to be
+ *   left alone
  */
 
 /**
@@ -37,7 +40,7 @@ export function openSocket ({ url, token, capabilities, WebSocket }, { onOpen, o
     if (typeof data === 'string') onHeard()
     else onFrame(new Uint8Array(data))
   }
-  socket.onclose = ({ code }) => onClose(code)
+  socket.onclose = ({ code, reason }) => onClose(code, retryMsOfReason(reason))
   // A `close` follows, and says more.
   socket.onerror = () => {}
   const send = (data) => { if (socket.readyState === socket.OPEN) socket.send(data) }
