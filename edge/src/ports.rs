@@ -164,6 +164,37 @@ pub trait Assets: Send + Sync {
     async fn get(&self, path: &str) -> Option<Vec<u8>>;
 }
 
+/// Why a connection is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    /// The code of the close.
+    pub code: CloseCode,
+    /// When to come again, if that is known.
+    pub retry_after_seconds: Option<u32>,
+}
+
+impl From<CloseCode> for Closing {
+    fn from(code: CloseCode) -> Self {
+        Self {
+            code,
+            retry_after_seconds: None,
+        }
+    }
+}
+
+impl Closing {
+    /// The sentence of the close frame. A client finds there what a header would have said: a browser
+    /// shows no page the headers of an upgrade.
+    #[must_use]
+    pub fn reason(self) -> String {
+        let reason = self.code.reason();
+        match self.retry_after_seconds {
+            Some(seconds) => format!("{reason}; retry-after={seconds}"),
+            None => reason.to_owned(),
+        }
+    }
+}
+
 /// How the front hands a WebSocket over to a room, or to a person's shard.
 #[async_trait]
 pub trait RoomGate: Send + Sync {
@@ -180,7 +211,9 @@ pub trait RoomGate: Send + Sync {
     /// Opens a socket to the shard of `visitor`, for what they are told. `request` as above.
     async fn open_feed(&self, visitor: &FeedVisitor, request: Parts) -> Response;
 
-    /// Accepts the upgrade without waking a room, says why in y-protocols' words, and closes with
-    /// `code`.
-    async fn refuse(&self, code: CloseCode, request: Parts) -> Response;
+    /// Accepts the upgrade without waking a room, says why in y-protocols' words, and closes.
+    async fn refuse(&self, closing: Closing, request: Parts) -> Response;
+
+    /// Accepts the upgrade of a feed's socket without waking its shard, and closes.
+    async fn refuse_feed(&self, closing: Closing, request: Parts) -> Response;
 }

@@ -6,7 +6,7 @@ use axum::routing::{delete, get, post, put};
 use codecrafter_shared::error::ErrorCode;
 
 use crate::error::Refusal;
-use crate::front::{Edge, feeds, finish, limit, openapi, page, rooms, service, trace};
+use crate::front::{Edge, feeds, finish, limit, metrics, openapi, page, rooms, service, trace};
 use crate::{accounts, chat, executions, executors, notifications, sessions, versions};
 
 /// Every route.
@@ -114,6 +114,7 @@ fn api(edge: &Edge) -> Router<Edge> {
         .route("/executions/{id}/cancel", post(executions::cancel))
         .route("/executors", get(executors::list))
         .route("/executors/{id}", delete(executors::revoke))
+        .route("/metrics", get(metrics::metrics))
         .route("/languages", get(service::languages))
         .route("/health", get(service::health))
         .route("/ready", get(service::ready))

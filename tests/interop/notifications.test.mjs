@@ -135,3 +135,20 @@ test('who has an open feed is online for those who share a session, until the la
   await until('she is not online', async () => !(await online(session)).includes(gina.user.id))
   await assert.rejects(bob.online(session.id), { code: 'forbidden' })
 })
+
+test('who opens their feed too often is told over the socket when to come again', async () => {
+  const finn = await person('Finn')
+  const { feedToken, socketUrl, eventsUrl } = await finn.connectFeed()
+  const headers = { authorization: `Bearer ${feedToken}` }
+  const statuses = new Set()
+  for (let n = 0; n < 10 && !statuses.has(429); n += 1) {
+    const asked = Array.from({ length: 20 }, () => fetch(`${edgeUrl()}${eventsUrl}`, { headers }))
+    for (const { status } of await Promise.all(asked)) statuses.add(status)
+  }
+  assert.deepEqual([...statuses], [200, 429])
+  const url = `${edgeUrl().replace(/^http/, 'ws')}${socketUrl}?token=${feedToken}`
+  // One comes back in a second: who is let in, and speaks as in a room, is closed with 4400.
+  let closed
+  do closed = await knock(url); while (closed.code === 4400)
+  assert.deepEqual([closed.code, closed.reason, closed.frames], [4529, 'too fast; try again; retry-after=1', []])
+})

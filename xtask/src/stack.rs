@@ -148,8 +148,13 @@ impl<'a> Stack<'a> {
 
     /// As for people at one machine: each user has the limits that every user has. Before the edge
     /// is started.
-    pub fn with_limits_of_users(mut self) -> Result<Self> {
-        self.setting.limits = LIMITS_OF_USERS.to_owned();
+    pub fn with_limits_of_users(self) -> Result<Self> {
+        self.with_limits(LIMITS_OF_USERS)
+    }
+
+    /// With these, as `CODECRAFTER_LIMITS` has them. Before the edge is started.
+    pub fn with_limits(mut self, limits: &str) -> Result<Self> {
+        limits.clone_into(&mut self.setting.limits);
         self.setting.write(&self.folder)?;
         Ok(self)
     }
@@ -340,9 +345,14 @@ impl<'a> Stack<'a> {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// What operators show the edge.
+    pub fn operator_token(&self) -> Result<String> {
+        executor::operator_token(self)
+    }
+
     /// Every host that has joined, as operators see it.
     pub fn executors(&self) -> Result<Value> {
-        let operator = self.client().with_bearer(executor::operator_token(self)?);
+        let operator = self.client().with_bearer(self.operator_token()?);
         expect(200, operator.get("/api/v1/executors")?)
     }
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::SessionId;
-use codecrafter_shared::relay::{CloseCode, SUBPROTOCOL};
+use codecrafter_shared::relay::SUBPROTOCOL;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
@@ -18,7 +18,7 @@ use worker::{Env, WebSocket, WebSocketPair};
 use super::object::Address;
 use crate::error::Refusal;
 use crate::notifications::calls::FeedVisitor;
-use crate::ports::RoomGate;
+use crate::ports::{Closing, RoomGate};
 use crate::room::{self, Principal, Wishes};
 
 /// The private route of a Room that opens a socket.
@@ -93,20 +93,31 @@ impl RoomGate for ObjectRooms {
         }
     }
 
-    async fn refuse(&self, code: CloseCode, request: Parts) -> Response {
-        match refused(code) {
-            Ok(socket) => upgraded(socket, &request),
-            Err(error) => Refusal::internal(error).into_response(),
-        }
+    async fn refuse(&self, closing: Closing, request: Parts) -> Response {
+        let words = room::permission_denied(closing.code.reason());
+        answer(closed(closing, Some(words)), &request)
+    }
+
+    async fn refuse_feed(&self, closing: Closing, request: Parts) -> Response {
+        answer(closed(closing, None), &request)
+    }
+}
+
+fn answer(socket: worker::Result<WebSocket>, request: &Parts) -> Response {
+    match socket {
+        Ok(socket) => upgraded(socket, request),
+        Err(error) => Refusal::internal(error).into_response(),
     }
 }
 
 /// A socket whose other end says why it closes, and closes.
-fn refused(code: CloseCode) -> worker::Result<WebSocket> {
+fn closed(closing: Closing, words: Option<Vec<u8>>) -> worker::Result<WebSocket> {
     let WebSocketPair { client, server } = WebSocketPair::new()?;
     server.accept()?;
-    server.send_with_bytes(room::permission_denied(code.reason()))?;
-    server.close(Some(code.code()), Some(code.reason()))?;
+    if let Some(words) = words {
+        server.send_with_bytes(words)?;
+    }
+    server.close(Some(closing.code.code()), Some(closing.reason()))?;
     Ok(client)
 }
 

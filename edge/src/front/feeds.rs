@@ -23,6 +23,7 @@ use super::limit;
 use super::rooms::{query, token};
 use crate::error::Refusal;
 use crate::limits::policy::Policy;
+use crate::ports::Closing;
 use crate::room::feed::{FeedRooms, NotPosted, Resume, joined, refused, split};
 use crate::room::{ConnectionId, Principal, Wishes};
 
@@ -42,11 +43,15 @@ pub async fn events(
     let rooms = rooms(&edge)?;
     let (session, principal) = match visitor(&edge, &id, &request) {
         Ok(visitor) => visitor,
-        Err(code) => return Ok(stream(Body::from(refused(code)))),
+        Err(code) => return Ok(stream(Body::from(refused(code.into())))),
     };
     let counted = limit::user(&edge, principal.user_id, Policy::Rooms).await;
-    if counted.is_err() {
-        return Ok(stream(Body::from(refused(CloseCode::TooFast))));
+    if let Err(response) = counted {
+        let too_fast = Closing {
+            code: CloseCode::TooFast,
+            retry_after_seconds: limit::retry_after(&response),
+        };
+        return Ok(stream(Body::from(refused(too_fast))));
     }
     let last = request.headers.get(LAST_EVENT_ID);
     let last = last.and_then(|value| value.to_str().ok().map(str::to_owned));

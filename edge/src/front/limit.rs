@@ -20,11 +20,15 @@ use http::request::Parts;
 use super::{Edge, extract};
 use crate::error::Refusal;
 use crate::limits::address::{self, Peer};
-use crate::limits::calls::{Account, Counted, GiveBack, PasswordRight, Take, Taken, TryPassword};
+use crate::limits::calls::{
+    Account, CountRefusals, Counted, GiveBack, PasswordRight, RefusalCount, Take, Taken,
+    TryPassword,
+};
 use crate::limits::plan::{self, Who};
 use crate::limits::policy::{Policy, Quota};
 use crate::limits::rate::Standing;
 use crate::limits::refusals::{Refusals, Refused};
+use crate::limits::tally::{self, Tally};
 use crate::limits::{Micros, micros, seconds, shard};
 use crate::ports::Shard;
 use crate::shard::{Call, call};
@@ -47,6 +51,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Debug, Default)]
 pub struct Memory {
     refusals: Refusals,
+    tally: Tally,
     /// Whether it was told that a proxy is not trusted that looks like one.
     told_of_proxy: AtomicBool,
 }
@@ -102,13 +107,20 @@ pub async fn limit(State(edge): State<Edge>, mut request: Request, next: Next) -
     response
 }
 
-/// Counts something of a user that is not a route's.
+/// Counts something of a user that is not a route's, and gives how the limit stands, for the answer.
 ///
 /// # Errors
 /// [`ErrorCode::RateLimited`].
-pub async fn user(edge: &Edge, user: UserId, policy: Policy) -> Result<(), Response> {
+pub async fn user(edge: &Edge, user: UserId, policy: Policy) -> Result<Standings, Response> {
     let key = plan::user_key(&user.to_string());
-    admit(edge, &key, &[policy], None).await.map(drop)
+    admit(edge, &key, &[policy], None).await
+}
+
+/// After how many seconds to come again, of a refusal, for who is told in another way than by a
+/// header.
+#[must_use]
+pub fn retry_after(refused: &Response) -> Option<u32> {
+    refused.extensions().get::<Refusal>()?.retry_after_seconds
 }
 
 async fn admit(
@@ -127,8 +139,12 @@ async fn admit(
     }
     let key = edge.config.keys.limit_key(key);
     let now = micros(edge.clock.now());
+    if let Some(overdue) = edge.limit_memory.tally.overdue(now) {
+        tell(edge, overdue, now).await;
+    }
     let memory = &edge.limit_memory.refusals;
     if let Some(refused) = memory.certain(&key, policies, now) {
+        count_refusal(edge, refused.policy, now).await;
         return Err(refusal(edge, refused, now));
     }
     let take = Take {
@@ -161,6 +177,7 @@ async fn admit(
     };
     let answered = memory.remember(&key, refused, now);
     log(*policy, client, &key, answered);
+    count_refusal(edge, *policy, now).await;
     Err(refusal(edge, refused, now))
 }
 
@@ -181,6 +198,24 @@ fn log(policy: Policy, client: Option<IpAddr>, key: &str, answered: u64) {
         answered_since = answered,
         "refused by a limit"
     );
+}
+
+/// Counts a refusal for operators.
+async fn count_refusal(edge: &Edge, policy: Policy, now: Micros) {
+    if let Some(refusals) = edge.limit_memory.tally.count(policy, now) {
+        tell(edge, refusals, now).await;
+    }
+}
+
+async fn tell(edge: &Edge, refusals: Vec<RefusalCount>, now: Micros) {
+    let shard = Shard::Limits {
+        number: tally::SHARD,
+    };
+    let question = CountRefusals { refusals };
+    // It has been logged, and is told later.
+    if call(&*edge.shards, &shard, &question).await.is_err() {
+        edge.limit_memory.tally.not_told(&question.refusals, now);
+    }
 }
 
 /// The refusal, with how the limit stands.
@@ -339,6 +374,7 @@ pub async fn tried(edge: &Edge, origin: &Origin, login: &str) -> Result<Attempt,
             Policy::Password
         };
         log(policy, None, &account.anywhere, 0);
+        count_refusal(edge, policy, micros(edge.clock.now())).await;
         let wait = words(seconds(tried.wait).max(1));
         let detail =
             format!("Too many passwords were tried for this account. Try again in {wait}.");

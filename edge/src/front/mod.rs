@@ -3,12 +3,14 @@
 //!
 //! A request passes [`finish::answer`] first, which strips what only we may say, and last, which
 //! writes refusals as problem documents. [`limit`] counts it, [`extract`] takes it apart, [`validate`] collects what
-//! is wrong with it. [`page`], [`rooms`], [`feeds`], [`service`] and [`openapi`] are routes of no other domain.
+//! is wrong with it. [`page`], [`rooms`], [`feeds`], [`service`],
+//! [`metrics`] and [`openapi`] are routes of no other domain.
 
 pub mod extract;
 pub mod feeds;
 pub mod finish;
 pub mod limit;
+pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod rooms;

@@ -18,6 +18,7 @@ use super::finish::is_allowed_origin;
 use super::limit;
 use crate::error::Refusal;
 use crate::limits::policy::Policy;
+use crate::ports::Closing;
 use crate::room::Wishes;
 
 /// Where rooms are, under `/api/v1`; the session's id follows.
@@ -39,7 +40,7 @@ pub async fn open(
     }
     is_from_allowed_origin(&edge, &request)?;
     let Ok(session) = id.parse::<SessionId>() else {
-        return Ok(rooms.refuse(CloseCode::NotFound, request).await);
+        return Ok(rooms.refuse(CloseCode::NotFound.into(), request).await);
     };
     let token = token(&request);
     let principal = token.map(|token| {
@@ -50,14 +51,18 @@ pub async fn open(
     match principal {
         Some(Ok(principal)) => {
             let counted = limit::user(&edge, principal.user_id, Policy::Rooms).await;
-            if counted.is_err() {
-                return Ok(rooms.refuse(CloseCode::TooFast, request).await);
+            if let Err(refused) = counted {
+                let too_fast = Closing {
+                    code: CloseCode::TooFast,
+                    retry_after_seconds: limit::retry_after(&refused),
+                };
+                return Ok(rooms.refuse(too_fast, request).await);
             }
             let caps = query(&request, "caps").unwrap_or_default();
             let wishes = Wishes::parse(&caps);
             Ok(rooms.open(session, &principal, wishes, request).await)
         }
-        Some(Err(_)) | None => Ok(rooms.refuse(CloseCode::Unauthorized, request).await),
+        Some(Err(_)) | None => Ok(rooms.refuse(CloseCode::Unauthorized.into(), request).await),
     }
 }
 

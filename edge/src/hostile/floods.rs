@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::limits::address::Peer;
-use crate::limits::calls::Take;
+use crate::limits::calls::{CountRefusals, Take};
 use crate::shard::Call;
 
 /// The shards, with the number of calls to each kind.
@@ -13,6 +13,8 @@ struct Counted {
     shards: Arc<dyn Shards>,
     directory: AtomicU64,
     limits: AtomicU64,
+    /// Of refusals that operators are told.
+    told: AtomicU64,
 }
 
 #[async_trait::async_trait]
@@ -25,6 +27,9 @@ impl Shards for Counted {
     ) -> Result<ShardResponse, ShardUnreachable> {
         match shard {
             Shard::Directory { .. } => self.directory.fetch_add(1, Ordering::Relaxed),
+            Shard::Limits { .. } if path == CountRefusals::PATH => {
+                self.told.fetch_add(1, Ordering::Relaxed)
+            }
             Shard::Limits { .. } => {
                 assert!(path != Take::PATH || body.len() < 1_000);
                 self.limits.fetch_add(1, Ordering::Relaxed)
@@ -57,6 +62,7 @@ async fn deployment(settings: &'static [(&str, &str)]) -> (World, Arc<Counted>) 
         shards: directory.shards.clone(),
         directory: AtomicU64::new(0),
         limits: AtomicU64::new(0),
+        told: AtomicU64::new(0),
     });
     world.edge.router = crate::router::router(Edge {
         clock: directory.clock.clone(),
@@ -164,6 +170,11 @@ async fn ten_thousand_requests_of_one_address_get_as_far_as_a_hundred() {
     assert!(
         (101..=103 + 3 * u64::from(back)).contains(&limits),
         "{limits} calls"
+    );
+    let told = calls.told.load(Ordering::Relaxed);
+    assert!(
+        (1..60).contains(&told),
+        "{told} calls for what operators see"
     );
     // Others notice nothing, at the next address or signed in at the same.
     assert_eq!(world.probe("203.0.113.2").await.status, 401);
@@ -339,6 +350,63 @@ async fn without_its_limits_a_deployment_guards_passwords_and_serves_the_rest() 
     assert_eq!(world.probe("203.0.113.1").await.status, 401);
     world.edge.set_limits_unreachable(false);
     assert_eq!(world.registers("203.0.113.1", "new").await.status, 201);
+}
+
+/// What operators see of a limit.
+async fn refused_by(world: &World, limit: &str) -> u64 {
+    let token = keys::operator_token(SECRET.as_bytes());
+    let request = Request::get("/api/v1/metrics");
+    let request = request.header("authorization", format!("Bearer {token}"));
+    let answer = world
+        .edge
+        .router
+        .clone()
+        .call(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let name = format!("codecrafter_edge_refused_total{{limit=\"{limit}\"}} ");
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(&name));
+    lines.next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn operators_see_how_many_requests_each_limit_has_refused() {
+    let (world, _) = deployment(&[("CODECRAFTER_LIMITS", "address=10/24h,register=1/24h")]).await;
+    for _ in 0..1_010 {
+        world.probe("203.0.113.1").await;
+    }
+    for name in ["one", "two", "three"] {
+        world.registers("203.0.113.1", name).await;
+    }
+    let told = refused_by(&world, "address").await;
+    assert!((800..=1_000).contains(&told), "{told}");
+    // The rest goes along with a request of anybody's.
+    world.edge.clock.advance_ms(60_000);
+    world.probe("203.0.113.2").await;
+    assert_eq!(refused_by(&world, "address").await, 1_000);
+    assert_eq!(refused_by(&world, "register").await, 2);
+    assert_eq!(refused_by(&world, "login").await, 0);
+    // What cannot be told is kept, and who is refused gets their answer.
+    assert_eq!(world.probe("203.0.113.1").await.status, 429);
+    world.edge.set_limits_unreachable(true);
+    for _ in 0..5 {
+        assert_eq!(world.probe("203.0.113.1").await.status, 429);
+    }
+    world.edge.clock.advance_ms(60_000);
+    assert_eq!(world.probe("203.0.113.3").await.status, 401);
+    world.edge.set_limits_unreachable(false);
+    assert_eq!(refused_by(&world, "address").await, 1_000);
+    world.edge.clock.advance_ms(60_000);
+    world.probe("203.0.113.3").await;
+    assert_eq!(refused_by(&world, "address").await, 1_006);
+    // What is for operators, nobody else is told.
+    let request = Request::get("/api/v1/metrics");
+    let request = request.header("authorization", format!("Bearer {}", world.token));
+    let user = world.from("203.0.113.4", request, &Value::Null).await;
+    assert_eq!((user.status, &*user.code), (401, "token_invalid"));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use super::World;
 use super::rooms::at_the_door;
 use crate::accounts::calls::OpenAccount;
 use crate::accounts::store::open_account;
+use crate::limits::policy::{Limits, Policy};
 use crate::ports::Clock as _;
 
 /// A second user of the world; gives their access token.
@@ -216,6 +217,40 @@ async fn who_is_online_is_so_while_a_feed_is_open_and_no_longer() {
 }
 
 #[tokio::test]
+async fn who_opens_their_feed_too_often_is_told_over_the_socket_when_to_come_again() {
+    let (world, doorman, room, room_token) = at_the_door().await;
+    let pass: FeedPass = world
+        .asked("POST", "/api/v1/notifications/connect", &Value::Null)
+        .await;
+    let path = format!("{}?token={}", pass.socket_url.unwrap(), pass.feed_token);
+    let most = Limits::default().of(Policy::Feeds).unwrap().quota;
+    for _ in 0..most {
+        world.knock(&path, &[]).await;
+    }
+    assert!(doorman.take().iter().all(Result::is_ok));
+    let mut refused = Vec::new();
+    // Some have come back meanwhile.
+    for _ in 0..10_000 {
+        world.knock(&path, &[]).await;
+        refused = doorman.take();
+        if refused.iter().any(Result::is_err) {
+            break;
+        }
+    }
+    let closing = refused[0].clone().unwrap_err();
+    assert_eq!(
+        (closing.code, closing.retry_after_seconds),
+        (CloseCode::TooFast, Some(1))
+    );
+    assert_eq!(closing.reason(), "too fast; try again; retry-after=1");
+    // A room is another limit.
+    world
+        .knock(&format!("{room}?token={room_token}"), &[])
+        .await;
+    assert!(matches!(&doorman.take()[..], [Ok(_)]));
+}
+
+#[tokio::test]
 async fn the_socket_of_a_feed_opens_by_its_own_token_for_pages_that_may_and_for_logins_that_stand()
 {
     let (world, doorman, _, room_token) = at_the_door().await;
@@ -230,7 +265,7 @@ async fn the_socket_of_a_feed_opens_by_its_own_token_for_pages_that_may_and_for_
     assert!(doorman.take().is_empty(), "nobody got in");
     for token in [&room_token, &world.token, &String::new()] {
         world.knock(&with(token), &[]).await;
-        assert_eq!(doorman.take(), [Err(CloseCode::Unauthorized)]);
+        assert_eq!(doorman.take(), [Err(CloseCode::Unauthorized.into())]);
     }
     world.knock(&own, &[]).await;
     let came = doorman.take();
@@ -238,5 +273,5 @@ async fn the_socket_of_a_feed_opens_by_its_own_token_for_pages_that_may_and_for_
     let (status, ..) = world.ask("POST", "/api/v1/auth/logout", &Value::Null).await;
     assert_eq!(status, 204);
     world.knock(&own, &[]).await;
-    assert_eq!(doorman.take(), [Err(CloseCode::Unauthorized)]);
+    assert_eq!(doorman.take(), [Err(CloseCode::Unauthorized.into())]);
 }

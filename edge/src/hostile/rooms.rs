@@ -15,16 +15,16 @@ use super::World;
 use crate::front::Edge;
 use crate::native::NoAssets;
 use crate::notifications::calls::FeedVisitor;
-use crate::ports::RoomGate;
+use crate::ports::{Closing, RoomGate};
 use crate::room::{Principal, Wishes};
 
 /// A gate that writes down who came.
 #[derive(Default)]
-pub(super) struct Doorman(Mutex<Vec<Result<String, CloseCode>>>);
+pub(super) struct Doorman(Mutex<Vec<Result<String, Closing>>>);
 
 impl Doorman {
     /// Who came since the last time, or why they were sent away.
-    pub(super) fn take(&self) -> Vec<Result<String, CloseCode>> {
+    pub(super) fn take(&self) -> Vec<Result<String, Closing>> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
@@ -42,8 +42,13 @@ impl RoomGate for Doorman {
         ().into_response()
     }
 
-    async fn refuse(&self, code: CloseCode, _: Parts) -> Response {
-        self.0.lock().unwrap().push(Err(code));
+    async fn refuse(&self, closing: Closing, _: Parts) -> Response {
+        self.0.lock().unwrap().push(Err(closing));
+        ().into_response()
+    }
+
+    async fn refuse_feed(&self, closing: Closing, _: Parts) -> Response {
+        self.0.lock().unwrap().push(Err(closing));
         ().into_response()
     }
 }
@@ -120,7 +125,7 @@ async fn a_room_token_may_stay_out_of_addresses_and_opens_one_room() {
     world.knock(&path, &[]).await;
     let access = format!("{path}?token={}", world.token);
     world.knock(&access, &[]).await;
-    let refused = Err(CloseCode::Unauthorized);
+    let refused = Err(CloseCode::Unauthorized.into());
     assert_eq!(
         *doorman.0.lock().unwrap(),
         [Ok("eve".into()), refused.clone(), refused.clone(), refused]

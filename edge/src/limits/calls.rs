@@ -37,6 +37,25 @@ calls! {
         /// The account.
         account: Account,
     } -> ();
+
+    /// An instance of the front has refused so many more. Not harmless to repeat: a sum for people.
+    "/limits/refused" => CountRefusals {
+        /// Each limit once.
+        refusals: Vec<RefusalCount>,
+    } -> ();
+
+    /// What all instances have told.
+    "/limits/refusals" => ListRefusals {} -> Vec<RefusalCount>;
+}
+
+/// How many requests a limit has refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusalCount {
+    /// Its name in the table of limits.
+    pub limit: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// A key and its rate.

@@ -5,7 +5,7 @@
 //! arithmetic, with the time passed in. Who has asked how often is kept by [`shard`], which knows
 //! nothing but keys and numbers: the keys are hashes, so neither an address nor a name is stored.
 //! [`refusals`] is what an instance of the front remembers by itself, so that a flood is answered
-//! without asking anybody.
+//! without asking anybody; [`tally`] is how many requests were refused, for operators.
 //!
 //! What a limit does to a request is not decided here: that is [`crate::front::limit`].
 
@@ -18,6 +18,7 @@ pub mod rate;
 pub mod refusals;
 pub mod shard;
 pub mod slow_down;
+pub mod tally;
 
 /// Shards among which keys are spread by their hash. A fixed number, so that each is awake where
 /// there is traffic at all, and keeps in memory what it would otherwise have to write.

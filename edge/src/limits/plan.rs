@@ -46,7 +46,7 @@ pub fn group(method: &Method, path: Option<&str>) -> Group {
         "/health" | "/openapi.json" | "/.well-known/jwks.json" => Group::Free,
         // The room itself counts frames; a stranger's are refused without asking it.
         "/rooms/{id}" | "/rooms/{id}/events" | "/rooms/{id}/frames" => Group::Free,
-        // They take tokens that `connect` has given, where it was counted.
+        // Counted by the user whom the feed's token names; without one they ask nobody.
         "/notifications/socket" | "/notifications/events" => Group::Free,
         "/ready" | "/languages" => Group::Public,
         "/auth/register" => Group::Of(Policy::Register),

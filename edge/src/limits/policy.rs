@@ -36,6 +36,8 @@ pub enum Policy {
     Writes,
     /// Sockets and event streams of rooms.
     Rooms,
+    /// Sockets and event streams of people's feeds.
+    Feeds,
     /// Requests of executor-hosts.
     Executors,
 }
@@ -66,7 +68,7 @@ const QUOTA_MAX: u32 = 1_000_000;
 
 /// Every policy, in the order of [`Policy`].
 #[rustfmt::skip]
-pub const TABLE: [Row; 14] = [
+pub const TABLE: [Row; 15] = [
     // X-18's "100 in 15 min from one address". It is for those whom we do not know: a school has
     // one address, and its pupils are known as soon as they are signed in.
     row(Policy::Address, "address", 100, QUARTER, "requests without a login from one network", false),
@@ -96,6 +98,9 @@ pub const TABLE: [Row; 14] = [
     row(Policy::Writes, "writes", 120, MINUTE, "writes of one user", false),
     // A stream lasts 25 s, and somebody has a tab for each of ten sessions open.
     row(Policy::Rooms, "rooms", 120, MINUTE, "connections to rooms of one user", false),
+    // A stream ends with each piece of news, at each of ten tabs: 27 pieces a minute, beside the ends of
+    // streams without any.
+    row(Policy::Feeds, "feeds", 300, MINUTE, "connections to the feed of one user", false),
     // 500 a second: a rack of hosts at one address with many slots that all end at once; they post
     // in batches.
     row(Policy::Executors, "executors", 30_000, MINUTE, "requests of executors from one network", false),

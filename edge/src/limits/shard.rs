@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use futures_util::lock::Mutex;
 
-use super::calls::{GiveBack, PasswordRight, Take, TryPassword};
+use super::calls::{
+    CountRefusals, GiveBack, ListRefusals, PasswordRight, RefusalCount, Take, TryPassword,
+};
 use super::counters::{Cell, Cells, Counting, Kept};
 use super::{Micros, micros};
 use crate::error::Refusal;
-use crate::ports::{Clock, Db, DbError, Row, ShardResponse, Tx, Value};
+use crate::ports::{Clock, Db, DbError, INTEGER_MAX, Row, ShardResponse, Tx, Value};
 use crate::shard::{Call, answer, no_such_call, received};
 
 /// Keys that a shard has in memory: with their cells, some 10 MB.
@@ -23,9 +25,13 @@ const SWEEP: Micros = 10 * 60 * 1_000_000;
 /// Rows that go at a time.
 const SWEPT_MAX: i64 = 1_000;
 
-/// The table. A key is a hash, and says which shard's it is.
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS cell (\
-    key TEXT PRIMARY KEY, at INTEGER, count INTEGER, until INTEGER) WITHOUT ROWID";
+/// The tables. A key is a hash, and says which shard's it is; a refusal is known by its limit alone.
+const SCHEMA: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS cell (\
+     key TEXT PRIMARY KEY, at INTEGER, count INTEGER, until INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS refusal (\
+     policy TEXT PRIMARY KEY, count INTEGER) WITHOUT ROWID",
+];
 
 /// One shard.
 pub struct LimitsShard {
@@ -67,6 +73,8 @@ impl LimitsShard {
             GiveBack::PATH => answer(self.received::<GiveBack>(body).await),
             TryPassword::PATH => answer(self.received::<TryPassword>(body).await),
             PasswordRight::PATH => answer(self.received::<PasswordRight>(body).await),
+            CountRefusals::PATH => answer(self.count_refusals(body).await),
+            ListRefusals::PATH => answer(self.list_refusals().await),
             _ => no_such_call(),
         }
     }
@@ -74,6 +82,37 @@ impl LimitsShard {
     async fn received<C: Counting>(&self, body: &[u8]) -> Result<C::Answer, Refusal> {
         let call: C = received(body)?;
         Ok(self.count(&call).await?)
+    }
+
+    async fn count_refusals(&self, body: &[u8]) -> Result<(), Refusal> {
+        let CountRefusals { refusals } = received(body)?;
+        self.migrate().await?;
+        let refusals = &refusals;
+        let written = self.db.transaction(|tx| async move {
+            for RefusalCount { limit, count } in refusals {
+                let count = i64::try_from(*count).map_or(INTEGER_MAX, |n| n.min(INTEGER_MAX));
+                let sql = "INSERT INTO refusal (policy, count) VALUES (?1, ?2) \
+                           ON CONFLICT (policy) DO UPDATE SET count = min(count + ?2, ?3)";
+                let values = [limit.as_str().into(), count.into(), INTEGER_MAX.into()];
+                tx.execute(sql, values).await?;
+            }
+            Ok::<_, DbError>(())
+        });
+        Ok(written.await?)
+    }
+
+    async fn list_refusals(&self) -> Result<Vec<RefusalCount>, Refusal> {
+        self.migrate().await?;
+        let sql = "SELECT policy, count FROM refusal ORDER BY policy";
+        let rows = self.db.query(sql, Vec::new()).await?;
+        let refusals = rows.into_iter().map(|row| {
+            let count: i64 = row.get("count")?;
+            Ok::<_, DbError>(RefusalCount {
+                limit: row.get("policy")?,
+                count: count.unsigned_abs(),
+            })
+        });
+        Ok(refusals.collect::<Result<_, _>>()?)
     }
 
     async fn count<C: Counting>(&self, call: &C) -> Result<C::Answer, DbError> {
@@ -170,7 +209,9 @@ impl LimitsShard {
 
     async fn migrate(&self) -> Result<(), DbError> {
         if !self.migrated.load(Ordering::Relaxed) {
-            self.db.query(SCHEMA, Vec::new()).await?;
+            for table in SCHEMA {
+                self.db.query(table, Vec::new()).await?;
+            }
             self.migrated.store(true, Ordering::Relaxed);
         }
         Ok(())

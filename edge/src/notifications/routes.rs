@@ -1,6 +1,7 @@
 //! `/notifications`, and who of a session is online. A feed is opened as a room is: the caller gets a
 //! token for it, which goes beside the upgrade of a socket or the request of an event stream.
 
+use axum::Extension;
 use axum::body::Body as Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -23,9 +24,11 @@ use crate::accounts::calls::Me;
 use crate::error::Refusal;
 use crate::front::Edge;
 use crate::front::extract::{Body, Ok200, Path};
+use crate::front::limit;
 use crate::front::rooms::{is_from_allowed_origin, is_upgrade, query, token};
 use crate::front::validate::Fields;
-use crate::ports::Shard;
+use crate::limits::policy::Policy;
+use crate::ports::{Closing, Shard};
 use crate::room::calls::WhoIsHere;
 use crate::sessions::routes::{number, session_id};
 use crate::shard::call;
@@ -124,9 +127,17 @@ pub async fn socket(State(edge): State<Edge>, request: Parts) -> Result<Response
         return Err(Refusal::with_detail(ErrorCode::RouteNotFound, detail));
     }
     is_from_allowed_origin(&edge, &request)?;
+    let unauthorized = CloseCode::Unauthorized.into();
     let Ok((caller, expires_at)) = visitor(&edge, &request) else {
-        return Ok(gate.refuse(CloseCode::Unauthorized, request).await);
+        return Ok(gate.refuse_feed(unauthorized, request).await);
     };
+    if let Err(refused) = limit::user(&edge, caller.user_id, Policy::Feeds).await {
+        let too_fast = Closing {
+            code: CloseCode::TooFast,
+            retry_after_seconds: limit::retry_after(&refused),
+        };
+        return Ok(gate.refuse_feed(too_fast, request).await);
+    }
     match online(&edge, caller, limits::ONLINE_LEASE_MS).await {
         Ok(()) => {
             let after = after(&request);
@@ -138,7 +149,7 @@ pub async fn socket(State(edge): State<Edge>, request: Parts) -> Result<Response
             Ok(gate.open_feed(&visitor, request).await)
         }
         Err(refusal) if refusal.code == ErrorCode::LoginSessionEnded => {
-            Ok(gate.refuse(CloseCode::Unauthorized, request).await)
+            Ok(gate.refuse_feed(unauthorized, request).await)
         }
         Err(refusal) => Err(refusal),
     }
@@ -147,6 +158,10 @@ pub async fn socket(State(edge): State<Edge>, request: Parts) -> Result<Response
 /// `GET /notifications/events`.
 pub async fn events(State(edge): State<Edge>, request: Parts) -> Result<Response, Refusal> {
     let (caller, expires_at) = visitor(&edge, &request)?;
+    let standings = match limit::user(&edge, caller.user_id, Policy::Feeds).await {
+        Ok(standings) => standings,
+        Err(refused) => return Ok(refused),
+    };
     let left_ms = expires_at.since(edge.clock.now()).max(0);
     let wait_ms = limits::FEED_WAIT_MS.min(left_ms);
     let seen_ms = wait_ms.saturating_add(limits::FEED_RETURN_MS);
@@ -161,7 +176,8 @@ pub async fn events(State(edge): State<Edge>, request: Parts) -> Result<Response
         (CONTENT_TYPE, "text/event-stream"),
         (CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, Bytes::from(written(&heard)?)).into_response())
+    let body = Bytes::from(written(&heard)?);
+    Ok((headers, Extension(standings), body).into_response())
 }
 
 /// `GET /sessions/{id}/online`.

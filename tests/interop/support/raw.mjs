@@ -19,7 +19,7 @@ export const CLOSE_MS = 2_000
  * @param {object} [options]
  * @param {string[]} [options.protocols]
  * @param {Record<string, string>} [options.headers]
- * @returns {Promise<{ code: number, frames: Uint8Array[], upgraded: boolean }>}
+ * @returns {Promise<{ code: number, reason: string, frames: Uint8Array[], upgraded: boolean }>}
  */
 export function knock (url, { protocols = [], headers = {} } = {}) {
   return new Promise((resolve, reject) => {
@@ -36,9 +36,9 @@ export function knock (url, { protocols = [], headers = {} } = {}) {
     })
     socket.on('message', (data) => frames.push(new Uint8Array(data)))
     socket.on('error', (error) => { if (!upgraded) { clearTimeout(limit); reject(error) } })
-    socket.on('close', (code) => {
+    socket.on('close', (code, reason) => {
       clearTimeout(limit)
-      resolve({ code, frames, upgraded })
+      resolve({ code, reason: reason.toString(), frames, upgraded })
     })
   })
 }

@@ -1,8 +1,8 @@
 //! How often one may ask. The deployment has the limits that every deployment has, and clients say
 //! where they are as a proxy would say it.
 
-use anyhow::{Result, ensure};
-use codecrafter_shared::api::{Refresh, SignedIn};
+use anyhow::{Context as _, Result, ensure};
+use codecrafter_shared::api::{FeedPass, Refresh, SignedIn};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::role::Role;
 use futures_util::future::join_all;
@@ -158,6 +158,87 @@ pub async fn a_user_is_counted_as_one_whatever_their_address(world: World) -> Re
         .expect::<serde_json::Value>(200)?;
     let other = world.user().await?;
     other.joined(&session).await?;
+    Ok(())
+}
+
+pub async fn a_feed_is_opened_so_often_and_says_when_to_come_again(world: World) -> Result<()> {
+    let user = world.user().await?;
+    let connect = user.request(Method::POST, "/api/v1/notifications/connect");
+    let pass: FeedPass = user.send(connect).await?.expect(200)?;
+    let stranger = world.stranger();
+    let open = async |token: &str| {
+        let request = stranger.request(Method::GET, &pass.events_url);
+        stranger.send(request.bearer_auth(token)).await
+    };
+    let first = open(&pass.feed_token).await?;
+    ensure!(first.status == 200, "got {}", first.status);
+    let policy = header(&first, "ratelimit-policy");
+    ensure!(policy == r#""feeds";q=300;w=60"#, "{policy}");
+    // Five come back in a second, so that it takes more than 300 to meet the limit.
+    let mut refused = None;
+    for _ in 0..100 {
+        let asked = (0..20).map(|_| open(&pass.feed_token));
+        for answer in join_all(asked).await {
+            let answer = answer?;
+            match answer.status.as_u16() {
+                200 => {}
+                429 => refused = Some(answer),
+                other => anyhow::bail!("got {other}"),
+            }
+        }
+        if refused.is_some() {
+            break;
+        }
+    }
+    let refused = refused.context("no end of it")?;
+    ensure!(wait(&refused) == 1, "{}", wait(&refused));
+    ensure!(header(&refused, "ratelimit").starts_with(r#""feeds";r=0"#));
+    refused.refused(ErrorCode::RateLimited)?;
+    // What else they do is not held up by that, nor another's feed; and who has no token is not
+    // counted as anybody.
+    user.get("/api/v1/auth/me")
+        .await?
+        .expect::<serde_json::Value>(200)?;
+    let other = world.user().await?;
+    let connect = other.request(Method::POST, "/api/v1/notifications/connect");
+    let theirs: FeedPass = other.send(connect).await?.expect(200)?;
+    ensure!(open(&theirs.feed_token).await?.status == 200);
+    open("nothing").await?.refused(ErrorCode::TokenInvalid)?;
+    Ok(())
+}
+
+/// What operators see of a limit.
+async fn refused_by(world: &World, limit: &str) -> Result<u64> {
+    let (client, request) = world.operator(Method::GET, "/api/v1/metrics");
+    let answer = client.send(request).await?;
+    ensure!(answer.status == 200, "got {}", answer.status);
+    ensure!(header(&answer, "content-type").starts_with("text/plain; version=0.0.4"));
+    let text = String::from_utf8(answer.body)?;
+    let name = format!("codecrafter_edge_refused_total{{limit=\"{limit}\"}} ");
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(&name));
+    Ok(lines.next().context(name.clone())?.parse()?)
+}
+
+pub async fn operators_see_how_many_requests_a_limit_has_refused(world: World) -> Result<()> {
+    let before = refused_by(&world, "join").await?;
+    let owner = world.user().await?;
+    let session = world.public_session(&owner, Role::Viewer).await?;
+    let guest = world.user().await?;
+    let mut refused = 0;
+    for _ in 0..400 {
+        refused += u64::from(guest.join(&session).await?.status == 429);
+        if refused == 5 {
+            break;
+        }
+    }
+    ensure!(refused == 5, "{refused} refused");
+    // An instance tells its first refusals at once.
+    let after = refused_by(&world, "join").await?;
+    ensure!(after > before, "{before}, and then {after}");
+    let stranger = world.stranger().get("/api/v1/metrics").await?;
+    stranger.refused(ErrorCode::TokenMissing)?;
+    let request = owner.get("/api/v1/metrics").await?;
+    request.refused(ErrorCode::TokenInvalid)?;
     Ok(())
 }
 

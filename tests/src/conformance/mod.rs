@@ -166,6 +166,8 @@ cases! {
         what_a_client_writes_of_itself_gives_it_no_other_address,
         who_guesses_passwords_gets_slower_and_the_owner_is_not_held_up,
         a_user_is_counted_as_one_whatever_their_address,
+        a_feed_is_opened_so_often_and_says_when_to_come_again,
+        operators_see_how_many_requests_a_limit_has_refused,
         answers_under_limits_say_how_they_stand,;
     bad_input:
         what_is_not_json_is_told_apart_from_what_is_not_valid,

@@ -594,6 +594,15 @@ fn service() -> Vec<Operation> {
             "Public keys of access and room tokens.",
         )
         .gives::<Value>(200, "A JSON Web Key Set (RFC 7517)."),
+        get(
+            "/api/v1/metrics",
+            "metrics",
+            "What operators watch the edge by.",
+        )
+        .description("In Prometheus' text format: `docs/operations.md`.")
+        .by(Operator)
+        .gives_nothing(200, "The metrics.")
+        .of(["text/plain"].into_iter()),
         get("/api/v1/openapi.json", "openapi", "This document.")
             .header(
                 "If-None-Match",

@@ -1,4 +1,4 @@
-//! What operators watch by, with data in it: Prometheus watches two hosts at work, and every
+//! What operators watch by, with data in it: Prometheus watches an edge and two hosts at work, and every
 //! expression of the dashboard and of the alerts is evaluated on what it has collected.
 //!
 //! One host runs programs in containers, the other follows orders: it fails on some jobs, and gives
@@ -41,6 +41,9 @@ const VARIABLES: [(&str, &str); 2] = [("$instance", ".*"), ("$__rate_interval", 
 /// What the alert about it looks at.
 const GIVEN_UP: &str = "codecrafter_executor_jobs_total{verdict=\"internal_error\"}";
 
+/// What the limit that is met in this suite has refused.
+const REFUSED: &str = "codecrafter_edge_refused_total{limit=\"join\"}";
+
 const READY: Duration = Duration::from_secs(120);
 const COLLECTED: Duration = Duration::from_secs(120);
 
@@ -59,7 +62,8 @@ pub fn monitoring(repo: &Repo, work: &Work) -> Result<Report> {
         ),
         (
             "Prometheus takes the configuration",
-            &["check", "config", "prometheus.yaml"],
+            // The operator token's file is not there.
+            &["check", "config", "--syntax-only", "prometheus.yaml"],
         ),
     ] {
         match promtool(repo, work, arguments) {
@@ -82,7 +86,8 @@ pub fn monitoring(repo: &Repo, work: &Work) -> Result<Report> {
 
 /// What each panel shows; none without Prometheus.
 fn watched(repo: &Repo, work: &Work) -> Result<Option<Vec<String>>> {
-    let mut stack = Stack::of_suite(repo, "monitoring", Platform::Workerd)?;
+    let stack = Stack::of_suite(repo, "monitoring", Platform::Workerd)?;
+    let mut stack = stack.with_limits("off,join=60/5m")?;
     let ports = [free_port()?, free_port()?];
     let Some(prometheus) = Prometheus::start(&mut stack, &ports)? else {
         return Ok(None);
@@ -104,6 +109,7 @@ fn watched(repo: &Repo, work: &Work) -> Result<Option<Vec<String>>> {
         Ok((at_zero.count() == 2).then_some(()))
     })?;
     let user = sign_up(&client)?;
+    be_refused(&user)?;
     let panels = panels(repo)?;
     let (begun, mut round) = (Instant::now(), 0);
     let shown = loop {
@@ -128,6 +134,10 @@ fn watched(repo: &Repo, work: &Work) -> Result<Option<Vec<String>>> {
         Ok(Some(()))
     })?;
     metrics_exist(repo, &prometheus)?;
+    wait_for("the refusals", COLLECTED, || {
+        let refused = prometheus.query(REFUSED)?;
+        Ok(refused.iter().any(|(_, value)| *value > 0.0).then_some(()))
+    })?;
     stack.kill_service(BY_ORDERS)?;
     wait_for("an alert about a host that is gone", COLLECTED, || {
         let rules = prometheus.rules()?;
@@ -161,6 +171,15 @@ fn start_host(stack: &mut Stack<'_>, work: &Work, name: &'static str, port: u16)
         .option("--metrics", format!("127.0.0.1:{port}"))
         .setting(AMQP_URL, "");
     stack.start_service(&service)
+}
+
+/// Meets a limit: nobody joins so many sessions, whether they are there or not.
+fn be_refused(user: &Client) -> Result<()> {
+    let path = "/api/v1/sessions/00000000-0000-7000-8000-000000000000/join";
+    wait_for("a refusal", READY, || {
+        let status = user.post(path, &json!({}))?.status;
+        Ok((status == 429).then_some(()))
+    })
 }
 
 /// A bit of everything: programs that end well and badly, that must be compiled, on which a host
@@ -262,14 +281,14 @@ fn state<'a>(rules: &'a [Value], alert: &str) -> Result<&'a str> {
     rule["state"].as_str().context("an alert without a state")
 }
 
-/// Whether hosts tell every metric that an alert looks at: one that nobody tells never fires.
+/// Whether edge and hosts tell every metric that an alert looks at: one that nobody tells never fires.
 fn metrics_exist(repo: &Repo, prometheus: &Prometheus) -> Result<()> {
     let rules = fs::read_to_string(repo.path("deploy/monitoring/rules.yaml"))?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     for word in rules.split(|c| !is_name(c)) {
-        if word.starts_with("codecrafter_executor_") {
+        if word.starts_with("codecrafter_") {
             let series = prometheus.query(&format!("count({word})"))?;
-            ensure!(!series.is_empty(), "no host tells {word}");
+            ensure!(!series.is_empty(), "nobody tells {word}");
         }
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! Both kinds of shard keep the same promises.
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 
 use super::*;
 use crate::limits::calls::{Account, Counted, Taken, Tried};
 use crate::limits::rate::Rate;
 use crate::limits::slow_down::SlowDown;
 use crate::native::{HandClock, SqliteDb};
+use crate::ports::TransactionBody;
 
 /// A deployment's limits: a database, and the shards that use it one after the other.
 struct World {
@@ -59,6 +60,26 @@ fn is_admitted(taken: &Taken) -> bool {
     taken.refused_by.is_empty()
 }
 
+#[tokio::test]
+async fn refusals_are_summed_over_instances_and_outlast_the_shard() {
+    for world in World::both() {
+        let told = |limit: &str, count| RefusalCount {
+            limit: limit.to_owned(),
+            count,
+        };
+        for refusals in [
+            vec![told("login", 3)],
+            vec![told("login", 4), told("address", u64::MAX)],
+            vec![told("address", 1)],
+        ] {
+            ask(&world.shard(), &CountRefusals { refusals }).await;
+        }
+        let all = ask(&world.shard(), &ListRefusals {}).await;
+        let most = INTEGER_MAX.unsigned_abs();
+        assert_eq!(all, [told("address", most), told("login", 7)]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_requests_at_once_exactly_as_many_pass_as_are_allowed() {
     for world in World::both() {
@@ -101,6 +122,57 @@ async fn where_memory_lasts_ordinary_use_writes_no_row() {
         assert!(is_admitted(&taken));
     }
     assert_eq!(world.rows().await, 0);
+}
+
+/// A database that counts its transactions.
+struct Metered(SqliteDb, AtomicI64);
+
+impl Db for Metered {
+    fn run<'a>(&'a self, body: &'a TransactionBody<'a>) -> BoxFuture<'a, Result<(), DbError>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.run(body)
+    }
+}
+
+#[tokio::test]
+async fn a_check_costs_what_the_benchmarks_say() {
+    let clock = Arc::new(HandClock::default());
+    for lasts in [true, false] {
+        let db = Arc::new(Metered(SqliteDb::in_memory().unwrap(), AtomicI64::new(0)));
+        let shard = match lasts {
+            true => LimitsShard::in_memory(db.clone(), clock.clone()),
+            false => LimitsShard::in_database(db.clone(), clock.clone()),
+        };
+        let spent = || db.1.swap(0, Ordering::Relaxed);
+        let user = |name| take(name, Rate::new(1_200, 60, 1_200));
+        ask(&shard, &user("the tables")).await;
+        spent();
+        ask(&shard, &user("new")).await;
+        assert_eq!(spent(), 1);
+        for _ in 0..100 {
+            ask(&shard, &user("new")).await;
+        }
+        assert_eq!(spent(), if lasts { 0 } else { 100 });
+        // Who uses up what lasts long is written down now and then; refusals are not.
+        let stranger = take("stranger", Rate::new(100, 900, 100));
+        for _ in 0..100 {
+            assert!(is_admitted(&ask(&shard, &stranger).await));
+        }
+        let used = spent();
+        let few = 20..=40;
+        assert!(
+            if lasts {
+                few.contains(&used)
+            } else {
+                used == 100
+            },
+            "{used}"
+        );
+        for _ in 0..100 {
+            assert!(!is_admitted(&ask(&shard, &stranger).await));
+        }
+        assert_eq!(spent(), if lasts { 0 } else { 100 });
+    }
 }
 
 #[tokio::test]

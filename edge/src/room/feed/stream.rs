@@ -11,14 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use codecrafter_shared::id::SessionId;
-use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
 use futures_util::{Stream, stream};
 
 use super::rooms::{FeedRooms, NotPosted, topic};
 use super::store;
 use crate::error::Refusal;
-use crate::ports::DbError;
+use crate::ports::{Closing, DbError};
 use crate::room::{ConnectionId, Principal, Wishes};
 
 /// How long a stream lasts. The next one shows that its client is still there; and hosts end
@@ -117,10 +116,18 @@ impl FeedRooms {
     }
 }
 
-/// A stream of nothing but the reason why it ends.
+/// A stream of nothing but the reason why it ends, and when to open the next.
 #[must_use]
-pub fn refused(code: CloseCode) -> Bytes {
+pub fn refused(closing: Closing) -> Bytes {
+    let Closing {
+        code,
+        retry_after_seconds,
+    } = closing;
     let mut chunk = String::new();
+    if let Some(seconds) = retry_after_seconds {
+        // Writing into a string does not fail.
+        let _ = writeln!(chunk, "retry: {}", u64::from(seconds).saturating_mul(1_000));
+    }
     push(&mut chunk, "close", "", &code.code().to_string());
     chunk.into()
 }

@@ -2,8 +2,8 @@
 
 use codecrafter_shared::api::{FeedPass, MarkRead, Notifications, OnlinePeople, ReadState};
 use codecrafter_shared::error::ErrorCode::{
-    Forbidden, Internal, LoginSessionEnded, RouteNotFound, SessionNotFound, TokenExpired,
-    TokenInvalid, TokenMissing, Unavailable,
+    Forbidden, Internal, LoginSessionEnded, RateLimited, RouteNotFound, SessionNotFound,
+    TokenExpired, TokenInvalid, TokenMissing, Unavailable,
 };
 use codecrafter_shared::limits;
 use serde_json::json;
@@ -75,7 +75,7 @@ pub(super) fn notifications() -> Vec<Operation> {
         )
         .description(
             "At once to a client that comes for the first time; else as soon as there is \
-             something, or after 25 s. The stream ends with it: `docs/realtime.md`. The token comes \
+             something, or after 25 s; a person opens 300 in a minute. The stream ends with it: `docs/realtime.md`. The token comes \
              as bearer or as `token`.",
         )
         .by(FeedToken)
@@ -88,6 +88,7 @@ pub(super) fn notifications() -> Vec<Operation> {
             TokenInvalid,
             TokenExpired,
             LoginSessionEnded,
+            RateLimited,
             Unavailable,
             Internal,
         ]),

@@ -90,7 +90,7 @@ pub fn promtool(repo: &Repo, work: &Work, arguments: &[&str]) -> Result<bool> {
     work.run(&mut promtool).map(|()| true)
 }
 
-/// A Prometheus that watches the hosts of a stack, as deploy/monitoring says but more often.
+/// A Prometheus that watches the edge and the hosts of a stack, as deploy/monitoring says but more often.
 pub struct Prometheus {
     client: Client,
 }
@@ -105,7 +105,11 @@ impl Prometheus {
         let folder = stack.folder().join(PROMETHEUS);
         fs::create_dir_all(&folder)?;
         let config = folder.join("prometheus.yaml");
-        fs::write(&config, configuration(repo, hosts)?)?;
+        let token = folder.join("operator-token");
+        fs::write(&token, stack.operator_token()?)?;
+        let edge = stack.url();
+        let edge = edge.trim_start_matches("http://");
+        fs::write(&config, configuration(repo, hosts, edge, &token)?)?;
         let port = free_port()?;
         let service = Service::new(PROMETHEUS, program, &folder)
             .argument(named("--config.file", &config))
@@ -146,8 +150,8 @@ fn named(option: &str, path: &Path) -> String {
     format!("{option}={}", path.display())
 }
 
-/// That of deploy/monitoring, with the hosts' addresses, and every second.
-fn configuration(repo: &Repo, hosts: &[u16]) -> Result<String> {
+/// That of deploy/monitoring, with the addresses of edge and hosts, and every second.
+fn configuration(repo: &Repo, hosts: &[u16], edge: &str, token: &Path) -> Result<String> {
     let folder = repo.path("deploy/monitoring");
     let mut text = fs::read_to_string(folder.join("prometheus.yaml"))?;
     let targets: Vec<String> = hosts
@@ -158,6 +162,12 @@ fn configuration(repo: &Repo, hosts: &[u16]) -> Result<String> {
     for (theirs, ours) in [
         ("scrape_interval: 15s", "scrape_interval: 1s".to_owned()),
         ("[\"127.0.0.1:9464\"]", format!("[{}]", targets.join(", "))),
+        ("scrape_interval: 60s", "scrape_interval: 1s".to_owned()),
+        ("[\"127.0.0.1:8787\"]", format!("[\"{edge}\"]")),
+        (
+            "credentials_file: operator-token",
+            format!("credentials_file: \"{}\"", token.display()),
+        ),
         ("[rules.yaml]", format!("[\"{rules}\"]")),
     ] {
         ensure!(text.contains(theirs), "prometheus.yaml has no {theirs}");
@@ -195,9 +205,12 @@ mod tests {
 
     #[test]
     fn what_prometheus_is_told_is_what_operators_are_given() -> Result<()> {
-        let text = configuration(&Repo::find()?, &[1, 2])?;
+        let text = configuration(&Repo::find()?, &[1, 2], "127.0.0.1:3", Path::new("/t"))?;
         assert!(text.contains("targets: [\"127.0.0.1:1\", \"127.0.0.1:2\"]"));
+        assert!(text.contains("targets: [\"127.0.0.1:3\"]"));
+        assert!(text.contains("{credentials_file: \"/t\"}"));
         assert!(text.contains("job_name: codecrafter-executor\n"));
+        assert!(text.contains("job_name: codecrafter-edge\n"));
         Ok(())
     }
 }
