@@ -60,6 +60,7 @@ const edge :Workerd.Worker = (
     (name = "CODECRAFTER_TENANT", fromEnvironment = "CODECRAFTER_TENANT"),
     (name = "CODECRAFTER_ORIGINS", fromEnvironment = "CODECRAFTER_ORIGINS"),
     (name = "CODECRAFTER_WAITING_MAX", fromEnvironment = "CODECRAFTER_WAITING_MAX"),
+    (name = "CODECRAFTER_RESULTS_DAYS", fromEnvironment = "CODECRAFTER_RESULTS_DAYS"),
     (name = "CODECRAFTER_FRAMES_PER_SECOND", fromEnvironment = "CODECRAFTER_FRAMES_PER_SECOND"),
     (name = "CODECRAFTER_OTLP", fromEnvironment = "CODECRAFTER_OTLP"),
     (name = "CODECRAFTER_LIMITS", fromEnvironment = "CODECRAFTER_LIMITS"),

@@ -31,6 +31,9 @@ pub struct Config {
     /// `CODECRAFTER_TRUSTED_PROXIES`: addresses and blocks of them, separated by commas, whose
     /// `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[Network]>,
+    /// `CODECRAFTER_RESULTS_DAYS`: for how long results of executions are kept;
+    /// [`limits::RESULTS_DAYS`] if unset, none for ever, which is written as 0.
+    pub results_kept_ms: Option<i64>,
     /// `CODECRAFTER_CONTRACT=1`: the route `/internal/contract` exists. For tests only.
     pub contract: bool,
     /// Every key, from `CODECRAFTER_SECRET` and, while it is replaced, from
@@ -69,6 +72,12 @@ pub enum ConfigError {
     /// Not a limit.
     #[error("CODECRAFTER_LIMITS: {0}")]
     Limits(WrongLimit),
+    /// Not a number of days.
+    #[error(
+        "CODECRAFTER_RESULTS_DAYS: {0:?} is not a number of days from 1 to {max}, or 0 for ever",
+        max = limits::RESULTS_DAYS_MAX
+    )]
+    ResultsDays(String),
     /// Not an address.
     #[error(
         "CODECRAFTER_TRUSTED_PROXIES: {0:?} is neither an address nor a block such as 10.0.0.0/8"
@@ -115,6 +124,7 @@ impl Config {
             trusted_proxies: trusted_proxies(
                 &get("CODECRAFTER_TRUSTED_PROXIES").unwrap_or_default(),
             )?,
+            results_kept_ms: results_kept_ms(get("CODECRAFTER_RESULTS_DAYS"))?,
             contract: get("CODECRAFTER_CONTRACT").as_deref() == Some("1"),
             keys: Arc::new(keys),
         })
@@ -150,6 +160,19 @@ fn waiting_max(setting: Option<String>) -> Result<u32, ConfigError> {
     number
         .filter(|number| (1..=WAITING_MAX_MAX).contains(number))
         .ok_or(ConfigError::WaitingMax(text))
+}
+
+fn results_kept_ms(setting: Option<String>) -> Result<Option<i64>, ConfigError> {
+    let days = match setting {
+        None => limits::RESULTS_DAYS,
+        Some(text) => {
+            let number = text.parse().ok();
+            number
+                .filter(|days| (0..=limits::RESULTS_DAYS_MAX).contains(days))
+                .ok_or(ConfigError::ResultsDays(text))?
+        }
+    };
+    Ok((days > 0).then(|| i64::from(days).saturating_mul(24 * 3_600 * 1_000)))
 }
 
 fn collector(setting: Option<String>) -> Result<Option<Arc<str>>, ConfigError> {
@@ -245,6 +268,10 @@ mod tests {
         assert_eq!(limit, ConfigError::Limits(WrongLimit("login=never".into())));
         let proxy = wrong(&[SECRET, ("CODECRAFTER_TRUSTED_PROXIES", "::1, proxy")]);
         assert_eq!(proxy, ConfigError::TrustedProxies("proxy".into()));
+        for days in ["-1", "1.5", "a year", "36501"] {
+            let kept = wrong(&[SECRET, ("CODECRAFTER_RESULTS_DAYS", days)]);
+            assert_eq!(kept, ConfigError::ResultsDays(days.into()));
+        }
         for number in ["0", "1.5", "1000001"] {
             let frames = wrong(&[SECRET, ("CODECRAFTER_FRAMES_PER_SECOND", number)]);
             assert_eq!(frames, ConfigError::FramesPerSecond(number.into()));

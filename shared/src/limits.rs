@@ -210,7 +210,12 @@ pub const OUTPUT_FILES_BYTES_MAX: u32 = 2 * 1024 * 1024;
 pub const OUTPUT_FILE_NAME_BYTES_MAX: usize = 100;
 /// Files that are named of those that do not come back.
 pub const OUTPUT_FILES_NAMED_MAX: usize = 10;
-/// How long the files of an execution are kept; what else came of it stays.
+/// Days for which the results of executions are kept, unless a deployment says otherwise: as long as
+/// sessions that nobody uses (CC-DATA-02).
+pub const RESULTS_DAYS: u32 = 365;
+/// The most that a deployment may say, but for keeping them for ever.
+pub const RESULTS_DAYS_MAX: u32 = 36_500;
+/// How long the files of an execution are kept, if its result is kept that long.
 pub const OUTPUT_FILES_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Wall time of an interactive run: people think while it passes.
 pub const INTERACTIVE_WALL_MS: RangeInclusive<u32> = 10..=600_000;

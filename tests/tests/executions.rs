@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use codecrafter_edge::executions::store::topic;
 use codecrafter_edge::native::NativeEdge;
 use codecrafter_edge::ports::DbError;
-use codecrafter_shared::api::{CreateExecution, CreateSession, Execution, ExecutionStatus};
+use codecrafter_shared::api::{
+    CreateExecution, CreateSession, Execution, ExecutionStatus, SignedIn,
+};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::{AttemptId, ExecutionId};
 use codecrafter_shared::job::{Event, Verdict};
 use codecrafter_shared::limits;
-use codecrafter_tests::client::Client;
+use codecrafter_tests::client::{Client, PASSWORD};
 use codecrafter_tests::link::{Link, printed, report};
 use codecrafter_tests::native;
 use codecrafter_tests::world::World;
@@ -298,6 +300,116 @@ async fn asked_often(edge: &NativeEdge, execution: &Execution, copies: u32) {
         }
     });
     copied.await.unwrap();
+}
+
+/// How many parts of that kind the Directory has.
+async fn parts(edge: &NativeEdge, kind: &'static str) -> u32 {
+    let rows = edge.directory.db.transaction(|tx| async move {
+        let sql = "SELECT count(*) AS n FROM part WHERE kind = ?";
+        tx.first(sql, [kind.into()]).await
+    });
+    let row: Result<_, DbError> = rows.await;
+    row.unwrap().unwrap().get("n").unwrap()
+}
+
+/// The same user, days later.
+async fn again(world: &World, user: &Client) -> Client {
+    let mut client = world.stranger();
+    let signed_in = client.login(&user.user().unwrap().username, PASSWORD);
+    let signed_in: SignedIn = signed_in.await.unwrap().expect(200).unwrap();
+    client.signed_in = Some(signed_in);
+    client
+}
+
+#[tokio::test]
+async fn a_result_goes_when_its_time_is_over_and_that_it_ran_stays() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    let (edge, world) = native::deployment(&[("CODECRAFTER_RESULTS_DAYS", "30")]).await;
+    let user = world.user().await.unwrap();
+    let execution = user.execute(&request()).await.unwrap();
+    let link = Link::enrol(&world, "python").await.unwrap();
+    let leases = link.lease(1, 0).await.unwrap();
+    link.acknowledge(&leases).await.unwrap();
+    let attempt = AttemptId::random([1; 16]);
+    let ended = report(&leases[0].job, attempt, 0, printed("secret\n"));
+    link.report(vec![ended]).await.unwrap();
+    edge.clock.advance_ms(30 * DAY_MS - 60_000);
+    edge.directory.tick().await.unwrap();
+    let user = again(&world, &user).await;
+    let kept = user.execution(&execution).await.unwrap();
+    assert_eq!(
+        (kept.stdout.as_deref(), kept.result_expired),
+        (Some("secret\n"), false)
+    );
+
+    edge.clock.advance_ms(120_000);
+    // Nobody has removed it yet, and it is not shown.
+    assert_eq!(parts(&edge, "result").await, 1);
+    let expired = user.execution(&execution).await.unwrap();
+    assert!(expired.result_expired);
+    assert_eq!(
+        (&expired.stdout, &expired.stderr, &expired.message),
+        (&None, &None, &None)
+    );
+    let stays = |execution: &Execution| {
+        let Execution {
+            verdict,
+            exit_code,
+            cpu_ms,
+            wall_ms,
+            peak_bytes,
+            ..
+        } = *execution;
+        (
+            verdict,
+            exit_code,
+            cpu_ms,
+            wall_ms,
+            peak_bytes,
+            execution.finished_at,
+        )
+    };
+    assert_eq!(stays(&expired), stays(&kept));
+    assert_eq!(expired.verdict, Some(Verdict::Accepted));
+
+    // What has not ended keeps its job.
+    let waiting = user.execute(&request()).await.unwrap();
+    edge.directory.tick().await.unwrap();
+    assert_eq!(
+        (parts(&edge, "result").await, parts(&edge, "job").await),
+        (0, 1)
+    );
+    let removed = user.execution(&execution).await.unwrap();
+    assert_eq!(stays(&removed), stays(&kept));
+    assert!(removed.result_expired);
+    let waiting = user.execution(&waiting).await.unwrap();
+    assert_eq!(
+        (waiting.status, waiting.result_expired),
+        (ExecutionStatus::Queued, false)
+    );
+}
+
+#[tokio::test]
+async fn what_is_too_old_goes_in_bounded_pieces() {
+    let (edge, world) = native::deployment(&[]).await;
+    let user = world.user().await.unwrap();
+    let execution = user.execute(&request()).await.unwrap();
+    user.cancel(&execution).await.unwrap();
+    edge.clock.advance_ms(400 * 24 * 3_600 * 1_000);
+    let copied = edge.directory.db.transaction(|tx| async move {
+        let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 250) \
+                   INSERT INTO part (tenant, kind, id, part, data) \
+                   SELECT tenant, kind, id || n, part, data FROM part, n WHERE kind = 'result'";
+        tx.execute(sql, []).await
+    });
+    let copied: Result<_, DbError> = copied.await;
+    copied.unwrap();
+    let mut left = vec![parts(&edge, "result").await];
+    for _ in 0..3 {
+        edge.directory.tick().await.unwrap();
+        left.push(parts(&edge, "result").await);
+    }
+    assert_eq!(left, [251, 151, 51, 0]);
 }
 
 /// Whose the jobs are that a link is handed one after the other, by the order of asking.

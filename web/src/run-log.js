@@ -130,6 +130,7 @@ function adopt (log, frame) {
 
 /** Both streams, one after the other: in which order they were written is not known any more. */
 function transcriptOf (execution) {
+  if (execution.resultExpired) return Transcript.EMPTY.append('compile', 'What this run wrote is not kept any more.\n')
   const text = execution.encoding === 'base64' ? fromBase64 : (written) => written ?? ''
   const { stdoutTail, stderrTail, stdoutBytes, stderrBytes } = execution
   return Transcript.EMPTY

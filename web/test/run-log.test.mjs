@@ -37,6 +37,16 @@ test('a second attempt clears what the first one wrote', () => {
   assert.equal(log.missing, false)
 })
 
+test('an execution whose result is not kept any more says so', () => {
+  const execution = {
+    id: EXECUTION, status: 'finished', encoding: 'utf8', stdout: null, stderr: null, compileOutput: null, resultExpired: true,
+    truncated: false, message: null, verdict: 'accepted', exitCode: 0, userId: 'ada'
+  }
+  const log = logOf(execution)
+  assert.equal(text(log), 'What this run wrote is not kept any more.\n')
+  assert.equal(log.verdict, 'accepted')
+})
+
 test('a late frame of an older execution changes nothing', () => {
   const log = play([of('runStarted', { executionId: LATER, attemptId: 'b1' })])
   assert.equal(play([output(7, 'old'), finished], log), log)

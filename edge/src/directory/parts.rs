@@ -22,7 +22,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn as_str(self) -> &'static str {
+    /// As the table has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Job => "job",
             Self::Result => "result",

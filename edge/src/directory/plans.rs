@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::executions::calls::Filter;
 use crate::executions::create::{INTERACTIVE_OF_USER, UNFINISHED_OF_USER, WAITING};
 use crate::executions::list::{Whose, counted, selected, shown};
+use crate::executions::retention::TOO_OLD;
 use crate::executors::lease::UNACKNOWLEDGED;
 use crate::executors::turns::in_turn;
 use crate::native::NativeEdge;
@@ -107,6 +108,14 @@ async fn what_is_unfinished_or_owned_is_counted_and_leased_by_an_index() {
     let executor = ExecutorId::at(now, [1; 10]).into();
     let given = ["main".into(), executor, Value::Integer(32)];
     plans.check(UNACKNOWLEDGED, &given, "job_by_executor").await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_found_by_its_id() {
+    let plans = Plans::new().await;
+    let oldest = ExecutionId::at(Timestamp::from_millis(1), [0; 10]).into();
+    let values = ["main".into(), "result".into(), oldest, Value::Integer(100)];
+    plans.check(TOO_OLD, &values, "PRIMARY KEY").await;
 }
 
 #[tokio::test]

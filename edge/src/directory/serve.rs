@@ -7,7 +7,9 @@ use codecrafter_shared::time::Timestamp;
 use super::{CONTRACT_PATH, Directory, outbox, schema};
 use crate::accounts::{calls as accounts, store as accounts_store};
 use crate::error::Refusal;
-use crate::executions::{calls as executions, cancel, create, end, files, get, input, list};
+use crate::executions::{
+    calls as executions, cancel, create, end, files, get, input, list, retention,
+};
 use crate::executors::{calls as executors, controls, lease, operators, store as executors_store};
 use crate::notifications::{mentions, online, questions as notifications};
 use crate::ports::{DbError, ShardResponse, contract};
@@ -100,7 +102,7 @@ impl Directory {
         end::reap(self).await?;
         controls::forget_old(self).await?;
         operators::forget_revoked(self).await?;
-        files::forget_old(self).await?;
+        retention::forget_old(self).await?;
         outbox::retry(self).await?;
         let due = self.due(tenant, self.clock.now()).await?;
         let due_at = due.map_or(i64::MAX, Timestamp::as_millis);

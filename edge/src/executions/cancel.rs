@@ -10,6 +10,7 @@ use codecrafter_shared::time::Timestamp;
 
 use super::calls::Cancel;
 use super::end::Ending;
+use super::retention::Kept;
 use super::store::{announce_end, find_row, read, readable};
 use crate::accounts::store::authorize;
 use crate::directory::Directory;
@@ -25,6 +26,7 @@ use crate::ports::{Row, Tx};
 /// do not administer its session; [`ErrorCode::ExecutionFinished`] if it has ended otherwise.
 pub async fn cancel(directory: &Directory, call: Cancel) -> Result<Committed<Execution>, Refusal> {
     let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    let kept = Kept::at(&directory.config, now);
     let ending = &Ending::new(directory, Draft::new(directory, now));
     let control = ControlId::at(now, directory.rng.bytes());
     let id = call.execution_id;
@@ -47,7 +49,7 @@ pub async fn cancel(directory: &Directory, call: Cancel) -> Result<Committed<Exe
                 if verdict != Verdict::Cancelled.as_str() {
                     return Err(Refusal::new(ErrorCode::ExecutionFinished));
                 }
-                let ended = read(&tx, tenant, &row).await?;
+                let ended = read(&tx, tenant, &row, kept).await?;
                 return Ok((Committed::nothing_to_send(ended), None));
             }
             let mut committed = Committed::nothing_to_send(());
@@ -71,7 +73,7 @@ pub async fn cancel(directory: &Directory, call: Cancel) -> Result<Committed<Exe
             }
             let row = find_row(&tx, tenant, id).await?;
             let row = row.ok_or_else(|| Refusal::new(ErrorCode::ExecutionNotFound))?;
-            let execution = read(&tx, tenant, &row).await?;
+            let execution = read(&tx, tenant, &row, kept).await?;
             let outbox = committed.outbox;
             Ok((
                 Committed {

@@ -9,6 +9,7 @@ use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 
 use super::calls::{Create, Prepare};
+use super::retention::Kept;
 use super::store::{find_row, interactive_column, jobs_topic, read};
 use crate::accounts::store::authorize;
 use crate::directory::Directory;
@@ -82,6 +83,7 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Execution, Re
         traceparent: Some(call.traceparent),
     };
     let job = serde_json::to_vec(&job).map_err(Refusal::internal)?;
+    let kept = Kept::at(&directory.config, now);
     let is_interactive = call.interactive.is_some();
     let interactive = interactive_column(call.interactive.as_ref())?;
     let trace_id = call.traceparent.trace_id();
@@ -125,7 +127,7 @@ pub async fn create(directory: &Directory, call: Create) -> Result<Execution, Re
             .await?;
             parts::write(&tx, tenant, Kind::Job, &id.to_string(), job).await?;
             match find_row(&tx, tenant, id).await? {
-                Some(row) => read(&tx, tenant, &row).await,
+                Some(row) => read(&tx, tenant, &row, kept).await,
                 None => Err(Refusal::internal("an execution vanished while it was made")),
             }
         })

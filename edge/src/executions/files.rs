@@ -18,6 +18,7 @@ use http::header::{
 };
 
 use super::calls::GetFile;
+use super::retention::Kept;
 use super::routes::execution_id;
 use super::store::{readable, result};
 use super::view::shown_run;
@@ -101,30 +102,6 @@ fn place(id: ExecutionId, name: &str) -> String {
     format!("{id}/{name}")
 }
 
-/// How many parts of files one transaction forgets at most.
-const FORGOTTEN_MAX: u32 = 100;
-
-/// Forgets files that are older than [`limits::OUTPUT_FILES_MS`].
-///
-/// # Errors
-/// Those of the database.
-pub async fn forget_old(directory: &Directory) -> Result<(), Refusal> {
-    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
-    let oldest = now.plus_millis(limits::OUTPUT_FILES_MS.saturating_neg());
-    // Ids begin with their time.
-    let oldest = &ExecutionId::at(oldest, [0; 10]).to_string();
-    directory
-        .db
-        .transaction(|tx| async move {
-            let sql = "DELETE FROM part WHERE tenant = ?1 AND kind = 'file' AND id IN \
-                       (SELECT id FROM part WHERE tenant = ?1 AND kind = 'file' AND id < ?2 LIMIT ?3)";
-            let values = [tenant.into(), oldest.into(), FORGOTTEN_MAX.into()];
-            tx.execute(sql, values).await?;
-            Ok(())
-        })
-        .await
-}
-
 /// [`GetFile`]: what is in it, in base64.
 ///
 /// # Errors
@@ -138,14 +115,15 @@ pub async fn get(directory: &Directory, call: GetFile) -> Result<String, Refusal
             authorize(&tx, tenant, call.caller, now).await?;
             let (row, _) = readable(&tx, tenant, call.execution_id, call.caller).await?;
             let not_found = || Refusal::new(ErrorCode::FileNotFound);
-            let outcome = result(&tx, tenant, &row).await?.ok_or_else(not_found)?;
+            let kept = Kept::at(&directory.config, now);
+            let outcome = result(&tx, tenant, &row, kept).await?;
+            let outcome = outcome.ok_or_else(not_found)?;
             let named = |file: &&OutputFile| file.name == call.name;
             let file = shown(&outcome).iter().find(named).ok_or_else(not_found)?;
             let place = place(call.execution_id, &file.name);
             let content = parts::read(&tx, tenant, Kind::File, &place).await?;
             let asked_for: Timestamp = row.get("created_at")?;
-            let is_old = now.since(asked_for) > limits::OUTPUT_FILES_MS;
-            if is_old || content.len() as u64 != u64::from(file.bytes) {
+            if !kept.has_files(asked_for) || content.len() as u64 != u64::from(file.bytes) {
                 let detail = "files are kept for a week";
                 return Err(Refusal::with_detail(ErrorCode::FileNotFound, detail));
             }

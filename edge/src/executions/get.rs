@@ -6,6 +6,7 @@ use codecrafter_shared::time::Timestamp;
 
 use super::calls::Get;
 use super::end;
+use super::retention::Kept;
 use super::store::{read, readable, topic};
 use super::wait::Place;
 use crate::accounts::store::authorize;
@@ -67,12 +68,13 @@ fn is_overdue(execution: &Execution, now: Timestamp) -> bool {
 
 async fn get_now(directory: &Directory, call: &Get) -> Result<Execution, Refusal> {
     let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    let kept = Kept::at(&directory.config, now);
     directory
         .db
         .transaction(|tx| async move {
             authorize(&tx, tenant, call.caller, now).await?;
             let (row, _) = readable(&tx, tenant, call.execution_id, call.caller).await?;
-            read(&tx, tenant, &row).await
+            read(&tx, tenant, &row, kept).await
         })
         .await
 }

@@ -9,6 +9,7 @@ pub mod files;
 pub mod get;
 pub mod input;
 pub mod list;
+pub mod retention;
 pub mod routes;
 pub mod store;
 pub mod validate;

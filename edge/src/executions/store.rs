@@ -12,6 +12,7 @@ use codecrafter_shared::job::Outcome;
 use codecrafter_shared::role::Role;
 use codecrafter_shared::time::Timestamp;
 
+use super::retention::Kept;
 use super::view;
 use crate::directory::Directory;
 use crate::directory::parts::{self, Kind};
@@ -106,18 +107,34 @@ pub fn announce_end(directory: &Directory, id: ExecutionId) {
     directory.signals.notify(&topic(id));
 }
 
-/// An execution with its result, if it has ended.
-pub(super) async fn read(tx: &Tx, tenant: &str, row: &Row) -> Result<Execution, Refusal> {
-    view::execution(row, result(tx, tenant, row).await?)
+/// An execution with its result, if it has ended and the result is still kept.
+pub(super) async fn read(
+    tx: &Tx,
+    tenant: &str,
+    row: &Row,
+    kept: Kept,
+) -> Result<Execution, Refusal> {
+    view::execution(row, result(tx, tenant, row, kept).await?)
 }
 
-/// The result of an execution, without what is in its files; none before it has ended.
-pub(super) async fn result(tx: &Tx, tenant: &str, row: &Row) -> Result<Option<Outcome>, Refusal> {
-    if row.get::<Option<Timestamp>>("finished_at")?.is_none() {
+/// The result of an execution, without what is in its files; none before it has ended, and none that
+/// is not kept any more.
+pub(super) async fn result(
+    tx: &Tx,
+    tenant: &str,
+    row: &Row,
+    kept: Kept,
+) -> Result<Option<Outcome>, Refusal> {
+    let has_ended = row.get::<Option<Timestamp>>("finished_at")?.is_some();
+    if !has_ended || !kept.has_result(row.get("created_at")?) {
         return Ok(None);
     }
     let id: String = row.get("id")?;
     let result = parts::read(tx, tenant, Kind::Result, &id).await?;
+    // Removed while results were kept for less long.
+    if result.is_empty() {
+        return Ok(None);
+    }
     serde_json::from_slice(&result)
         .map(Some)
         .map_err(Refusal::internal)

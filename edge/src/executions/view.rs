@@ -11,7 +11,7 @@ use codecrafter_shared::job::{
 use crate::error::Refusal;
 use crate::ports::Row;
 
-/// A row of `execution`, with its outcome if it has ended.
+/// A row of `execution`, with its outcome if it has ended and the outcome is still kept.
 ///
 /// # Errors
 /// Only if the row is broken.
@@ -38,15 +38,16 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         encoding: Encoding::Utf8,
         truncated: false,
         compile_output: None,
-        exit_code: None,
+        result_expired: false,
+        exit_code: row.get("exit_code")?,
         signal: None,
         also: Vec::new(),
         files: Vec::new(),
         files_left_out: Vec::new(),
         files_left_out_count: None,
-        cpu_ms: None,
-        wall_ms: None,
-        peak_bytes: None,
+        cpu_ms: row.get("cpu_ms")?,
+        wall_ms: row.get("wall_ms")?,
+        peak_bytes: row.get("peak_bytes")?,
         attempt_id: row.get("attempt_id")?,
         attempts: row.get("attempts")?,
         duplicates: row.get("duplicates")?,
@@ -56,8 +57,9 @@ pub fn execution(row: &Row, outcome: Option<Outcome>) -> Result<Execution, Refus
         cancel_requested_at: row.get("cancel_requested_at")?,
         finished_at: row.get("finished_at")?,
     };
-    if let Some(outcome) = outcome {
-        show(&mut execution, outcome);
+    match outcome {
+        Some(outcome) => show(&mut execution, outcome),
+        None => execution.result_expired = execution.finished_at.is_some(),
     }
     Ok(execution)
 }

@@ -35,7 +35,7 @@ use crate::router;
 use crate::spans::Exporter;
 
 /// The settings, each a variable of the component with the same name in lower case.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "CODECRAFTER_SECRET",
     "CODECRAFTER_SECRET_PREVIOUS",
     "CODECRAFTER_TENANT",
@@ -45,6 +45,7 @@ const SETTINGS: [&str; 10] = [
     "CODECRAFTER_OTLP",
     "CODECRAFTER_LIMITS",
     "CODECRAFTER_TRUSTED_PROXIES",
+    "CODECRAFTER_RESULTS_DAYS",
     "CODECRAFTER_CONTRACT",
 ];
 

@@ -165,6 +165,11 @@ pub struct Execution {
     pub encoding: Encoding,
     /// Whether more was written to one of them than `limits.outputBytes`: its middle was dropped.
     pub truncated: bool,
+    /// That it has ended so long ago that `message`, what was written, `signal`, `also` and files are
+    /// not kept any more: those fields are empty, the others stay. False from edges older than this
+    /// field.
+    #[serde(default)]
+    pub result_expired: bool,
     /// What the compiler said; none for languages without one.
     pub compile_output: Option<String>,
     /// The program's exit code, if it exited.

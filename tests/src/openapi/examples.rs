@@ -281,6 +281,7 @@ fn executions() -> Vec<(&'static str, Value)> {
         "stderrBytes": 0,
         "encoding": "utf8",
         "truncated": false,
+        "resultExpired": false,
         "compileOutput": null,
         "exitCode": 0,
         "signal": null,
