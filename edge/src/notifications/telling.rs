@@ -22,39 +22,37 @@ impl Telling<'_> {
     /// They were added.
     #[must_use]
     pub fn added(&self, user_id: UserId, role: Role) -> Letter {
-        let (session_id, title, by) = self.parts();
-        let event = NotificationEvent::Added {
+        self.letter(user_id, |session_id, title, by| NotificationEvent::Added {
             session_id,
             title,
             role,
             by,
-        };
-        self.letter(user_id, event)
+        })
     }
 
     /// Their role is another one.
     #[must_use]
     pub fn role_changed(&self, user_id: UserId, role: Role) -> Letter {
-        let (session_id, title, by) = self.parts();
-        let event = NotificationEvent::RoleChanged {
-            session_id,
-            title,
-            role,
-            by,
-        };
-        self.letter(user_id, event)
+        self.letter(user_id, |session_id, title, by| {
+            NotificationEvent::RoleChanged {
+                session_id,
+                title,
+                role,
+                by,
+            }
+        })
     }
 
     /// They were removed.
     #[must_use]
     pub fn removed(&self, user_id: UserId) -> Letter {
-        let (session_id, title, by) = self.parts();
-        let event = NotificationEvent::Removed {
-            session_id,
-            title,
-            by,
-        };
-        self.letter(user_id, event)
+        self.letter(user_id, |session_id, title, by| {
+            NotificationEvent::Removed {
+                session_id,
+                title,
+                by,
+            }
+        })
     }
 
     /// Everybody else in the session: it was locked, or unlocked.
@@ -62,38 +60,39 @@ impl Telling<'_> {
         let others = self.session.participants.iter();
         let others = others.filter(|other| other.user_id != self.by);
         others.map(move |other| {
-            let (session_id, title, by) = self.parts();
-            let event = if locked {
-                NotificationEvent::Locked {
-                    session_id,
-                    title,
-                    by,
+            self.letter(other.user_id, |session_id, title, by| {
+                if locked {
+                    NotificationEvent::Locked {
+                        session_id,
+                        title,
+                        by,
+                    }
+                } else {
+                    NotificationEvent::Unlocked {
+                        session_id,
+                        title,
+                        by,
+                    }
                 }
-            } else {
-                NotificationEvent::Unlocked {
-                    session_id,
-                    title,
-                    by,
-                }
-            };
-            self.letter(other.user_id, event)
+            })
         })
     }
 
-    fn parts(&self) -> (SessionId, String, NamedUser) {
+    /// `event` is given what every event of a session says: which it is, its title, who did it.
+    fn letter(
+        &self,
+        user_id: UserId,
+        event: impl FnOnce(SessionId, String, NamedUser) -> NotificationEvent,
+    ) -> Letter {
         let mut people = self.session.participants.iter();
         let by = people.find(|person| person.user_id == self.by);
         let by = NamedUser {
             user_id: self.by,
             display_name: by.map_or_else(String::new, |by| by.display_name.clone()),
         };
-        (self.session.id, self.session.title.clone(), by)
-    }
-
-    fn letter(&self, user_id: UserId, event: NotificationEvent) -> Letter {
         let note = Note {
             at: self.now,
-            event,
+            event: event(self.session.id, self.session.title.clone(), by),
             mark: None,
         };
         let message = PersonMessage::Note {
