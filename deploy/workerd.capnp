@@ -34,6 +34,7 @@ const config :Workerd.Config = (
 const edge :Workerd.Worker = (
   # As in wrangler.toml.
   compatibilityDate = "2026-04-26",
+  compatibilityFlags = ["no_web_socket_compression"],
   modules = [
     (name = "index.js", esModule = embed "../build/index.js"),
     (name = "index_bg.wasm", wasm = embed "../build/index_bg.wasm"),

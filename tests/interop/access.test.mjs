@@ -1,6 +1,7 @@
 // Who may not, cannot: room tokens, roles, the lock, and the end of a session.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import WebSocket from 'ws'
 import * as Y from 'yjs'
@@ -99,6 +100,17 @@ test('a room token by subprotocol opens the room', async () => {
     })
     assert.ok(frame.length > 0)
     assert.equal(socket.protocol, 'yjs')
+  } finally {
+    socket.terminate()
+  }
+})
+
+test('no socket is compressed, whatever the client offers', async () => {
+  const { joined, byQuery } = await guardedRoom()
+  const socket = new WebSocket(byQuery(joined.roomToken), { perMessageDeflate: true })
+  try {
+    await once(socket, 'open')
+    assert.equal(socket.extensions, '', 'a compressor takes several times what a socket does')
   } finally {
     socket.terminate()
   }
