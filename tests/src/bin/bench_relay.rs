@@ -1,12 +1,14 @@
 //! Drives a relay for Yjs documents: ours, or another one for comparison. Prints one line of JSON
 //! for each row. `cargo xtask bench relay` runs it and draws the table.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use codecrafter_tests::relay::edits::Recorded;
+use codecrafter_tests::relay::many_rooms::Typing;
 use codecrafter_tests::relay::server::{Kind, Server};
 use codecrafter_tests::relay::{idle, joining, many_rooms, one_room};
 use serde::Serialize;
@@ -59,9 +61,12 @@ enum What {
         /// People in each.
         #[arg(long, default_value_t = 5)]
         people: usize,
-        /// Letters of each in a second.
-        #[arg(long, default_value_t = 10)]
-        per_second: u32,
+        /// Letters of each in a minute.
+        #[arg(long, default_value_t = 600)]
+        per_minute: u32,
+        /// What each room has before, as an update.
+        #[arg(long)]
+        document: Option<PathBuf>,
     },
     /// Coming into a large document.
     Join {
@@ -99,10 +104,16 @@ async fn main() -> Result<()> {
         What::ManyRooms {
             rooms,
             people,
-            per_second,
+            per_minute,
+            document,
         } => {
-            let pace = Duration::from_secs(1) / per_second;
-            print(&many_rooms::run(&mut server, rooms, people, pace, time).await?)
+            let typing = Typing {
+                rooms,
+                people,
+                pace: Duration::from_secs(60) / per_minute,
+                document: document.map(fs::read).transpose()?,
+            };
+            print(&many_rooms::run(&mut server, &typing, time).await?)
         }
         What::Join { document } => print(&joining::run(&mut server, &document, time).await?),
         What::Idle { sockets, rooms } => {

@@ -84,16 +84,22 @@ impl Recorded {
     }
 }
 
-/// The update of `client` typing one letter behind the `clock` that it has typed before.
+/// The client and clock of the letter at the end of each document that is made for benchmarks
+/// (`tests/bench/relay/inputs.mjs`).
+pub const LAST_LETTER: (u64, u64) = (9, 0);
+
+/// The update of `client` typing one letter behind the `clock` that it has typed before; the first
+/// one behind the letter `behind`, or at the beginning of an empty document.
 #[must_use]
-pub fn letter(client: u64, clock: u64) -> Vec<u8> {
+pub fn letter(client: u64, clock: u64, behind: Option<(u64, u64)>) -> Vec<u8> {
     let mut update = vec![1, 1];
     write_number(&mut update, client);
     write_number(&mut update, clock);
-    if let Some(before) = clock.checked_sub(1) {
+    let own = clock.checked_sub(1).map(|before| (client, before));
+    if let Some((client, clock)) = own.or(behind) {
         update.push(0x84);
         write_number(&mut update, client);
-        write_number(&mut update, before);
+        write_number(&mut update, clock);
     } else {
         update.extend(b"\x04\x01\x07content");
     }
@@ -194,9 +200,11 @@ mod tests {
     fn progress_is_clocks_and_deletions() {
         let mut progress = Progress::default();
         for clock in 0..300 {
-            progress.advance(77_777, &letter(77_777, clock)).unwrap();
+            progress
+                .advance(77_777, &letter(77_777, clock, None))
+                .unwrap();
         }
-        progress.advance(8, &letter(9, 0)).unwrap();
+        progress.advance(8, &letter(9, 0, None)).unwrap();
         progress.advance(77_777, &[0, 1, 9, 2, 0, 1, 5, 3]).unwrap();
         let wanted = Progress {
             clock: 300,

@@ -54,7 +54,7 @@ pub async fn run(
     let with_sessions = resident(server)?;
     for (number, seat) in single.iter().enumerate() {
         let mut peer = Peer::join(server, seat).await?;
-        peer.edit(&letter(5_000 + number as u64, 0)).await?;
+        peer.edit(&letter(5_000 + number as u64, 0, None)).await?;
         peers.push(peer);
     }
     tokio::time::sleep(rest).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::peer::Peer;
+use super::peer::{self, Peer};
 use super::server::Server;
 use super::times::{Measured, Row, Times};
 
@@ -17,15 +17,9 @@ use super::times::{Measured, Row, Times};
 pub async fn run(server: &mut Server, document: &Path, time: Duration) -> Result<Row> {
     let update = fs::read(document).with_context(|| document.display().to_string())?;
     let seats = server.room(2).await?;
-    let mut writer = Peer::join(server, seats.first().context("no seat")?).await?;
-    writer.edit(&update).await?;
+    peer::fill(server, &seats, &update).await?;
     let seat = seats.last().context("no seat")?;
     let least = update.len() * 9 / 10;
-    let limit = Instant::now() + Duration::from_secs(30);
-    while Peer::join(server, seat).await?.document.len() < least {
-        ensure!(Instant::now() < limit, "the document does not arrive");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
     let mut times = Times::default();
     let name = format!("join a document of {} KB", update.len() / 1000);
     let measured = Measured::begin(name, server.pid)?;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::task::{JoinSet, LocalSet};
 
-use super::edits::{Progress, letter};
-use super::peer::{Peer, Said};
+use super::edits::{LAST_LETTER, Progress, letter};
+use super::peer::{self, Peer, Said};
 use super::server::Server;
 use super::times::{Measured, Row, Times};
 
@@ -31,20 +31,38 @@ struct Board {
 /// When each letter of somebody was due.
 type Due = Rc<RefCell<Vec<Instant>>>;
 
-/// Types for `time` in `rooms`, `people` in each, each of them a letter every `pace`.
+/// What goes on in the rooms.
+#[derive(Debug)]
+pub struct Typing {
+    /// Rooms.
+    pub rooms: usize,
+    /// People in each.
+    pub people: usize,
+    /// The time between two letters of each.
+    pub pace: Duration,
+    /// What each room has before: one of the documents that end with [`LAST_LETTER`].
+    pub document: Option<Vec<u8>>,
+}
+
+/// Types for `time`.
 ///
 /// # Errors
 /// If a socket breaks, or a letter is not delivered to everybody.
-pub async fn run(
-    server: &mut Server,
-    rooms: usize,
-    people: usize,
-    pace: Duration,
-    time: Duration,
-) -> Result<Row> {
+pub async fn run(server: &mut Server, typing: &Typing, time: Duration) -> Result<Row> {
+    let Typing {
+        rooms,
+        people,
+        pace,
+        ref document,
+    } = *typing;
+    let behind = document.as_ref().map(|_| LAST_LETTER);
     let mut seats = Vec::new();
     for _ in 0..rooms {
-        seats.push(server.room(people).await?);
+        let room = server.room(people).await?;
+        if let Some(document) = document {
+            peer::fill(server, &room, document).await?;
+        }
+        seats.push(room);
     }
     let board = Rc::new(Board {
         counting: Cell::new(false),
@@ -83,7 +101,8 @@ pub async fn run(
                         let others = people as u64 - 1;
                         board.awaited.set(board.awaited.get() + others);
                         let mut frames = Vec::new();
-                        dialect.append_update(&mut frames, &letter(client(room, who), clock));
+                        dialect
+                            .append_update(&mut frames, &letter(client(room, who), clock, behind));
                         mouth.say(&frames).await?;
                     }
                     std::future::pending().await
@@ -93,7 +112,10 @@ pub async fn run(
                 tokio::time::sleep(WARM_UP).await;
                 board.counting.set(true);
                 let letters = 1.0 / pace.as_secs_f64();
-                let name = format!("{rooms} rooms, {people} people, {letters:.0} edits/s each");
+                let mut name = format!("{rooms} rooms, {people} people, {letters} edits/s each");
+                if let Some(document) = document {
+                    name += &format!(", in {} KB", document.len() / 1000);
+                }
                 let measured = Measured::begin(name, server.pid)?;
                 tokio::time::sleep(time).await;
                 board.counting.set(false);

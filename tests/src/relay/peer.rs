@@ -1,10 +1,15 @@
 //! A client of a relay: its handshake, and what it makes of what it hears.
 
-use anyhow::{Context as _, Result, bail};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::edits::{Reader, write_number};
 use super::server::{Seat, Server};
 use super::socket::{self, Ear, Mouth, append, framed};
+
+/// How long a server may take to have a document.
+const DOCUMENT_MAX: Duration = Duration::from_secs(30);
 
 const SYNC: u64 = 0;
 const AUTH: u64 = 2;
@@ -130,6 +135,24 @@ impl Peer {
         self.dialect.append_update(&mut frames, update);
         self.mouth.say(&frames).await
     }
+}
+
+/// Puts the update `document` into the empty room that has `seats`, and waits until it is there.
+///
+/// # Errors
+/// If the server refuses.
+pub async fn fill(server: &Server, seats: &[Seat], document: &[u8]) -> Result<()> {
+    let (first, last) = seats.first().zip(seats.last()).context("no seat")?;
+    let mut writer = Peer::join(server, first).await?;
+    writer.edit(document).await?;
+    let limit = Instant::now() + DOCUMENT_MAX;
+    // Servers write the same document in more or fewer bytes.
+    let least = document.len() * 9 / 10;
+    while Peer::join(server, last).await?.document.len() < least {
+        ensure!(Instant::now() < limit, "the document does not arrive");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {

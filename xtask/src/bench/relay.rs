@@ -25,6 +25,8 @@ const PEERS: &str = "tests/bench/relay";
 const INSTALLED: &str = "other relays";
 /// The step that makes what is sent.
 const INPUTS: &str = "edits to replay";
+/// What is made last of that.
+const TENTH: &str = "tenth.bin";
 /// The program of the tests' crate that drives a server.
 const DRIVER: &str = "bench-relay";
 /// How long a server may take until it listens.
@@ -78,11 +80,17 @@ pub fn bench(repo: &Repo, seconds: u64) -> Result<()> {
     let inputs = inputs_folder(repo);
     let edits = inputs.join("edits.bin").display().to_string();
     let document = inputs.join("document.bin").display().to_string();
-    let rows: [&[&str]; 4] = [
+    let tenth = inputs.join(TENTH).display().to_string();
+    let rows: [&[&str]; 8] = [
         &["one-room", "--edits", &edits],
         &["many-rooms"],
-        &["many-rooms", "--per-second", "2"],
+        &["many-rooms", "--per-minute", "120"],
         &["join", "--document", &document],
+        // Ten times as many rooms, and a document ten times as large.
+        &["many-rooms", "--per-minute", "12"],
+        &["many-rooms", "--per-minute", "12", "--rooms", "1000"],
+        &["many-rooms", "--rooms", "10", "--document", &tenth],
+        &["many-rooms", "--rooms", "10", "--document", &document],
     ];
     println!(
         "| up to {seconds} s each | server | per second | p50 ms | p95 ms | p99 ms \
@@ -148,7 +156,7 @@ fn build(repo: &Repo) -> Result<()> {
         wanted.push(INSTALLED);
     }
     let inputs = inputs_folder(repo);
-    if !inputs.join("document.bin").is_file() {
+    if !inputs.join(TENTH).is_file() {
         let step = Step::new(INPUTS, Lane::Processor, move |work| {
             let mut make = repo.command("node");
             make.arg(repo.path(PEERS).join("inputs.mjs")).arg(&inputs);
