@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::room::tests::decoders;
+pub use crate::room::tests::door::Gate;
 pub use crate::room::tests::flood::{Counts, FRAMES, Stage, flood};
 pub use crate::room::tests::work::{SHAPES, Shape, admits};
 use crate::token::{Keys, verify_link};

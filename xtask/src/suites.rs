@@ -10,6 +10,7 @@ mod flood;
 mod monitoring;
 mod node;
 mod programs;
+mod undo;
 
 use anyhow::Result;
 
@@ -56,7 +57,7 @@ pub struct Long {
 }
 
 /// The long forms, in the order in which they run: after everything else.
-pub const LONG: [Long; 3] = [
+pub const LONG: [Long; 4] = [
     Long {
         suite: "abuse",
         step: "abuse, long",
@@ -68,6 +69,10 @@ pub const LONG: [Long; 3] = [
     Long {
         suite: "unit",
         step: "rooms, long",
+    },
+    Long {
+        suite: "interop",
+        step: "undo, long",
     },
 ];
 
@@ -156,6 +161,9 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
         flood,
         &[&[names::TESTS, names::TARGETS]],
     ));
+    let undo = |work: &_| undo::long(repo, work);
+    let built = [names::TESTS, names::PACKAGES];
+    plan.push(step("undo, long", undo, &[&built]));
     Ok(plan)
 }
 

@@ -221,12 +221,23 @@ impl Document {
         if source == Source::Client {
             self.make_room(more, &judged)?;
         }
-        let update =
+        let mut decoded =
             Update::decode_v1(update).map_err(|_| Malformed("an update that yrs cannot read"))?;
         self.find_places(source, &judged)?;
+        // What of it means something else on every replica.
+        let idle = self.places.idle_rights();
+        if !idle.is_empty() {
+            let without = scan::without_rights(update, &idle).ok();
+            let again = without.and_then(|update| Update::decode_v1(&update).ok());
+            let Some(again) = again else {
+                self.damaged = true;
+                return Err(Refusal::Damaged);
+            };
+            decoded = again;
+        }
 
         let mut transaction = self.doc.transact_mut();
-        if transaction.apply_update(update).is_err() {
+        if transaction.apply_update(decoded).is_err() {
             self.damaged = true;
             return Err(Refusal::Damaged);
         }

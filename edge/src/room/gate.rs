@@ -97,11 +97,12 @@ pub(super) fn judge<'a>(
                 length,
                 kind,
                 place,
+                at,
             } => {
                 let end = id.clock.saturating_add(length);
                 weight.structs = weight.structs.saturating_add(1);
                 gap |= kind == Kind::Skip && end > clock_of(id.client);
-                structs.push(id, length, kind, place);
+                structs.push(id, length, kind, place, at);
                 match sections.last_mut() {
                     Some(section) if section.client == id.client => section.end = end,
                     _ => sections.push(Section {

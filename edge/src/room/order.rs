@@ -6,16 +6,22 @@
 //!
 //! A struct says behind which unit its author saw it, its *left*, and before which, its *right*.
 //! Call what has a unit as its left the *children* of that unit; what has none is a child of the
-//! list's start. An honest author saw left and right side by side, so (a) right stood behind left,
-//! and (b) the left of right was left itself or stood before it. The order of two units never
-//! changes, so (a) and (b) are as true here, whatever else the author did not know. A struct
-//! without them is refused.
+//! list's start. For a new struct `yrs`, as Yjs, goes from its left through the children of left with
+//! all that is below them, up to its right or to the end of that. Where can right be?
 //!
-//! With (a) and (b) for all, the order does not depend on who integrates what first:
+//! 1. It is one of the children. So it is if people type.
+//! 2. It is nowhere below left. It is never met, and so it says nothing.
+//! 3. It is below one of the children, call that *above*. If above has a smaller client than the new
+//!    struct, this passes it, and comes to stand in the middle of what is below above. Then it
+//!    depends on who has come first where later ones find their place. **Such a struct is refused.**
+//!    Otherwise above is not passed, and all is as if it were right itself. So it is if somebody
+//!    undoes: the way down from left to right is all of their own client.
 //!
-//! - A list is its tree walked from the top, each unit before its children. `yrs` puts a new struct
-//!   somewhere behind its left, and what is there until right are, by (b), whole children of left
-//!   with all that is below them: it passes a child together with what is below, or not at all.
+//! With that for all, the order does not depend on who integrates what first. (In 3 read above for
+//! right.)
+//!
+//! - A list is its tree walked from the top, each unit before its children: `yrs` passes a child
+//!   together with what is below it, or not at all.
 //! - Among children of one unit `yrs` puts a new one right behind the last that stands before its
 //!   right and has a smaller client. (It stops early at one with the same right and a client that
 //!   is not smaller. Nothing behind that is smaller than its client, up to their right: it was put
@@ -26,6 +32,15 @@
 //!   the later one, which is larger still, is none to go behind either.
 //!
 //! So replicas agree, in whatever order they hear of structs that follow what they name.
+//!
+//! # What is mended
+//!
+//! Undo also writes structs whose right is their left, or stands before it in the same run. There
+//! `yrs` and Yjs come to a place that depends on how a replica happens to hold the run: if left and
+//! right are in one item, that is split at right after left was found in it, and what they then take
+//! for left is the part before right. Its author has them in two, as otherwise they would have
+//! written another left. By 2 such a right says nothing, so it is left out before `yrs` and everybody
+//! else see the struct ([`Order::is_of_the_run_up_to`]).
 //!
 //! # What it costs
 //!
@@ -100,7 +115,7 @@ pub(super) struct New {
     /// As it says; none if that is in another list.
     pub(super) left: Option<Id>,
     pub(super) right: Option<Id>,
-    /// Whether left and right must be as an author can have seen them.
+    /// Whether it is refused if it has no one place.
     pub(super) strict: bool,
 }
 
@@ -176,6 +191,32 @@ impl Order {
             .map_or(NOWHERE, |(piece, _)| piece.list)
     }
 
+    /// Whether `right` is `left` itself, or a unit before it that may be in one item with it.
+    pub(super) fn is_of_the_run_up_to(
+        &self,
+        left: Id,
+        right: Id,
+        work: &mut Work,
+    ) -> Result<bool, Unfit> {
+        if left.client != right.client || left.clock < right.clock {
+            return Ok(false);
+        }
+        let (Some(mut unit), Some(right)) = (self.unit(left), self.unit(right)) else {
+            return Ok(false);
+        };
+        while let Some((piece, _)) = self.piece(unit) {
+            if piece.start <= right.clock {
+                return Ok(true);
+            }
+            match piece.left {
+                Some(left) if after(left) == (Unit { clock: piece.start, ..unit }) => unit = left,
+                _ => break,
+            }
+            work.spend(1)?;
+        }
+        Ok(false)
+    }
+
     /// Gives a struct its place. It must go on where its client's history ends.
     pub(super) fn add(&mut self, new: New, work: &mut Work) -> Result<(), Unfit> {
         let (Ok(start), Ok(end)) = (u32::try_from(new.id.clock), u32::try_from(new.end)) else {
@@ -192,11 +233,18 @@ impl Order {
         let place = if new.list == NOWHERE {
             None
         } else {
-            if new.strict {
-                self.check(&piece, work)?;
+            let right = piece.right;
+            let in_list = |unit: &Unit| self.piece(*unit).is_some_and(|(p, _)| p.list == new.list);
+            let right = right.filter(in_list);
+            let above = match right {
+                Some(right) => self.way_down(piece.left, right, work)?,
+                None => None,
+            };
+            if new.strict && above.is_some_and(|above| self.client(above) < new.id.client) {
+                return Err(Malformed("a struct that has no one place").into());
             }
             self.split_at(&piece, work)?;
-            Some(self.find_place(new.id.client, parent, piece.right, work)?)
+            Some(self.find_place(new.id.client, parent, piece.right, above, work)?)
         };
         let client = self.number(new.id.client);
         let unit = Unit {
@@ -221,56 +269,52 @@ impl Order {
         Ok(())
     }
 
-    /// Whether left and right can have been side by side.
-    fn check(&self, piece: &Piece, work: &mut Work) -> Result<(), Unfit> {
-        const CROSSED: Unfit = Unfit::Malformed(Malformed(
-            "a struct whose neighbours never were side by side",
-        ));
-        let in_list = |unit: &Unit| self.piece(*unit).is_some_and(|(p, _)| p.list == piece.list);
-        let Some(right) = piece.right.filter(in_list) else {
-            return Ok(());
-        };
+    /// The child of `left`, or of the list's start, that `right` is below: what `yrs` has come to
+    /// before it meets `right`. None if it meets `right` itself as such a child, or nowhere below.
+    fn way_down(
+        &self,
+        left: Option<Unit>,
+        right: Unit,
+        work: &mut Work,
+    ) -> Result<Option<Unit>, Unfit> {
         let parent = self.left_of(right);
-        if parent == piece.left {
-            return Ok(());
+        // What has this right was there after it, so it cannot be below.
+        if parent == left || left.is_some_and(|left| self.right_of(left) == Some(right)) {
+            return Ok(None);
         }
-        let left = piece.left.ok_or(CROSSED)?;
-        // Who has this right stands before it, and behind its left.
-        if self.right_of(left) == Some(right) {
-            return Ok(());
-        }
-        // Otherwise right must be a child of something above left, behind the way down to left.
-        let (mut unit, mut child) = (left, left);
+        let (mut low, mut high) = (right, left);
         loop {
             work.spend(1)?;
-            let (piece, _) = self.piece(unit).ok_or(CROSSED)?;
-            if let Some(parent) = parent
-                && parent.client == unit.client
-                && (piece.start..=unit.clock).contains(&parent.clock)
-            {
-                if parent.clock < unit.clock {
-                    child = after(parent);
-                }
-                break;
-            }
-            child = Unit {
-                clock: piece.start,
-                ..unit
+            let Some((piece, _)) = self.piece(low) else {
+                return Ok(None);
             };
-            match piece.left {
-                Some(above) => unit = above,
-                None if parent.is_none() => break,
-                None => return Err(CROSSED),
+            if let Some(left) = left
+                && left.client == low.client
+                && (piece.start..low.clock).contains(&left.clock)
+            {
+                return Ok(Some(after(left)));
             }
-        }
-        let siblings = parent.map_or(Parent::Start(piece.list), Parent::Unit);
-        let siblings = self.children.get(&siblings).ok_or(CROSSED)?;
-        work.spend(u64::try_from(siblings.len()).unwrap_or(u64::MAX))?;
-        let first = siblings.iter().find(|one| **one == child || **one == right);
-        if first == Some(&child) && child != right {
-            Ok(())
-        } else {
-            Err(CROSSED)
+            if piece.left == left {
+                let clock = piece.start;
+                return Ok(Some(Unit { clock, ..low }));
+            }
+            let Some(next) = piece.left else {
+                return Ok(None);
+            };
+            low = next;
+            // The way up from left is shorter as a rule: what is a child of something on it is not
+            // below left.
+            if let Some(unit) = high
+                && let Some((piece, _)) = self.piece(unit)
+            {
+                if let Some(parent) = parent
+                    && parent.client == unit.client
+                    && (piece.start..=unit.clock).contains(&parent.clock)
+                {
+                    return Ok(None);
+                }
+                high = piece.left;
+            }
         }
     }
 
@@ -295,12 +339,14 @@ impl Order {
         Ok(())
     }
 
-    /// Before how many of its siblings a new child is not, as `yrs` finds out.
+    /// Before how many of its siblings a new child is not, as `yrs` finds out. `above` is the one that
+    /// `right` is below.
     fn find_place(
         &self,
         client: u64,
         parent: Parent,
         right: Option<Unit>,
+        above: Option<Unit>,
         work: &mut Work,
     ) -> Result<usize, Unfit> {
         let next = self.next_of(parent);
@@ -316,8 +362,7 @@ impl Order {
             if Some(*sibling) == right {
                 break;
             }
-            let its_client = self.history(sibling.client).map_or(0, |h| h.client);
-            let passed = its_client < client;
+            let passed = self.client(*sibling) < client;
             if !passed && self.right_of(*sibling) == right {
                 work.spend(1)?;
                 break;
@@ -330,6 +375,9 @@ impl Order {
             } else {
                 waiting = waiting.saturating_add(items);
                 most = most.max(waiting);
+            }
+            if Some(*sibling) == above {
+                break;
             }
         }
         Ok(place)
@@ -533,6 +581,11 @@ impl Order {
 
     fn history_mut(&mut self, number: u32) -> Option<&mut History> {
         self.histories.get_mut(usize::try_from(number).ok()?)
+    }
+
+    /// The client of a unit, by its own number.
+    fn client(&self, unit: Unit) -> u64 {
+        self.history(unit.client).map_or(0, |h| h.client)
     }
 
     fn unit(&self, id: Id) -> Option<Unit> {

@@ -9,7 +9,9 @@
 //!   a struct between two lists links them.
 //! - When it deletes a type, it deletes only the last value of each key, as all others are deleted
 //!   already. A value of more than one unit can be split, which leaves its first part alive, with
-//!   a parent that is gone.
+//!   a parent that is gone. Yjs joins values that one client has set one after the other once they
+//!   are deleted, and undo keeps what is in them: so such a value is taken if the same update deletes
+//!   all of it, as then nothing of it is alive when `yrs` is done with the update.
 //! - Down types inside types it recurses, so their depth is bounded.
 //!
 //! Of what is deleted with its type nothing is left but that it was there. A struct between that and
@@ -39,6 +41,8 @@ pub(super) struct Places {
     order: Order,
     /// Lists that are torn since [`Places::keep`].
     tore: Vec<List>,
+    /// Where the structs begin that [`Places::find`] gave a place without their right.
+    idle: Vec<u64>,
 }
 
 /// What tells a list from all others.
@@ -84,6 +88,8 @@ struct Struct<'a> {
     end: u64,
     kind: Kind,
     place: Place<'a>,
+    /// Where its bytes begin.
+    at: u64,
 }
 
 /// One client's structs, and which of them is the next to be looked at.
@@ -97,13 +103,14 @@ struct Section {
 
 impl<'a> Structs<'a> {
     /// Adds the next one.
-    pub(super) fn push(&mut self, id: Id, length: u64, kind: Kind, place: Place<'a>) {
+    pub(super) fn push(&mut self, id: Id, length: u64, kind: Kind, place: Place<'a>, at: u64) {
         let end = id.clock.saturating_add(length);
         self.all.push(Struct {
             id,
             end,
             kind,
             place,
+            at,
         });
     }
 
@@ -152,11 +159,26 @@ impl<'a> Structs<'a> {
             .collect()
     }
 
-    fn deletes(&self, id: Id) -> bool {
-        self.deletions.iter().any(|(from, length)| {
-            from.client == id.client
-                && (from.clock..from.clock.saturating_add(*length)).contains(&id.clock)
-        })
+    /// Whether all of so many units are deleted. Deletions are by client in one direction, and
+    /// ascending by clock: the walk has made sure of it.
+    fn deletes(&self, id: Id, length: u64) -> bool {
+        let client = |one: &(Id, u64)| one.0.client;
+        let descending = self.deletions.first().map(client) > self.deletions.last().map(client);
+        let order = |(from, length): &(Id, u64)| {
+            let clients = from.client.cmp(&id.client);
+            let clients = if descending { clients.reverse() } else { clients };
+            clients.then(from.clock.saturating_add(*length).cmp(&id.clock.saturating_add(1)))
+        };
+        let first = self.deletions.partition_point(|one| order(one).is_lt());
+        let end = id.clock.saturating_add(length);
+        let mut reached = id.clock;
+        for (from, length) in self.deletions.iter().skip(first) {
+            if reached >= end || from.client != id.client || from.clock > reached {
+                break;
+            }
+            reached = from.clock.saturating_add(*length);
+        }
+        reached >= end
     }
 }
 
@@ -174,6 +196,7 @@ impl Places {
         deleted: Option<&dyn Fn(Id) -> bool>,
     ) -> Result<(), Unfit> {
         let lists = self.traits.len();
+        self.idle.clear();
         let found = self.find_all(structs, &mut structs.sections(), work, deleted);
         let found = found.and_then(|()| {
             let mut deletions = structs.deletions();
@@ -193,6 +216,13 @@ impl Places {
                 .retain(|_, list| usize::try_from(*list).is_ok_and(|list| list <= lists));
         }
         found
+    }
+
+    /// Where the structs begin, in the bytes of the update, whose right is to be left out before
+    /// `yrs` sees it; ascending.
+    pub(super) fn idle_rights(&mut self) -> Vec<u64> {
+        self.idle.sort_unstable();
+        std::mem::take(&mut self.idle)
     }
 
     /// What deletions split what is there into.
@@ -297,10 +327,19 @@ impl Places {
             }
             Place::Inside { parent, key } => self.list_inside(parent, key)?,
         };
+        if let (Some(l), Some(r)) = (left, right)
+            && self.order.is_of_the_run_up_to(l, r, work)?
+        {
+            right = None;
+            self.idle.push(one.at);
+        }
         let traits = self.traits(list);
         let units = one.end.saturating_sub(one.id.clock);
         if traits.keyed && one.kind.is_content() && units != 1 {
-            return Err(Malformed("a value of more than one unit").into());
+            let gone = one.kind == Kind::Values && structs.deletes(one.id, units);
+            if !gone {
+                return Err(Malformed("a value of more than one unit").into());
+            }
         }
         if traits.keyed && left.is_none() {
             // From the last value `yrs` goes back to the first.
@@ -365,8 +404,8 @@ impl Places {
         let mut above = list;
         let mut dead = deleted.is_none();
         while let (false, Some(holder)) = (dead, self.traits(above).holder) {
-            work.spend(u64::try_from(structs.deletions.len() / 16).unwrap_or(u64::MAX))?;
-            dead = deleted.is_some_and(|deleted| deleted(holder)) || structs.deletes(holder);
+            work.spend(1)?;
+            dead = deleted.is_some_and(|deleted| deleted(holder)) || structs.deletes(holder, 1);
             above = self.order.list_of(holder);
         }
         if !dead {

@@ -8,7 +8,7 @@
 
 mod content;
 
-use super::read::{Malformed, Reader};
+use super::read::{Malformed, Reader, write_var_uint};
 
 /// Clocks, and ends of ranges of them, stay below this: `yrs` counts in 32 bits, partly signed.
 pub(super) const CLOCK_MAX: u64 = (1 << 31) - 1;
@@ -59,6 +59,8 @@ pub(super) enum Piece<'a> {
         length: u64,
         kind: Kind,
         place: Place<'a>,
+        /// Bytes of the update before its own.
+        at: u64,
     },
     /// `length` units from `id` on are deleted; at least one.
     Deletion { id: Id, length: u64 },
@@ -125,13 +127,36 @@ pub(super) fn update<'a>(
     caps: Caps,
     mut visit: impl FnMut(Piece<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
+    let reader = Reader::new(bytes);
     let mut walk = Walk {
-        reader: Reader::new(bytes),
+        length: reader.len(),
+        reader,
         left: caps,
     };
     walk.structs(&mut visit)?;
     walk.deletions(&mut visit)?;
     walk.reader.end()
+}
+
+/// An update without what some of its structs name as their right; `at` says where those begin, in
+/// ascending order. Each must name a left one as well.
+pub(super) fn without_rights(bytes: &[u8], at: &[u64]) -> Result<Vec<u8>, Malformed> {
+    let mut without = Vec::with_capacity(bytes.len());
+    let mut reader = Reader::new(bytes);
+    let length = reader.len();
+    for at in at {
+        let position = length.saturating_sub(reader.len());
+        without.extend(reader.take(at.saturating_sub(position))?);
+        without.push(reader.byte()? & !RIGHT_ORIGIN);
+        for _ in 0..2 {
+            write_var_uint(&mut without, reader.var_uint()?);
+        }
+        for _ in 0..2 {
+            reader.var_uint()?;
+        }
+    }
+    without.extend(reader.take(reader.len())?);
+    Ok(without)
 }
 
 /// Walks over a state vector.
@@ -160,7 +185,14 @@ fn spend(left: &mut u64, amount: u64) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// What the first byte of a struct says that it names.
+const ORIGIN: u8 = 0x80;
+const RIGHT_ORIGIN: u8 = 0x40;
+const KEY: u8 = 0x20;
+
 struct Walk<'a> {
+    /// Bytes of the whole.
+    length: u64,
     reader: Reader<'a>,
     left: Caps,
 }
@@ -191,12 +223,14 @@ impl<'a> Walk<'a> {
                 clock: clock(&mut self.reader)?,
             };
             for _ in 0..count {
+                let at = self.length.saturating_sub(self.reader.len());
                 let (length, kind, place) = self.one_struct()?;
                 visit(Piece::Struct {
                     id,
                     length,
                     kind,
                     place,
+                    at,
                 })?;
                 id.clock = end(id.clock, length)?;
             }
@@ -205,9 +239,6 @@ impl<'a> Walk<'a> {
     }
 
     fn one_struct(&mut self) -> Result<(u64, Kind, Place<'a>), Malformed> {
-        const ORIGIN: u8 = 0x80;
-        const RIGHT_ORIGIN: u8 = 0x40;
-        const KEY: u8 = 0x20;
         const FLAGS: u8 = ORIGIN | RIGHT_ORIGIN | KEY;
 
         let info = self.reader.byte()?;

@@ -41,13 +41,15 @@ fn the_pieces_of_an_update_are_shown_in_order() {
                 id: id(0),
                 length: 3,
                 kind,
-                place: inside
+                place: inside,
+                at: 4,
             },
             Piece::Struct {
                 id: id(3),
                 length: 1,
                 kind,
-                place: beside
+                place: beside,
+                at: 14,
             },
             Piece::Deletion {
                 id: id(1),
@@ -159,4 +161,15 @@ fn nothing_may_follow() {
     assert_eq!(refused(&[0, 0, 0]), "bytes after the end");
     assert!(state_vector(&[0, 0]).is_err());
     assert!(state_vector(&[1, 7, 3]).is_ok());
+}
+
+#[test]
+fn a_right_is_left_out_and_nothing_else() {
+    // "a" by 7, "b" between it and itself, "c" before it; "a" is deleted.
+    let bytes = b"\x01\x03\x07\x00\x04\x01\x01t\x01a\xc4\x07\x00\x07\x00\x01b\x44\x07\x00\x01c\
+                  \x01\x07\x01\x00\x01";
+    let without = b"\x01\x03\x07\x00\x04\x01\x01t\x01a\x84\x07\x00\x01b\x44\x07\x00\x01c\
+                  \x01\x07\x01\x00\x01";
+    assert_eq!(without_rights(bytes, &[10]).unwrap(), without);
+    assert_eq!(without_rights(bytes, &[]).unwrap(), bytes);
 }

@@ -16,6 +16,7 @@
 )]
 
 pub mod decoders;
+pub mod door;
 pub mod flood;
 pub mod support;
 pub mod work;
@@ -44,6 +45,8 @@ mod storage;
 mod sync;
 #[cfg(test)]
 mod threats;
+#[cfg(test)]
+mod undo;
 #[cfg(test)]
 mod versions;
 #[cfg(test)]
