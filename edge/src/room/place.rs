@@ -166,8 +166,16 @@ impl<'a> Structs<'a> {
         let descending = self.deletions.first().map(client) > self.deletions.last().map(client);
         let order = |(from, length): &(Id, u64)| {
             let clients = from.client.cmp(&id.client);
-            let clients = if descending { clients.reverse() } else { clients };
-            clients.then(from.clock.saturating_add(*length).cmp(&id.clock.saturating_add(1)))
+            let clients = if descending {
+                clients.reverse()
+            } else {
+                clients
+            };
+            clients.then(
+                from.clock
+                    .saturating_add(*length)
+                    .cmp(&id.clock.saturating_add(1)),
+            )
         };
         let first = self.deletions.partition_point(|one| order(one).is_lt());
         let end = id.clock.saturating_add(length);

@@ -33,6 +33,8 @@ pub struct Generator {
     /// Of the update that is being written.
     new_units: Vec<(Id, List)>,
     new_types: Vec<Id>,
+    /// Values of several units under a key, which it deletes as well.
+    joined: Vec<(Id, u64)>,
 }
 
 impl Generator {
@@ -47,6 +49,7 @@ impl Generator {
             types: vec![],
             new_units: vec![],
             new_types: vec![],
+            joined: vec![],
         }
     }
 
@@ -131,8 +134,14 @@ impl Generator {
             self.beside(id, kind, out)
         };
         let list = list.unwrap_or_else(|| self.inside(id, kind, out));
-        let one_unit = list.1.is_some() && !self.shameless();
+        let keyed = list.1.is_some();
+        // As values under a key are when undo has kept what is deleted of them.
+        let joined = keyed && kind == 8 && self.luck.one_in(2);
+        let one_unit = keyed && !joined && !self.shameless();
         let length = self.content(kind, one_unit, out);
+        if joined {
+            self.joined.push((id, length));
+        }
         let right = self.beside.get(&id).and_then(|beside| beside.1);
         for clock in id.1 + 1..id.1 + length {
             let left = (id.0, clock - 1);
@@ -175,7 +184,8 @@ impl Generator {
         } else {
             flags = 0x80;
         }
-        if self.shameless() {
+        // Or two that undo puts it between.
+        if self.luck.one_in(10) {
             (flags, right) = (0xc0, self.luck.pick(&all));
         }
         if self.shameless() {
@@ -290,6 +300,10 @@ impl Generator {
     /// Deletes a few ranges, and types more often than other things.
     fn deletions(&mut self, out: &mut Vec<u8>) {
         let mut ranges: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
+        for ((client, clock), length) in self.joined.drain(..) {
+            let ranges = ranges.entry(client).or_default();
+            ranges.insert(clock, clock + length);
+        }
         if self.luck.one_in(3) {
             for _ in 0..=self.luck.below(3) {
                 let client = self.luck.below(CLIENTS) + 1;
