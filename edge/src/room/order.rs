@@ -51,58 +51,23 @@
 //! A client's neighbouring units that go on with each other are one piece, as they are in `yrs`
 //! after each transaction.
 
+mod deletions;
+mod settle;
+mod units;
+mod work;
+
 use std::collections::BTreeMap;
 
 use super::read::Malformed;
 use super::scan::{Id, Kind};
+use units::{History, Parent, Piece, Unit, after};
+pub(super) use work::{Unfit, Work};
 
 /// The number of a list; equal if and only if the lists are.
 pub(super) type List = u32;
 
 /// The list of what is gone, and of what stands beside it.
 pub(super) const NOWHERE: List = 0;
-
-/// Why a struct is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// No honest client writes this.
-    Malformed(Malformed),
-    /// Finding its place would take too long.
-    TooMuchWork,
-}
-
-impl From<Malformed> for Unfit {
-    fn from(malformed: Malformed) -> Self {
-        Self::Malformed(malformed)
-    }
-}
-
-/// How many items `yrs` may still look at for an update.
-#[derive(Debug)]
-pub(super) struct Work {
-    left: u64,
-    done: u64,
-}
-
-impl Work {
-    pub(super) const fn new(most: u64) -> Self {
-        Self {
-            left: most,
-            done: 0,
-        }
-    }
-
-    /// Items so far.
-    pub(super) const fn done(&self) -> u64 {
-        self.done
-    }
-
-    pub(super) fn spend(&mut self, items: u64) -> Result<(), Unfit> {
-        self.done = self.done.saturating_add(items);
-        self.left = self.left.checked_sub(items).ok_or(Unfit::TooMuchWork)?;
-        Ok(())
-    }
-}
 
 /// A struct that is to get a place.
 #[derive(Debug, Clone, Copy)]
@@ -117,48 +82,6 @@ pub(super) struct New {
     pub(super) right: Option<Id>,
     /// Whether it is refused if it has no one place.
     pub(super) strict: bool,
-}
-
-/// A unit, by the number of its client here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Unit {
-    client: u32,
-    clock: u32,
-}
-
-/// What children stand behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Parent {
-    Start(List),
-    Unit(Unit),
-}
-
-/// Units of one client, each the left of the next, and with one right.
-#[derive(Debug, Clone, Copy)]
-struct Piece {
-    start: u32,
-    list: List,
-    left: Option<Unit>,
-    right: Option<Unit>,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-struct History {
-    client: u64,
-    end: u32,
-    pieces: Vec<Piece>,
-    /// How often one of them was split, for something to be put in or for what is left of it.
-    splits: u32,
-}
-
-impl History {
-    /// What it takes `yrs` to split one of its items, compared with looking at one: it keeps them
-    /// in one row, and moves all behind.
-    fn split_work(&self) -> u64 {
-        let pieces = u64::try_from(self.pieces.len()).unwrap_or(u64::MAX);
-        pieces.saturating_add(self.splits.into()) / 64
-    }
 }
 
 /// The order of a document's units.
@@ -209,7 +132,15 @@ impl Order {
                 return Ok(true);
             }
             match piece.left {
-                Some(left) if after(left) == (Unit { clock: piece.start, ..unit }) => unit = left,
+                Some(left)
+                    if after(left)
+                        == (Unit {
+                            clock: piece.start,
+                            ..unit
+                        }) =>
+                {
+                    unit = left
+                }
                 _ => break,
             }
             work.spend(1)?;
@@ -414,228 +345,5 @@ impl Order {
             items = items.saturating_add(here);
         }
         Ok(items)
-    }
-
-    /// Counts what it takes to delete units.
-    pub(super) fn split_for(&self, id: Id, length: u64, work: &mut Work) -> Result<(), Unfit> {
-        let cuts = self.cuts(id, length);
-        let history = self.numbers.get(&id.client).and_then(|n| self.history(*n));
-        work.spend(cuts.saturating_mul(history.map_or(0, History::split_work)))
-    }
-
-    /// Notes that units are deleted.
-    pub(super) fn delete(&mut self, id: Id, length: u64) {
-        let cuts = u32::try_from(self.cuts(id, length)).unwrap_or(0);
-        let number = self.numbers.get(&id.client).copied();
-        if let Some(history) = number.and_then(|n| self.history_mut(n)) {
-            history.splits = history.splits.saturating_add(cuts);
-        }
-        let end = id.clock.saturating_add(length).min(self.end_of(id.client));
-        let (Some(mut first), Ok(mut end)) = (self.unit(id), u32::try_from(end)) else {
-            return;
-        };
-        let joins = self.deleted.range(..first).next_back();
-        if let Some((before, to)) = joins
-            && before.client == first.client
-            && *to >= first.clock
-        {
-            (first, end) = (*before, end.max(*to));
-        }
-        while let Some((next, to)) = self.deleted.range(first..).next()
-            && next.client == first.client
-            && next.clock <= end
-        {
-            end = end.max(*to);
-            let next = *next;
-            self.deleted.remove(&next);
-        }
-        self.deleted.insert(first, end);
-    }
-
-    /// How many items more there may be when units are deleted: deleting cuts off what is left.
-    pub(super) fn cuts(&self, id: Id, length: u64) -> u64 {
-        let whole = |clock: u64| {
-            let at = Id { clock, ..id };
-            let (Some(unit), true) = (self.unit(at), clock < self.end_of(id.client)) else {
-                return clock == self.end_of(id.client);
-            };
-            let begins = self.piece(unit).is_some_and(|(p, _)| p.start == unit.clock);
-            let deleted = self.deleted.range(..=unit).next_back();
-            begins
-                || deleted.is_some_and(|(first, to)| {
-                    first.client == unit.client && (*first == unit || *to >= unit.clock)
-                })
-        };
-        let end = id.clock.saturating_add(length);
-        u64::from(!whole(id.clock)).saturating_add(u64::from(!whole(end)))
-    }
-
-    /// Forgets what was added since [`Order::settle`].
-    pub(super) fn undo(&mut self) {
-        let mut parents = Vec::new();
-        while let Some(client) = self.added.pop() {
-            let Some(history) = self.history_mut(client) else {
-                continue;
-            };
-            if let Some(piece) = history.pieces.pop() {
-                history.end = piece.start;
-                parents.push(piece.left.map_or(Parent::Start(piece.list), Parent::Unit));
-            }
-        }
-        while let Some(client) = self.split.pop() {
-            if let Some(history) = self.history_mut(client) {
-                history.splits = history.splits.saturating_sub(1);
-            }
-        }
-        parents.sort_unstable();
-        parents.dedup();
-        for parent in parents {
-            let next = self.next_of(parent);
-            let Some(mut children) = self.children.remove(&parent) else {
-                continue;
-            };
-            children.retain(|child| self.piece(*child).is_some());
-            if children.as_slice() != next.as_slice() {
-                self.children.insert(parent, children);
-            }
-        }
-        for nobody in self.histories.drain(self.settled..) {
-            self.numbers.remove(&nobody.client);
-        }
-    }
-
-    /// Keeps what was added, and makes one piece of what goes on with another.
-    pub(super) fn settle(&mut self) {
-        let mut added = std::mem::take(&mut self.added);
-        added.sort_unstable();
-        for added in added.chunk_by(|a, b| a == b) {
-            let Some(client) = added.first().copied() else {
-                continue;
-            };
-            let Some(history) = self.history_mut(client) else {
-                continue;
-            };
-            let settled = history.pieces.len().saturating_sub(added.len());
-            let new = history.pieces.split_off(settled);
-            for piece in new {
-                let last = self.history(client).and_then(|h| h.pieces.last()).copied();
-                let kind = last.and_then(|last| self.joined(client, &last, &piece));
-                if let (Some(_), Some(left)) = (kind, piece.left) {
-                    self.children.remove(&Parent::Unit(left));
-                }
-                let Some(history) = self.history_mut(client) else {
-                    continue;
-                };
-                match (kind, history.pieces.last_mut()) {
-                    (Some(kind), Some(last)) => last.kind = kind,
-                    _ => history.pieces.push(piece),
-                }
-            }
-        }
-        self.split.clear();
-        self.settled = self.histories.len();
-    }
-}
-
-impl Order {
-    /// The kind of both pieces as one, if they can be one: the second is the first's next unit, and
-    /// the only one there.
-    fn joined(&self, client: u32, first: &Piece, second: &Piece) -> Option<Kind> {
-        if first.list != second.list {
-            return None;
-        }
-        if first.list == NOWHERE {
-            return Some(first.kind);
-        }
-        let last = Unit {
-            client,
-            clock: second.start.checked_sub(1)?,
-        };
-        let follows = second.left == Some(last) && second.right == first.right;
-        let alone = self.children.get(&Parent::Unit(last));
-        let alone = alone.is_some_and(|children| *children == [after(last)]);
-        if follows && alone {
-            first.kind.joined(second.kind)
-        } else {
-            None
-        }
-    }
-
-    fn number(&mut self, client: u64) -> u32 {
-        let next = u32::try_from(self.histories.len()).unwrap_or(u32::MAX);
-        let number = *self.numbers.entry(client).or_insert(next);
-        if number == next {
-            self.histories.push(History {
-                client,
-                end: 0,
-                pieces: Vec::new(),
-                splits: 0,
-            });
-        }
-        number
-    }
-
-    fn history(&self, number: u32) -> Option<&History> {
-        self.histories.get(usize::try_from(number).ok()?)
-    }
-
-    fn history_mut(&mut self, number: u32) -> Option<&mut History> {
-        self.histories.get_mut(usize::try_from(number).ok()?)
-    }
-
-    /// The client of a unit, by its own number.
-    fn client(&self, unit: Unit) -> u64 {
-        self.history(unit.client).map_or(0, |h| h.client)
-    }
-
-    fn unit(&self, id: Id) -> Option<Unit> {
-        let client = *self.numbers.get(&id.client)?;
-        let clock = u32::try_from(id.clock).ok()?;
-        Some(Unit { client, clock })
-    }
-
-    /// The piece that a unit is in, and the clock behind its last unit.
-    fn piece(&self, unit: Unit) -> Option<(&Piece, u32)> {
-        let history = self.history(unit.client)?;
-        let after = history.pieces.partition_point(|p| p.start <= unit.clock);
-        let piece = history.pieces.get(after.checked_sub(1)?)?;
-        let end = history.pieces.get(after).map_or(history.end, |p| p.start);
-        (unit.clock < end).then_some((piece, end))
-    }
-
-    fn left_of(&self, unit: Unit) -> Option<Unit> {
-        let (piece, _) = self.piece(unit)?;
-        if piece.start == unit.clock {
-            return piece.left;
-        }
-        let clock = unit.clock.checked_sub(1)?;
-        Some(Unit { clock, ..unit })
-    }
-
-    fn right_of(&self, unit: Unit) -> Option<Unit> {
-        self.piece(unit).and_then(|(piece, _)| piece.right)
-    }
-
-    /// The child of a unit that is the next of its piece.
-    fn next_of(&self, parent: Parent) -> Option<Unit> {
-        let Parent::Unit(unit) = parent else {
-            return None;
-        };
-        let next = after(unit);
-        let (_, end) = self.piece(unit)?;
-        (next.clock < end).then_some(next)
-    }
-
-    /// Pieces, for tests.
-    #[cfg(test)]
-    pub(super) fn pieces(&self) -> usize {
-        self.histories.iter().map(|h| h.pieces.len()).sum()
-    }
-}
-
-const fn after(unit: Unit) -> Unit {
-    Unit {
-        clock: unit.clock.saturating_add(1),
-        ..unit
     }
 }
