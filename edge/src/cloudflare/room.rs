@@ -38,7 +38,8 @@ use super::rooms::{CONNECT, VISITOR, Visitor, from_header};
 use super::{glue, js, settings};
 use crate::error::Refusal;
 use crate::ports::{Clock as _, DbError};
-use crate::room::shard::{self, RoomHost, Storage};
+use crate::room::host::{RoomHost, Storage};
+use crate::room::shard;
 use crate::room::write::Written;
 use crate::room::{Input, versions};
 

@@ -20,8 +20,8 @@
 //! [`gate`] with [`scan`], [`read`], [`place`], [`order`] and [`authors`] let it through or not, [`document`]
 //! integrates it, [`pending`] holds it back for a moment, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides, and
 //! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket; [`versions`] and
-//! [`chat`] are what it keeps besides the document. [`feed`] is a room
-//! where there are no sockets.
+//! [`chat`] are what it keeps besides the document. [`shard`] answers calls, [`host`] is where a room
+//! lives, and [`feed`] is a room where there are no sockets.
 
 mod access;
 mod authors;
@@ -33,6 +33,7 @@ mod document;
 pub mod feed;
 mod frame;
 mod gate;
+pub mod host;
 mod identity;
 mod logins;
 mod machine;

@@ -8,7 +8,7 @@ use crate::error::Refusal;
 use crate::ports::ShardResponse;
 use crate::room::Input;
 use crate::room::calls::{DeleteMessage, ReadMessages, SendMessage};
-use crate::room::shard::{RoomHost, Storage};
+use crate::room::host::{RoomHost, Storage};
 use crate::shard::{Call, answer, received};
 
 /// Answers a call about the chat; `None` if it is about something else.

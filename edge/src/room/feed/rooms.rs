@@ -12,7 +12,8 @@ use super::hub::Hub;
 use super::store::{self, Commit, Head};
 use crate::error::Refusal;
 use crate::ports::{Clock, Db, DbError, Rng, Signals};
-use crate::room::shard::{self, RoomHost, Storage};
+use crate::room::host::{RoomHost, Storage};
+use crate::room::shard;
 use crate::room::write::Written;
 use crate::room::{
     Change, ConnectionId, Input, LoadedDocument, Output, Principal, Room, Step, Wishes,

@@ -15,7 +15,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::{FeedRooms, NotPosted, Resume};
 use crate::native::{HandClock, NativeSignals, SqliteDb, SystemRng};
 use crate::ports::{Clock as _, DbError};
-use crate::room::shard::RoomHost as _;
+use crate::room::host::RoomHost as _;
 use crate::room::tests::support::{notice, principal, session};
 use crate::room::{AccessNotice, ConnectionId, Input, Principal, Wishes, frame};
 

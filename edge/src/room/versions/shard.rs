@@ -16,7 +16,7 @@ use crate::room::Input;
 use crate::room::calls::{
     DeleteVersion, DiffVersion, ListVersions, ReadVersion, RestoreVersion, TakeVersion, WriteText,
 };
-use crate::room::shard::{RoomHost, Storage, write};
+use crate::room::host::{RoomHost, Storage, write};
 use crate::shard::{Call, answer, received};
 
 /// Answers a call about versions; `None` if it is about something else.
