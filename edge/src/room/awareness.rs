@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, ConnectionId};
 use super::identity;
-use super::read::{Malformed, Reader, json_extent};
+use super::read::{Malformed, Reader};
 
 /// Ids that may be bound to one socket: its own, and those of tabs that it speaks for.
 const IDS_PER_CONNECTION_MAX: usize = 4;
@@ -316,9 +316,4 @@ fn scan(body: &[u8]) -> Result<(), Malformed> {
         reader.var_string()?;
     }
     reader.end()
-}
-
-/// Whether a state may be parsed.
-pub(super) fn within_depth(state: &str, depth_max: usize) -> bool {
-    json_extent(state).0 <= depth_max
 }

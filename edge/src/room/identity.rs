@@ -4,8 +4,8 @@
 use codecrafter_shared::id::UserId;
 use serde_json::{Map, Value, json};
 
-use super::awareness::within_depth;
 use super::connection::Principal;
+use super::read::within_depth;
 
 /// Colours that are told apart on light and dark ground.
 const COLORS: [&str; 12] = [

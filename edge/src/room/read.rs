@@ -154,6 +154,11 @@ pub(super) fn json_extent(text: &str) -> (usize, u64) {
     (deepest, separators)
 }
 
+/// Whether a JSON text is nested at most so deep, and so may be parsed.
+pub(super) fn within_depth(text: &str, depth_max: usize) -> bool {
+    json_extent(text).0 <= depth_max
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
