@@ -1,14 +1,11 @@
 //! Roles are enforced on the parsed message, at every frame, and follow the session's access.
 
-use codecrafter_shared::id::LoginSessionId;
-use codecrafter_shared::limits;
 use codecrafter_shared::relay::{AppFrame, CloseCode};
 use codecrafter_shared::role::Role;
-use codecrafter_shared::time::Timestamp;
 
-use super::support::{Client, Luck, START, World, login, notice, principal, seeds, settle, user};
+use super::support::{Client, Luck, World, notice, principal, seeds, settle};
 use crate::room::frame;
-use crate::room::{EndedLogin, Input, Output, Principal};
+use crate::room::{Input, Output, Principal};
 
 const UPDATE: &[u8] = b"\x01\x01\x07\x00\x04\x01\x07content\x03abc\x00";
 
@@ -366,23 +363,6 @@ fn a_socket_ends_with_its_token() {
 }
 
 #[test]
-fn a_room_and_a_user_have_so_many_sockets() {
-    let mut world = World::new();
-    for _ in 0..10 {
-        let socket = world.connect(1, Role::Owner);
-        assert_eq!(world.closed(socket), None);
-    }
-    let eleventh = world.connect(1, Role::Owner);
-    assert_eq!(world.closed(eleventh), Some(CloseCode::Overloaded));
-    for n in 10..200_u8 {
-        let socket = world.connect(n, Role::Viewer);
-        assert_eq!(world.closed(socket), None);
-    }
-    let one_more = world.connect(200, Role::Viewer);
-    assert_eq!(world.closed(one_more), Some(CloseCode::Overloaded));
-}
-
-#[test]
 fn an_app_client_is_welcomed_first() {
     let mut world = World::new();
     let app = world.connect_app(1, Role::Admin);
@@ -402,142 +382,4 @@ fn frames_of_a_socket_that_was_closed_do_nothing() {
     assert!(outputs.is_empty());
     assert!(world.give(Input::Disconnect { connection: ada }).is_empty());
     assert!(world.kept.updates.is_empty());
-}
-
-// ---- Login sessions that end ----
-
-fn ended(n: u8, login: LoginSessionId, until: Timestamp) -> EndedLogin {
-    EndedLogin {
-        user_id: user(n),
-        login_session_id: login,
-        until,
-        and_before: false,
-    }
-}
-
-fn of_login(n: u8, login: LoginSessionId) -> Principal {
-    Principal {
-        login_session_id: login,
-        ..principal(n, Role::Editor)
-    }
-}
-
-const HOUR_MS: i64 = 3_600_000;
-
-#[test]
-fn a_login_that_ends_takes_its_sockets_with_it_and_its_token_opens_nothing_again() {
-    let mut world = World::new();
-    let other_login = LoginSessionId::at(START, [77; 10]);
-    let (stolen, tab) = (world.connect(1, Role::Owner), world.connect(1, Role::Owner));
-    let elsewhere = world.connect_as(of_login(1, other_login), false);
-    let bob = world.connect(2, Role::Editor);
-    let end = ended(1, login(1), START.plus_millis(HOUR_MS));
-    for _ in 0..2 {
-        world.give(Input::LoginEnded(end));
-        for socket in [stolen, tab] {
-            assert_eq!(world.closed(socket), Some(CloseCode::Unauthorized));
-        }
-        for socket in [elsewhere, bob] {
-            assert_eq!(world.closed(socket), None, "another login, another person");
-        }
-        let again = world.connect(1, Role::Owner);
-        assert_eq!(world.closed(again), Some(CloseCode::Unauthorized));
-        world.sleep();
-    }
-    world.later(HOUR_MS);
-    let mut later = ended(2, login(2), world.now.plus_millis(HOUR_MS));
-    world.give(Input::LoginEnded(later));
-    assert_eq!(
-        world.kept.ended_logins,
-        [later],
-        "what has ended is forgotten"
-    );
-    later.until = START;
-    world.give(Input::LoginEnded(later));
-    let kept = world.kept.ended_logins[0].until;
-    assert!(kept > world.now, "an older message takes nothing back");
-}
-
-#[test]
-fn a_login_that_ends_before_its_socket_comes_opens_none() {
-    let mut world = World::new();
-    let end = ended(1, login(1), START.plus_millis(HOUR_MS));
-    world.give(Input::LoginEnded(end));
-    world.give(Input::Notice(notice(2, &[(1, Role::Owner)])));
-    let late = world.connect(1, Role::Owner);
-    assert_eq!(world.closed(late), Some(CloseCode::Unauthorized));
-}
-
-#[test]
-fn of_many_logins_that_end_few_are_remembered_and_none_is_let_in() {
-    let mut world = World::new();
-    let login = |n: u8| LoginSessionId::at(START.plus_millis(n.into()), [n; 10]);
-    let max = u8::try_from(limits::LOGIN_SESSIONS_PER_USER_MAX).unwrap();
-    // The first one's tokens live longest.
-    let until = |n: u8| START.plus_millis(2 * HOUR_MS - i64::from(n));
-    for n in (0..3 * max).rev().chain(0..3 * max) {
-        world.give(Input::LoginEnded(ended(1, login(n), until(n))));
-        assert!(world.kept.ended_logins.len() <= usize::from(max));
-    }
-    world.sleep();
-    world.now = until(0).plus_millis(-1);
-    let mut longest = of_login(1, login(0));
-    longest.expires_at = until(0);
-    let late = world.connect_as(longest, false);
-    assert_eq!(world.closed(late), Some(CloseCode::Unauthorized));
-    world.now = START;
-    for n in 0..3 * max {
-        let late = world.connect_as(of_login(1, login(n)), false);
-        assert_eq!(world.closed(late), Some(CloseCode::Unauthorized), "{n}");
-    }
-    let newer = world.connect_as(of_login(1, login(3 * max)), false);
-    assert_eq!(world.closed(newer), None);
-    let other = world.connect_as(of_login(2, login(0)), false);
-    assert_eq!(world.closed(other), None);
-}
-
-#[test]
-fn who_floods_the_room_is_closed_with_a_code_that_reconnects() {
-    let mut world = World::new();
-    let (eve, bob) = (
-        world.connect(1, Role::Editor),
-        world.connect(2, Role::Editor),
-    );
-    let question = frame::sync_step1(&[0]);
-    let mut taken = 0;
-    while world.closed(eve).is_none() && taken < 10_000 {
-        world.frame(eve, &question);
-        taken += 1;
-    }
-    // An answer counts as a frame too.
-    assert_eq!(taken, limits::ROOM_FRAMES_PER_SECOND * 5 / 2 + 1);
-    assert_eq!(world.closed(eve), Some(CloseCode::TooFast));
-    world.frame(bob, &question);
-    assert_eq!(world.closed(bob), None, "nobody else has to wait");
-    world.later(5_000);
-    let eve = world.connect(1, Role::Editor);
-    world.frame(eve, &question);
-    assert_eq!(world.closed(eve), None);
-}
-
-#[test]
-fn who_speaks_of_themselves_too_often_is_not_heard_for_a_while() {
-    let mut world = World::new();
-    let (eve, bob) = (
-        world.connect(1, Role::Editor),
-        world.connect(2, Role::Editor),
-    );
-    for clock in 1..=2_000 {
-        let state = format!("{{\"cursor\":{clock}}}");
-        let entries = [(7, clock, Some(state.as_str()))];
-        world.frame(eve, &frame::awareness(entries.into_iter()));
-    }
-    assert_eq!(world.closed(eve), None);
-    let heard = world.take(bob).len();
-    let most = usize::try_from(limits::ROOM_FRAMES_PER_SECOND * 5).unwrap();
-    assert_eq!(heard, most);
-    world.later(1_000);
-    let entries = [(7, 2_001, Some("{}"))];
-    world.frame(eve, &frame::awareness(entries.into_iter()));
-    assert_eq!(world.take(bob).len(), 1);
 }

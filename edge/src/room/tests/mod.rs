@@ -30,11 +30,15 @@ mod converge;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]
 mod quiet;
+#[cfg(test)]
+mod rate;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
