@@ -177,7 +177,7 @@ fn start_host(stack: &mut Stack<'_>, work: &Work, name: &'static str, port: u16)
 fn be_refused(user: &Client) -> Result<()> {
     let path = "/api/v1/sessions/00000000-0000-7000-8000-000000000000/join";
     wait_for("a refusal", READY, || {
-        let status = user.post(path, &json!({}))?.status;
+        let (status, _) = user.post(path, &json!({}))?;
         Ok((status == 429).then_some(()))
     })
 }
