@@ -21,6 +21,7 @@ pub mod accounts;
 pub mod chat;
 pub mod executions;
 pub mod executors;
+pub mod history;
 pub mod notifications;
 pub mod sessions;
 pub mod versions;

@@ -7,7 +7,7 @@ use codecrafter_shared::error::ErrorCode;
 
 use crate::error::Refusal;
 use crate::front::{Edge, feeds, finish, limit, metrics, openapi, page, rooms, service, trace};
-use crate::{accounts, chat, executions, executors, notifications, sessions, versions};
+use crate::{accounts, chat, executions, executors, history, notifications, sessions, versions};
 
 /// Every route.
 pub fn router(edge: Edge) -> Router {
@@ -86,6 +86,11 @@ fn api(edge: &Edge) -> Router<Edge> {
         .route(
             "/sessions/{id}/versions/{number}/restore",
             post(versions::restore),
+        )
+        .route("/sessions/{id}/history", get(history::read))
+        .route(
+            "/sessions/{id}/history/{step}/restore",
+            post(history::restore),
         )
         .route("/sessions/{id}/chat", get(chat::read).post(chat::send))
         .route("/sessions/{id}/chat/{seq}", delete(chat::delete))

@@ -1,4 +1,5 @@
 //! `/sessions/{id}/versions` and `/sessions/{id}/fork`: what a document was, as its room keeps it.
+//! How it came about is [`crate::history`].
 //!
 //! The Directory says who may, the room does it ([`crate::room::versions`]). Whoever may see a session
 //! reads and forks its versions, who may run its code takes them, and who may edit restores them.
@@ -29,15 +30,15 @@ use crate::shard::{Call, call};
 use crate::token::Caller;
 
 /// A session, and who the caller is in it.
-struct Place {
+pub(crate) struct Place {
     room: Shard,
-    standing: Standing,
+    pub(crate) standing: Standing,
 }
 
 impl Place {
     /// # Errors
     /// [`ErrorCode::SessionNotFound`] for who may not see it.
-    async fn find(edge: &Edge, caller: Caller, id: &str) -> Result<Self, Refusal> {
+    pub(crate) async fn find(edge: &Edge, caller: Caller, id: &str) -> Result<Self, Refusal> {
         let session_id = session_id(id)?;
         let standing = edge.directory(&Stand { caller, session_id }).await?;
         Ok(Self {
@@ -48,7 +49,11 @@ impl Place {
         })
     }
 
-    fn may(&self, allowed: impl FnOnce(Role) -> bool, wanted: &str) -> Result<(), Refusal> {
+    pub(crate) fn may(
+        &self,
+        allowed: impl FnOnce(Role) -> bool,
+        wanted: &str,
+    ) -> Result<(), Refusal> {
         if self.standing.role.is_some_and(allowed) {
             Ok(())
         } else {
@@ -56,7 +61,25 @@ impl Place {
         }
     }
 
-    async fn ask<C: Call>(&self, edge: &Edge, question: &C) -> Result<C::Answer, Refusal> {
+    /// Whether the caller may edit the document now.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Forbidden`].
+    pub(crate) fn may_edit(&self) -> Result<(), Refusal> {
+        let locked = self.standing.notice.locked;
+        let wanted = if locked {
+            "the session is locked: only its owner edits it"
+        } else {
+            "needs the role editor, admin or owner"
+        };
+        self.may(|role| role.may_edit(locked), wanted)
+    }
+
+    pub(crate) async fn ask<C: Call>(
+        &self,
+        edge: &Edge,
+        question: &C,
+    ) -> Result<C::Answer, Refusal> {
         call(&*edge.shards, &self.room, question).await
     }
 }
@@ -156,14 +179,8 @@ pub async fn restore(
     Path((id, number)): Path<(String, String)>,
 ) -> Ok200<RestoredVersion> {
     let place = Place::find(&edge, caller, &id).await?;
+    place.may_edit()?;
     let Standing { notice, author, .. } = place.standing.clone();
-    let locked = notice.locked;
-    let wanted = if locked {
-        "the session is locked: only its owner edits it"
-    } else {
-        "needs the role editor, admin or owner"
-    };
-    place.may(|role| role.may_edit(locked), wanted)?;
     let restore = calls::RestoreVersion {
         author,
         notice,
@@ -201,15 +218,16 @@ pub async fn fork(
     validate::fork(&mut fields, &request);
     fields.check()?;
     let place = Place::find(&edge, caller, &id).await?;
-    let content = match request.version {
-        Some(number) => {
+    let content = match (request.version, request.step) {
+        (Some(number), _) => {
             let version = place.ask(&edge, &calls::ReadVersion { number }).await?;
             SessionContent {
                 content: version.content,
                 files: version.files,
             }
         }
-        None => place.ask(&edge, &ReadContent {}).await?,
+        (None, Some(step)) => place.ask(&edge, &calls::ReadStep { step }).await?,
+        (None, None) => place.ask(&edge, &ReadContent {}).await?,
     };
     let mut fields = Fields::default();
     validate::forked(&mut fields, &content);
@@ -237,7 +255,7 @@ fn version_number(text: &str) -> Result<u64, Refusal> {
     number.ok_or_else(|| Refusal::new(ErrorCode::VersionNotFound))
 }
 
-fn read_query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
+pub(crate) fn read_query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Refusal> {
     let Query(query) = query
         .map_err(|error| Refusal::with_detail(ErrorCode::ValidationFailed, error.body_text()))?;
     Ok(query)

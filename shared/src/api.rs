@@ -5,6 +5,7 @@
 
 mod accounts;
 mod chat;
+mod history;
 mod notifications;
 mod sessions;
 mod versions;
@@ -20,6 +21,7 @@ pub use self::accounts::*;
 pub use self::chat::*;
 pub use self::executions::*;
 pub use self::executors::*;
+pub use self::history::*;
 pub use self::notifications::*;
 pub use self::service::*;
 pub use self::sessions::*;

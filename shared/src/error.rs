@@ -94,6 +94,8 @@ codes! {
     ContentChanged = 412 "content_changed" "The content has changed since it was read.",
     /// 404: the session has no version of that number, or not any more.
     VersionNotFound = 404 "version_not_found" "There is no such version.",
+    /// 404: the session's history has no step of that number, or not any more.
+    StepNotFound = 404 "step_not_found" "There is no such step in the history.",
     /// 409: the session keeps as many versions as one may.
     TooManyVersions = 409 "too_many_versions" "The session cannot keep more versions; delete one.",
     /// 404: the session has no message of that number, or not any more.

@@ -93,6 +93,21 @@ pub const VERSION_CHARS_MIN: usize = 16;
 pub const VERSION_SMALL_AFTER_MS: i64 = 60 * 60 * 1000;
 /// Lines of a diff that one answer has.
 pub const DIFF_LINES_MAX: usize = 20_000;
+/// What the same people edit within so long is one step of a session's history.
+pub const HISTORY_STEP_MS: i64 = 1_000;
+/// Bytes that the history of a session takes up; its oldest steps go first.
+pub const HISTORY_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Steps older than this, counted from the newest, are not kept.
+pub const HISTORY_AGE_MS: i64 = 180 * 24 * 60 * 60 * 1000;
+/// Bytes of a document with its edits, above which its history is not written: to take it apart
+/// would hold its room up.
+pub const HISTORY_STATE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Steps of a page of the history.
+pub const HISTORY_STEPS_MAX: u32 = 1_000;
+/// Steps of a page of the history unless it is said.
+pub const HISTORY_STEPS_DEFAULT: u32 = 200;
+/// Bytes of text in the steps of a page, unless the first has more.
+pub const HISTORY_PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of text that a session is forked with.
 pub const FORK_BYTES_MAX: usize = SOURCE_BYTES_MAX;
 

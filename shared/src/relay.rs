@@ -141,6 +141,19 @@ pub enum AppFrame {
         /// Which.
         version: Version,
     },
+    /// The document has the text again that it had after an earlier step of its history. The edit
+    /// itself has come before.
+    #[serde(rename_all = "camelCase")]
+    StepRestored {
+        /// The step's number.
+        step: u64,
+        /// Who did it.
+        user_id: UserId,
+        /// Their name, as others see it.
+        display_name: String,
+        /// When.
+        at: Timestamp,
+    },
     /// The document has the text of an earlier version again. The edit itself has come before.
     #[serde(rename_all = "camelCase")]
     VersionRestored {

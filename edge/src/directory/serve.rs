@@ -61,6 +61,7 @@ impl Directory {
             sessions::Transfer => participants::transfer,
             sessions::MayEdit => participants::may_edit,
             sessions::Stand => fork::stand,
+            sessions::Names => fork::names,
             sessions::Fork => fork::fork,
             executions::Prepare => create::prepare,
             executions::Create => create::create,

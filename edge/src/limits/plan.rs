@@ -55,17 +55,19 @@ pub fn group(method: &Method, path: Option<&str>) -> Group {
         "/sessions" | "/sessions/{id}/fork" if post => Group::Costly(Policy::Sessions),
         "/sessions/{id}/join" => Group::Costly(Policy::Join),
         "/executions" if post => Group::Costly(Policy::Executions),
+        "/sessions/{id}/history" => Group::Costly(Policy::History),
         _ if !get && is_written(route) => Group::Costly(Policy::Writes),
         _ => Group::Ordinary,
     }
 }
 
-/// Content, versions (under both of their names) and messages.
+/// Content, versions (under both of their names), moments of the history, and messages.
 fn is_written(route: &str) -> bool {
     let part = route
         .strip_prefix("/sessions/{id}/")
         .and_then(|rest| rest.split('/').next());
-    matches!(part, Some("content" | "versions" | "snapshots" | "chat"))
+    let written = ["content", "versions", "snapshots", "history", "chat"];
+    part.is_some_and(|part| written.contains(&part))
 }
 
 /// Who asks, as far as can be told without asking anybody.
@@ -133,6 +135,14 @@ mod tests {
             Group::Costly(Policy::Writes)
         );
         assert_eq!(of(get.clone(), "/sessions/{id}/versions"), Group::Ordinary);
+        assert_eq!(
+            of(post.clone(), "/sessions/{id}/history/{step}/restore"),
+            Group::Costly(Policy::Writes)
+        );
+        assert_eq!(
+            of(get.clone(), "/sessions/{id}/history"),
+            Group::Costly(Policy::History)
+        );
         assert_eq!(of(post, "/sessions/{id}/participants"), Group::Ordinary);
         assert_eq!(of(get.clone(), "/languages"), Group::Public);
         assert_eq!(group(&get, Some("/ready")), Group::Public);

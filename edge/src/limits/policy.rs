@@ -34,6 +34,8 @@ pub enum Policy {
     Executions,
     /// Content, versions and messages that are written over REST.
     Writes,
+    /// Pages of histories.
+    History,
     /// Sockets and event streams of rooms.
     Rooms,
     /// Sockets and event streams of people's feeds.
@@ -68,7 +70,7 @@ const QUOTA_MAX: u32 = 1_000_000;
 
 /// Every policy, in the order of [`Policy`].
 #[rustfmt::skip]
-pub const TABLE: [Row; 15] = [
+pub const TABLE: [Row; 16] = [
     // X-18's "100 in 15 min from one address". It is for those whom we do not know: a school has
     // one address, and its pupils are known as soon as they are signed in.
     row(Policy::Address, "address", 100, QUARTER, "requests without a login from one network", false),
@@ -96,6 +98,9 @@ pub const TABLE: [Row; 15] = [
     row(Policy::Executions, "executions", 60, MINUTE, "executions of one user", false),
     // Two a second; a room takes no more messages anyway.
     row(Policy::Writes, "writes", 120, MINUTE, "writes of one user", false),
+    // A room may have to take its document apart for each; somebody who plays the fastest needs one
+    // in 10 s, and who drags a slider one for each place where it rests.
+    row(Policy::History, "history", 120, MINUTE, "pages of histories of one user", false),
     // A stream lasts 25 s, and somebody has a tab for each of ten sessions open.
     row(Policy::Rooms, "rooms", 120, MINUTE, "connections to rooms of one user", false),
     // A stream ends with each piece of news, at each of ten tabs: 27 pieces a minute, beside the ends of

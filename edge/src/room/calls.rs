@@ -1,8 +1,8 @@
 //! What the front and the Directory ask a room.
 
 use codecrafter_shared::api::{
-    ChatMessage, ChatMessages, Page, RestoredVersion, SessionContent, Version, VersionContent,
-    VersionDiff, WriteContent,
+    ChatMessage, ChatMessages, HistoryPage, Page, RestoredStep, RestoredVersion, SessionContent,
+    Version, VersionContent, VersionDiff, WriteContent,
 };
 use codecrafter_shared::id::UserId;
 use codecrafter_shared::job::{Report, SourceFile};
@@ -96,6 +96,30 @@ calls! {
         /// The version's number.
         number: u64,
     } -> RestoredVersion;
+
+    /// Steps of the document's history.
+    "/history/read" => ReadHistory {
+        /// The number of the first.
+        from: u64,
+        /// How many at most.
+        limit: u32,
+    } -> HistoryPage;
+
+    /// The document as it was after a step of its history.
+    "/history/text" => ReadStep {
+        /// The step's number.
+        step: u64,
+    } -> SessionContent;
+
+    /// Writes what the document was after a step over it, as an edit that everybody in the room sees.
+    "/history/restore" => RestoreStep {
+        /// Who does it; may edit, by the notice.
+        author: Author,
+        /// Who may do what, by the Directory that has just been asked.
+        notice: AccessNotice,
+        /// The step's number.
+        step: u64,
+    } -> RestoredStep;
 
     /// Deletes a version.
     "/versions/delete" => DeleteVersion {

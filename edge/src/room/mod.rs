@@ -19,9 +19,9 @@
 //! its sender may do, [`logins`] whose token is worth nothing and [`rate`] how much is too much,
 //! [`gate`] with [`scan`], [`read`], [`place`], [`order`] and [`authors`] let it through or not, [`document`]
 //! integrates it, [`pending`] holds it back for a moment, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides, and
-//! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket; [`versions`] and
-//! [`chat`] are what it keeps besides the document. [`shard`] answers calls, [`host`] is where a room
-//! lives, and [`feed`] is a room where there are no sockets.
+//! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket; [`versions`],
+//! [`history`] and [`chat`] are what it keeps besides the document. [`shard`] answers calls, [`host`] is
+//! where a room lives, and [`feed`] is a room where there are no sockets.
 
 mod access;
 mod authors;
@@ -33,6 +33,7 @@ mod document;
 pub mod feed;
 mod frame;
 mod gate;
+pub mod history;
 pub mod host;
 mod identity;
 mod logins;
@@ -181,8 +182,8 @@ pub enum Change {
         seq: u64,
         /// When.
         at: Timestamp,
-        /// Whose it is; nobody's for the first content.
-        actor: Option<UserId>,
+        /// Whose it is, each once; nobody's for the first content.
+        actors: Vec<UserId>,
         /// As integrated, encoding V1; at most 512 KiB.
         data: Vec<u8>,
     },
@@ -194,6 +195,8 @@ pub enum Change {
         base_seq: u64,
         /// The state, an update of encoding V1, in parts of at most 512 KiB.
         parts: Vec<Vec<u8>>,
+        /// The last update, if it was never appended: the history is told of it too.
+        last: Option<history::Edit>,
     },
     /// A client of the document is somebody's, for good.
     Author {

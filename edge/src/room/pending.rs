@@ -66,8 +66,8 @@ struct Edit {
 pub(super) struct Together {
     /// The one socket that all of them are from; it has them already.
     pub(super) from: Option<ConnectionId>,
-    /// The one person who has made all of them.
-    pub(super) actor: Option<UserId>,
+    /// Who has made them, each once; nobody has made the first content.
+    pub(super) actors: Vec<UserId>,
     /// One update.
     pub(super) data: Vec<u8>,
 }
@@ -186,14 +186,14 @@ impl Pending {
         let Some(data) = data else {
             let alone = |edit: Edit| Together {
                 from: edit.from,
-                actor: edit.actor,
+                actors: edit.actor.into_iter().collect(),
                 data: edit.data,
             };
             return edits.into_iter().map(alone).collect();
         };
         vec![Together {
             from: common(edits.iter().map(|edit| edit.from)),
-            actor: common(edits.iter().map(|edit| edit.actor)),
+            actors: each_once(edits.iter().filter_map(|edit| edit.actor)),
             data,
         }]
     }
@@ -246,6 +246,16 @@ impl Pending {
         writers.dedup();
         writers
     }
+}
+
+fn each_once(users: impl Iterator<Item = UserId>) -> Vec<UserId> {
+    let mut once: Vec<UserId> = Vec::new();
+    for user in users {
+        if !once.contains(&user) {
+            once.push(user);
+        }
+    }
+    once
 }
 
 /// What all of `values` are, if they are the same.

@@ -7,7 +7,7 @@ use super::calls::{
 };
 use super::host::{RoomHost, refusal, write};
 use super::write::NotWritten;
-use super::{Document, Input, Room, chat, versions};
+use super::{Document, Input, Room, chat, history, versions};
 use crate::ports::ShardResponse;
 use crate::shard::{Call, answer, no_such_call, received};
 
@@ -75,9 +75,12 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
         ),
         _ => match versions::shard::handle(host, path, body).await {
             Some(answered) => answered,
-            None => chat::shard::handle(host, path, body)
-                .await
-                .unwrap_or_else(no_such_call),
+            None => match history::shard::handle(host, path, body).await {
+                Some(answered) => answered,
+                None => chat::shard::handle(host, path, body)
+                    .await
+                    .unwrap_or_else(no_such_call),
+            },
         },
     }
 }

@@ -12,6 +12,7 @@ use codecrafter_shared::time::Timestamp;
 use super::Change;
 use super::access::AccessNotice;
 use super::chat::store as chat;
+use super::history::store as history;
 use super::logins::EndedLogin;
 use super::machine::Stored;
 use super::versions::store as versions;
@@ -79,11 +80,11 @@ pub async fn persist(db: &dyn Db, room: SessionId, changes: &[Change]) -> Result
             Change::AppendUpdate {
                 seq,
                 at,
-                actor,
+                actors,
                 data,
             },
         ] => {
-            let values = appended(room, *seq, *at, *actor, data);
+            let values = appended(room, *seq, *at, actors, data);
             return db
                 .statement(APPEND, values)
                 .await?
@@ -92,7 +93,8 @@ pub async fn persist(db: &dyn Db, room: SessionId, changes: &[Change]) -> Result
         }
         _ => {}
     }
-    db.transaction(|tx| async move { persist_in(&tx, room, changes).await })
+    let records = &history::record(db, room, changes).await?;
+    db.transaction(|tx| async move { persist_in(&tx, room, changes, records).await })
         .await
 }
 
@@ -107,20 +109,31 @@ fn appended(
     room: SessionId,
     seq: u64,
     at: Timestamp,
-    actor: Option<UserId>,
+    actors: &[UserId],
     data: &[u8],
 ) -> Vec<Value> {
+    let actors: Vec<String> = actors.iter().map(ToString::to_string).collect();
+    let actor = (!actors.is_empty()).then(|| actors.join(","));
     let key = [room.into(), number(seq), at.into(), actor.into()];
     key.into_iter().chain([data.to_vec().into()]).collect()
 }
 
-/// As [`persist`], as a part of a transaction.
+/// As [`persist`], as a part of a transaction; `records` are what [`history::record`] has made of the
+/// changes before it began.
 ///
 /// # Errors
 /// As [`persist`]; the transaction is then to be given up.
-pub async fn persist_in(tx: &Tx, room: SessionId, changes: &[Change]) -> Result<(), DbError> {
+pub async fn persist_in(
+    tx: &Tx,
+    room: SessionId,
+    changes: &[Change],
+    records: &[history::Record],
+) -> Result<(), DbError> {
     for change in changes {
         persist_one(tx, room, change).await?;
+    }
+    for record in records {
+        history::write(tx, room, record).await?;
     }
     Ok(())
 }
@@ -130,16 +143,17 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
         Change::AppendUpdate {
             seq,
             at,
-            actor,
+            actors,
             data,
         } => {
-            let values = appended(room, *seq, *at, *actor, data);
+            let values = appended(room, *seq, *at, actors, data);
             tx.first(APPEND, values).await?.ok_or(DbError::Busy)?;
         }
         Change::Compact {
             generation,
             base_seq,
             parts,
+            last: _,
         } => {
             // An update of that number is somebody else's, and not in this state.
             let sql = "SELECT seq FROM room_update WHERE room = ? AND seq >= ? LIMIT 1";
@@ -191,6 +205,7 @@ async fn persist_one(tx: &Tx, room: SessionId, change: &Change) -> Result<(), Db
         }
         Change::Purge => {
             let of_others = versions::TABLES.into_iter().chain(chat::TABLES);
+            let of_others = of_others.chain(history::TABLES);
             for table in CONTENT.into_iter().chain(of_others) {
                 let sql = format!("DELETE FROM {table} WHERE room = ?");
                 tx.execute(&sql, [room.into()]).await?;

@@ -1,11 +1,11 @@
 //! Versions of the document: its text as it was at some moment. What is kept is text and not the
-//! history of edits, so a version can always be read, and restoring one is an ordinary edit.
+//! history of edits, which is [`super::history`], so a version can always be read, and restoring one is an ordinary edit.
 //!
 //! Here are the rules, and nothing that waits: when a version is taken by itself ([`Rest`],
 //! [`is_worth_it`]) and which are too many ([`superfluous`]). [`diff`] compares two, [`store`] keeps
 //! them, [`shard`] answers calls about them.
 
-pub(super) mod diff;
+pub(in crate::room) mod diff;
 pub mod shard;
 pub mod store;
 

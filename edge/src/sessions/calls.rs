@@ -1,8 +1,8 @@
 //! What the front asks the Directory about sessions.
 
 use codecrafter_shared::api::{
-    CreateSession, ForkOf, Page, Participant, Session, SessionContent, SessionSummary,
-    UpdateSession,
+    CreateSession, ForkOf, HistoryPerson, Page, Participant, Session, SessionContent,
+    SessionSummary, UpdateSession,
 };
 use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::role::Role;
@@ -124,6 +124,17 @@ calls! {
         /// Which session.
         session_id: SessionId,
     } -> Standing;
+
+    /// The names of users, as others see them, for whoever sees a session in which they have done
+    /// something. Those that have no account any more are left out.
+    "/sessions/names" => Names {
+        /// Who calls.
+        caller: Caller,
+        /// Which session.
+        session_id: SessionId,
+        /// Whose names.
+        users: Vec<UserId>,
+    } -> Vec<HistoryPerson>;
 
     /// Makes a session of the text of another one, with the caller as its owner. The request is
     /// valid.

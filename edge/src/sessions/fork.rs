@@ -1,9 +1,9 @@
 //! Forks: sessions that begin with the text of another (CC-SESS-14, CC-SESS-21).
 
-use codecrafter_shared::api::{CreateSession, Session};
+use codecrafter_shared::api::{CreateSession, HistoryPerson, Session};
 use codecrafter_shared::id::SessionId;
 
-use super::calls::{Fork, Stand, Standing};
+use super::calls::{Fork, Names, Stand, Standing};
 use super::origin;
 use super::store::{insert, may_own_one_more, notice, visible};
 use crate::accounts::store::authorize;
@@ -72,6 +72,34 @@ pub async fn stand(directory: &Directory, call: Stand) -> Result<Standing, Refus
                 },
                 notice: notice(&session, false),
             })
+        })
+        .await
+}
+
+/// [`Names`].
+///
+/// # Errors
+/// [`SessionNotFound`](codecrafter_shared::error::ErrorCode::SessionNotFound).
+pub async fn names(directory: &Directory, call: Names) -> Result<Vec<HistoryPerson>, Refusal> {
+    let (now, tenant) = (directory.clock.now(), &*directory.config.tenant);
+    let (caller, users) = (call.caller, &call.users);
+    directory
+        .db
+        .transaction(|tx| async move {
+            authorize(&tx, tenant, caller, now).await?;
+            visible(&tx, tenant, call.session_id, caller.user_id).await?;
+            let mut people = Vec::new();
+            for user_id in users.iter().copied() {
+                let sql = "SELECT display_name FROM account WHERE tenant = ? AND id = ?";
+                let row = tx.first(sql, [tenant.into(), user_id.into()]).await?;
+                if let Some(row) = row {
+                    people.push(HistoryPerson {
+                        user_id,
+                        display_name: row.get("display_name")?,
+                    });
+                }
+            }
+            Ok(people)
         })
         .await
 }

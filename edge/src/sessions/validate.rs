@@ -100,10 +100,14 @@ pub fn fork(fields: &mut Fields, request: &ForkSession) {
     let ForkSession {
         title,
         description,
-        version: _,
+        version,
+        step,
     } = request;
     if let Some(title) = title {
         fields.line("title", title, limits::TITLE_CHARS);
+    }
+    if version.is_some() && step.is_some() {
+        fields.wrong("step", "cannot be there beside a version");
     }
     common(fields, description.as_deref(), None, None);
 }

@@ -197,4 +197,7 @@ pub struct ForkSession {
     /// The number of the version to begin with; the document as it is now if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// The number of the step of its history after which to begin, in place of a version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
 }

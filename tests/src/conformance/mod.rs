@@ -9,6 +9,7 @@ mod executions;
 mod executors;
 mod feeds;
 mod files;
+mod history;
 mod input;
 mod limits;
 mod listing;
@@ -94,6 +95,12 @@ cases! {
         who_may_edit_writes_the_content_and_who_sees_the_session_reads_it,
         content_beyond_its_limits_is_named,
         what_was_written_is_what_runs,;
+    history:
+        the_history_tells_who_has_changed_what_and_when_page_by_page,
+        many_edits_are_told_as_they_were_after_the_room_has_made_one_state_of_them,
+        whoever_may_read_versions_may_read_the_history,
+        a_moment_of_the_history_is_brought_back_or_forked,
+        a_page_of_the_history_is_bounded,;
     versions:
         a_version_keeps_the_text_of_its_moment,
         versions_are_compared_line_by_line,

@@ -362,6 +362,7 @@ pub async fn a_session_is_forked_from_any_version(world: World) -> Result<()> {
         title: Some(" Mine ".into()),
         description: Some("from the first".into()),
         version: Some(one),
+        step: None,
     };
     let then = fork(&wanted).await?;
     ensure!(then.title == "Mine" && then.description == "from the first");

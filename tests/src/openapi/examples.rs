@@ -179,6 +179,24 @@ fn versions() -> Vec<(&'static str, Value)> {
         }],
         "truncated": false,
     });
+    let history = json!({
+        "first": 1,
+        "last": 41,
+        "from": 41,
+        "start": { "content": "print(sum(range(10)))\n", "files": [] },
+        "steps": [{
+            "number": 41,
+            "at": TIME,
+            "userIds": [USER],
+            "files": [{
+                "path": null,
+                "change": "changed",
+                "splices": [{ "at": 17, "removed": 1, "inserted": "1" }],
+            }],
+        }],
+        "people": [{ "userId": USER, "displayName": "ada" }],
+        "next": null,
+    });
     vec![
         (
             "TakeVersion",
@@ -195,6 +213,8 @@ fn versions() -> Vec<(&'static str, Value)> {
             json!({ "restored": version(), "before": null }),
         ),
         ("ForkSession", json!({ "title": "My sums", "version": 3 })),
+        ("HistoryPage", history),
+        ("RestoredStep", json!({ "step": 41, "before": version() })),
         (
             "VersionPage",
             json!({ "items": [version()], "page": 1, "limit": 20, "total": 1 }),

@@ -1,5 +1,6 @@
 //! Every operation, in the order in which a client meets them.
 
+mod history;
 mod notifications;
 mod rooms;
 
@@ -17,9 +18,9 @@ use codecrafter_shared::error::ErrorCode::{
     ExecutionFinished, ExecutionNotFound, ExecutionNotInteractive, ExecutorNotFound,
     ExecutorUnknown, FileNotFound, Forbidden, InputEnded, InputMissing, Internal,
     LoginSessionEnded, MessageNotFound, OwnerStays, ParticipantNotFound, ParticipantRemoved,
-    ProtocolUnsupported, QueueFull, SessionFull, SessionNotFound, TokenInvalid, TooManyExecutions,
-    TooManyMessages, TooManyRooms, TooManySessions, TooManyVersions, TooMuchInput, Unavailable,
-    UserNotFound, UsernameTaken, ValidationFailed, VersionNotFound,
+    ProtocolUnsupported, QueueFull, SessionFull, SessionNotFound, StepNotFound, TokenInvalid,
+    TooManyExecutions, TooManyMessages, TooManyRooms, TooManySessions, TooManyVersions,
+    TooMuchInput, Unavailable, UserNotFound, UsernameTaken, ValidationFailed, VersionNotFound,
 };
 use codecrafter_shared::job::{MediaType, Verdict};
 use codecrafter_shared::{language, limits};
@@ -45,7 +46,10 @@ const ETAG: (&str, &str) = (
 pub const TAGS: &[(&str, &str)] = &[
     ("Accounts", "Registering, signing in, and the tokens of it."),
     ("Sessions", "Shared documents, and who may do what in them."),
-    ("Versions", "What a document was, and forks of it."),
+    (
+        "Versions",
+        "What a document was, how it came about, and forks of it.",
+    ),
     ("Chat", "What participants say to each other."),
     ("Notifications", "What a person is told, wherever they are."),
     ("Executions", "Running code."),
@@ -65,7 +69,7 @@ pub fn tag(path: &str) -> &'static str {
         "auth" => "Accounts",
         "sessions" => match path.split('/').nth(3).unwrap_or_default() {
             "executions" => "Executions",
-            "versions" | "snapshots" | "fork" => "Versions",
+            "versions" | "snapshots" | "history" | "fork" => "Versions",
             "chat" => "Chat",
             _ => "Sessions",
         },
@@ -320,7 +324,7 @@ fn versions() -> Vec<Operation> {
             .refuses(&[SessionNotFound])
     };
     let one = "/api/v1/sessions/{id}/versions/{number}";
-    vec![
+    let mut all = vec![
         take("/api/v1/sessions/{id}/versions", "takeVersion"),
         list("/api/v1/sessions/{id}/versions", "listVersions"),
         take("/api/v1/sessions/{id}/snapshots", "takeSnapshot"),
@@ -362,6 +366,9 @@ fn versions() -> Vec<Operation> {
         ))
         .gives::<RestoredVersion>(200, "What was restored, and what was kept for that.")
         .refuses(&[SessionNotFound, VersionNotFound, Forbidden]),
+    ];
+    all.extend(history::history());
+    all.push(
         post(
             "/api/v1/sessions/{id}/fork",
             "forkSession",
@@ -372,8 +379,14 @@ fn versions() -> Vec<Operation> {
         .takes::<ForkSession>()
         .gives::<Session>(201, "The new session.")
         .with(LOCATION.0, LOCATION.1)
-        .refuses(&[SessionNotFound, VersionNotFound, TooManySessions]),
-    ]
+        .refuses(&[
+            SessionNotFound,
+            VersionNotFound,
+            StepNotFound,
+            TooManySessions,
+        ]),
+    );
+    all
 }
 
 fn chat() -> Vec<Operation> {

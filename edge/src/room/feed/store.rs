@@ -7,6 +7,7 @@ use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
 
 use crate::ports::{Db, DbError, Row, Tx, Value};
+use crate::room::history::store as history;
 use crate::room::{Audience, Change, ConnectionId, Output, Suspended, store};
 
 const SCHEMA: [&str; 3] = [
@@ -141,6 +142,7 @@ pub(super) async fn commit(
     room: SessionId,
     commit: &Commit<'_>,
 ) -> Result<(), DbError> {
+    let records = &history::record(db, room, commit.changes).await?;
     db.transaction(|tx| async move {
         let sql = "SELECT version FROM room_feed_head WHERE room = ?";
         let found = tx.first(sql, [room.into()]).await?;
@@ -149,7 +151,7 @@ pub(super) async fn commit(
             return Err(DbError::Busy);
         }
         let mut seq = commit.seq;
-        store::persist_in(&tx, room, commit.changes).await?;
+        store::persist_in(&tx, room, commit.changes, records).await?;
         if commit.forgotten {
             for sql in FORGET {
                 tx.execute(sql, [room.into()]).await?;

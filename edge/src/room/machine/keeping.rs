@@ -7,6 +7,7 @@ use codecrafter_shared::time::Timestamp;
 use super::super::authors::Authors;
 use super::super::document::{Document, Integrated, Refusal};
 use super::super::frame;
+use super::super::history::Edit;
 use super::super::pending::Together;
 use super::super::tag::tag;
 use super::super::write::{NotWritten, Write, Written};
@@ -195,7 +196,7 @@ impl LoadedDocument {
     /// How to store an update that the document has in it: as a row, or with all that came before
     /// it as a new state. `None` if it fits into neither.
     fn keep(&mut self, at: Timestamp, together: Together) -> Option<Change> {
-        let Together { actor, data, .. } = together;
+        let Together { actors, data, .. } = together;
         self.last_seq = self.last_seq.saturating_add(1);
         self.tail_rows = self.tail_rows.saturating_add(1);
         self.tail_bytes = self.tail_bytes.saturating_add(data.len());
@@ -204,42 +205,45 @@ impl LoadedDocument {
             return Some(Change::AppendUpdate {
                 seq: self.last_seq,
                 at,
-                actor,
+                actors,
                 data,
             });
         }
-        if let Some(state) = self.as_state() {
-            return Some(state);
+        let last = Edit { at, actors, data };
+        match self.as_state() {
+            Some(parts) => Some(self.compacted(parts, Some(last))),
+            None => fits.then_some(Change::AppendUpdate {
+                seq: self.last_seq,
+                at,
+                actors: last.actors,
+                data: last.data,
+            }),
         }
-        fits.then_some(Change::AppendUpdate {
-            seq: self.last_seq,
-            at,
-            actor,
-            data,
-        })
     }
 
     /// The document as a new state, under a number of its own.
     fn compact(&mut self) -> Option<Change> {
-        let last_seq = self.last_seq;
-        self.last_seq = last_seq.saturating_add(1);
-        let state = self.as_state();
-        if state.is_none() {
-            self.last_seq = last_seq;
-        }
-        state
+        let parts = self.as_state()?;
+        self.last_seq = self.last_seq.saturating_add(1);
+        Some(self.compacted(parts, None))
     }
 
-    /// The document as a new state with the last number in it, if it can be one.
-    fn as_state(&mut self) -> Option<Change> {
+    /// The document as a state, in parts, if it can be one.
+    fn as_state(&mut self) -> Option<Vec<Vec<u8>>> {
         let state = self.document.state()?;
+        Some(state.chunks(ROW_BYTES_MAX).map(<[u8]>::to_vec).collect())
+    }
+
+    /// A new state with the last number in it, and with `last`, which is no row.
+    fn compacted(&mut self, parts: Vec<Vec<u8>>, last: Option<Edit>) -> Change {
         self.generation = self.generation.saturating_add(1);
         self.tail_rows = 0;
         self.tail_bytes = 0;
-        Some(Change::Compact {
+        Change::Compact {
             generation: self.generation,
             base_seq: self.last_seq,
-            parts: state.chunks(ROW_BYTES_MAX).map(<[u8]>::to_vec).collect(),
-        })
+            parts,
+            last,
+        }
     }
 }

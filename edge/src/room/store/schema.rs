@@ -1,11 +1,12 @@
 //! The tables of rooms. One database may hold many, so every key starts with the room (E3).
 
 use super::super::chat::store as chat;
+use super::super::history::store as history;
 use super::super::versions::store as versions;
 use crate::ports::{Db, DbError};
 
 /// The version of the tables below.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 const SCHEMA: [&str; 8] = [
     "CREATE TABLE IF NOT EXISTS room_head (
@@ -96,6 +97,7 @@ pub async fn migrate(db: &dyn Db) -> Result<(), DbError> {
             return Ok(());
         }
         let of_others = versions::SCHEMA.into_iter().chain(chat::SCHEMA);
+        let of_others = of_others.chain(history::SCHEMA);
         for table in SCHEMA.into_iter().chain(of_others) {
             tx.execute(table, []).await?;
         }

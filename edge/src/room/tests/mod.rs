@@ -30,6 +30,8 @@ mod converge;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod order;

@@ -33,7 +33,7 @@ impl Rooms {
         let append = Change::AppendUpdate {
             seq,
             at: START,
-            actor: Some(user(1)),
+            actors: vec![user(1)],
             data,
         };
         store::persist(&self.db, room, &[append]).await.unwrap();
@@ -119,6 +119,7 @@ async fn a_state_takes_the_place_of_updates() {
         generation: 1,
         base_seq: 5,
         parts,
+        last: None,
     };
     store::persist(&rooms.db, room, &[compact]).await.unwrap();
     assert_eq!(rooms.sql("SELECT * FROM room_update", vec![]).await, 0);
@@ -136,6 +137,7 @@ async fn a_state_takes_the_place_of_updates() {
             generation,
             base_seq: 5 + generation,
             parts,
+            last: None,
         };
         store::persist(&rooms.db, room, &[compact]).await.unwrap();
     }
@@ -157,13 +159,14 @@ async fn of_two_changes_to_the_same_document_the_second_is_refused() {
     let append = |seq, update: usize| Change::AppendUpdate {
         seq,
         at: START,
-        actor: None,
+        actors: Vec::new(),
         data: updates[update].clone(),
     };
     let compact = |generation, base_seq, known: usize| Change::Compact {
         generation,
         base_seq,
         parts: vec![state_of(&updates[..known])],
+        last: None,
     };
     rooms.append(room, 1, &updates[0]).await;
     rooms.append(room, 2, &updates[1]).await;
@@ -208,11 +211,11 @@ async fn changes_are_stored_together_or_not_at_all() {
     let room = session(1);
     let updates = letters(2);
     rooms.append(room, 1, &updates[0]).await;
-    let (at, actor, data) = (START, None, updates[1].clone());
+    let (at, actors, data) = (START, Vec::new(), updates[1].clone());
     let taken = Change::AppendUpdate {
         seq: 1,
         at,
-        actor,
+        actors,
         data,
     };
     let changes = [Change::Access(notice(1, &[])), taken];
@@ -258,6 +261,7 @@ async fn a_state_that_cannot_be_read_gives_way_to_the_one_before() {
             generation,
             base_seq: generation + 1,
             parts: vec![state],
+            last: None,
         };
         store::persist(&rooms.db, room, &[compact]).await.unwrap();
     }

@@ -15,6 +15,8 @@ pub use client::{Client, settle};
 #[cfg(test)]
 pub use database::Flaky;
 pub use luck::{Luck, seeds};
+#[cfg(test)]
+pub use world::Disk;
 pub use world::World;
 
 use crate::room::read::Reader;

@@ -114,7 +114,7 @@ fn the_update_is_stored_in_the_name_of_who_wrote_and_before_it_is_sent() {
     world.room.provide(world.kept.load());
     let step = world.room.step(world.now, input);
     let stored = step.changes.iter().any(
-        |change| matches!(change, Change::AppendUpdate { actor, .. } if *actor == Some(user(2))),
+        |change| matches!(change, Change::AppendUpdate { actors, .. } if *actors == [user(2)]),
     );
     assert!(stored, "{:?}", step.changes);
     let [

@@ -11,10 +11,13 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 const CONTEXT: u32 = 3;
 
 /// A file on both sides: its path (none for the main file), and its text where it is there.
-pub(super) type Paired<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+pub(in crate::room) type Paired<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
 
 /// Each file of either, the main file first, then by path.
-pub(super) fn paired<'a>(old: &'a SessionContent, new: &'a SessionContent) -> Vec<Paired<'a>> {
+pub(in crate::room) fn paired<'a>(
+    old: &'a SessionContent,
+    new: &'a SessionContent,
+) -> Vec<Paired<'a>> {
     let mut files: BTreeMap<&str, (Option<&str>, Option<&str>)> = BTreeMap::new();
     for file in &old.files {
         files.entry(&file.path).or_default().0 = Some(&file.content);

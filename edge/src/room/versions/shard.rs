@@ -8,15 +8,15 @@ use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::limits;
 use codecrafter_shared::relay::AppFrame;
 
-use super::diff;
 use super::store::{self, NewVersion};
+use super::{Author, diff};
 use crate::error::Refusal;
 use crate::ports::ShardResponse;
-use crate::room::Input;
 use crate::room::calls::{
     DeleteVersion, DiffVersion, ListVersions, ReadVersion, RestoreVersion, TakeVersion, WriteText,
 };
 use crate::room::host::{RoomHost, Storage, write};
+use crate::room::{AccessNotice, Input};
 use crate::shard::{Call, answer, received};
 
 /// Answers a call about versions; `None` if it is about something else.
@@ -136,18 +136,40 @@ async fn compare(host: &dyn RoomHost, call: DiffVersion) -> Result<VersionDiff, 
     })
 }
 
-/// First what the document is now is kept, then it is written over as anybody would: what others
-/// type meanwhile stays, and so do their cursors where nothing differs.
 async fn restore(host: &dyn RoomHost, call: RestoreVersion) -> Result<RestoredVersion, Refusal> {
     let Storage { db, session, now } = host.storage().await?;
     let (restored, text) = store::read(&*db, session, call.number).await?;
+    let before = bring_back(host, &call.author, call.notice, text).await?;
+    let restored_by = AppFrame::VersionRestored {
+        number: call.number,
+        user_id: call.author.user_id,
+        display_name: call.author.display_name,
+        at: now,
+    };
+    host.feed(Input::Tell(&restored_by)).await?;
+    Ok(RestoredVersion { restored, before })
+}
+
+/// Gives the document a text that it had. First what it is now is kept, if it is not: that is
+/// given back. Then it is written over as anybody would: what others type meanwhile stays, and so do
+/// their cursors where nothing differs.
+///
+/// # Errors
+/// As of [`RestoreVersion`].
+pub(in crate::room) async fn bring_back(
+    host: &dyn RoomHost,
+    author: &Author,
+    notice: AccessNotice,
+    text: SessionContent,
+) -> Result<Option<Version>, Refusal> {
+    let Storage { db, session, now } = host.storage().await?;
     let (seq, content) = present(host).await?;
     let mut before = None;
     if content != text && !store::newest_is(&*db, session, &content).await? {
         let new = NewVersion {
             kind: VersionKind::BeforeRestore,
             at: now,
-            author: Some(&call.author),
+            author: Some(author),
             message: None,
             seq,
             content: &content,
@@ -155,26 +177,18 @@ async fn restore(host: &dyn RoomHost, call: RestoreVersion) -> Result<RestoredVe
         before = Some(store::take(&*db, session, new).await?);
         tell_taken(host, before.as_ref()).await?;
     }
-    let user_id = call.author.user_id;
     let request = WriteContent {
         content: Some(text.content),
         files: Some(text.files),
     };
     let edit = WriteText {
-        user_id,
-        notice: call.notice,
+        user_id: author.user_id,
+        notice,
         request,
         expected: None,
     };
     write(host, &edit).await?;
-    let restored_by = AppFrame::VersionRestored {
-        number: call.number,
-        user_id,
-        display_name: call.author.display_name,
-        at: now,
-    };
-    host.feed(Input::Tell(&restored_by)).await?;
-    Ok(RestoredVersion { restored, before })
+    Ok(before)
 }
 
 /// The document as it stands, and the number of an update that is certainly in it.

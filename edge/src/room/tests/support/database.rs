@@ -19,8 +19,9 @@ use crate::room::{Change, LoadedDocument, store};
 pub struct Flaky {
     pub inner: SqliteDb,
     pub fails: AtomicBool,
-    /// The number of the statement that is not run any more; 0 for none.
-    pub breaks_at: AtomicU32,
+    /// The number of the statement that is not run any more, of all transactions from now on; 0
+    /// for none.
+    breaks_at: Arc<AtomicU32>,
 }
 
 impl Flaky {
@@ -30,7 +31,7 @@ impl Flaky {
         Self {
             inner,
             fails: AtomicBool::new(false),
-            breaks_at: AtomicU32::new(0),
+            breaks_at: Arc::default(),
         }
     }
 }
@@ -38,7 +39,10 @@ impl Flaky {
 impl Disk for Flaky {
     fn persist(&self, changes: &[Change]) -> bool {
         let stored = store::persist(self, session(1), changes);
-        stored.now_or_never().expect("it does not wait").is_ok()
+        let stored = stored.now_or_never().expect("it does not wait");
+        // What is stored with fewer statements is stored.
+        self.breaks_at.store(0, Ordering::Relaxed);
+        stored.is_ok()
     }
 
     fn fail(&self, fails: bool) {
@@ -57,11 +61,10 @@ impl Disk for Flaky {
 
 impl Db for Flaky {
     fn run<'a>(&'a self, body: &'a TransactionBody<'a>) -> BoxFuture<'a, Result<(), DbError>> {
-        let breaks_at = self.breaks_at.swap(0, Ordering::Relaxed);
-        if breaks_at > 0 {
+        if self.breaks_at.load(Ordering::Relaxed) > 0 {
             return Box::pin(async move {
                 let breaks = |tx| {
-                    let left = AtomicU32::new(breaks_at);
+                    let left = self.breaks_at.clone();
                     body(Tx::new(Arc::new(Breaking { tx, left })))
                 };
                 self.inner.run(&breaks).await
@@ -83,16 +86,18 @@ impl Db for Flaky {
     }
 }
 
-/// The statements of a transaction, of which one is the last.
+/// The statements of a transaction, of which one may be the last.
 struct Breaking {
     tx: Tx,
-    left: AtomicU32,
+    left: Arc<AtomicU32>,
 }
 
 #[async_trait::async_trait]
 impl Statements for Breaking {
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<Rows, DbError> {
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 1 {
             return Err(DbError::Failed("the power is gone".into()));
         }
         self.tx.execute(sql, values).await

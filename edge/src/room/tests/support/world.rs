@@ -46,6 +46,7 @@ impl Kept {
                 generation,
                 base_seq,
                 parts,
+                last: _,
             } => {
                 assert!(parts.iter().all(|part| part.len() <= 512 * 1024));
                 assert!(*generation > self.generation);
