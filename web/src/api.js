@@ -101,7 +101,10 @@ export class Api {
   versionDiff (id, number, query = {}) { return this.call('GET', `/sessions/${id}/versions/${number}/diff${queryOf(query)}`) }
   restoreVersion (id, number) { return this.call('POST', `/sessions/${id}/versions/${number}/restore`) }
   deleteVersion (id, number) { return this.call('DELETE', `/sessions/${id}/versions/${number}`) }
-  /** @param {{ title?: string, description?: string, version?: number }} wanted */
+  /** Step by step, how the document came about. @param {{ from?: number, limit?: number }} [query] */
+  history (id, query = {}) { return this.call('GET', `/sessions/${id}/history${queryOf(query)}`) }
+  restoreStep (id, step) { return this.call('POST', `/sessions/${id}/history/${step}/restore`) }
+  /** @param {{ title?: string, description?: string, version?: number, step?: number }} wanted */
   fork (id, wanted) { return this.call('POST', `/sessions/${id}/fork`, wanted) }
 
   // ---- Chat ----

@@ -168,6 +168,94 @@ export class FeedClient {
   off<E extends keyof FeedEvents> (event: E, listener: FeedEvents[E]): void
 }
 
+/** The text of a document: main file, and further files sorted by path. */
+export interface HistoryText {
+  content: string
+  files: { path: string, content: string }[]
+}
+
+/** What the same people have changed within a second. */
+export interface HistoryStep {
+  /** From 1. */
+  number: number
+  at: string
+  /** Nobody, if the session began with it. */
+  userIds: string[]
+  files: {
+    /** Null for the main file. */
+    path: string | null
+    change: 'changed' | 'added' | 'removed'
+    /** In UTF-16 units, at positions before the step. */
+    splices: { at: number, removed: number, inserted: string }[]
+  }[]
+}
+
+/** What `GET /api/v1/sessions/{id}/history` answers. */
+export interface HistoryPage {
+  first: number
+  last: number
+  from: number
+  start: HistoryText
+  steps: HistoryStep[]
+  people: { userId: string, displayName: string }[]
+  next: number | null
+}
+
+/** What the document was after a step. */
+export interface Moment {
+  /** The step; one less than the first that is kept for the moment before that. */
+  number: number
+  text: HistoryText
+  /** Null before the first step, and where it cannot be read any more. */
+  step: HistoryStep | null
+  /** Who has made it. Without a name: who has no account any more. */
+  people: { userId: string, displayName: string | null }[]
+}
+
+/** The text with a step made in it; what is given stays as it was. */
+export function applyStep (text: HistoryText, step: HistoryStep): HistoryText
+
+/** Reads a session's history page by page, and keeps the pages that were read last. */
+export class HistoryReader {
+  constructor (options: { read: (query: { from: number, limit: number }) => Promise<HistoryPage> })
+  /** The first step that is kept; null until `open` is done. */
+  readonly first: number | null
+  readonly last: number | null
+  /** The moment before the first step. */
+  readonly start: number | null
+  /** Finds out what there is, and later what has come since. */
+  open (): Promise<this>
+  /** The document after a step; the nearest moment, if that is none. */
+  at (number: number): Promise<Moment>
+}
+
+export interface PlayerEvents {
+  moment: (moment: Moment) => void
+  playing: (playing: boolean) => void
+  /** A page could not be read: it stands still. */
+  error: (error: unknown) => void
+}
+
+/** Goes through a history; the document is not touched. */
+export class HistoryPlayer {
+  constructor (options: { history: HistoryReader, stepsPerSecond?: number })
+  readonly moment: Moment | null
+  readonly playing: boolean
+  /** May be changed while it plays. */
+  stepsPerSecond: number
+  /** Of several that are asked for at once, the last is shown. */
+  seek (number: number): Promise<void>
+  /** So many steps on, or back. */
+  move (steps: number): Promise<void>
+  /** Goes on by itself; from the end, it begins anew. */
+  play (): Promise<void>
+  pause (): void
+  destroy (): void
+  on<E extends keyof PlayerEvents> (event: E, listener: PlayerEvents[E]): void
+  once<E extends keyof PlayerEvents> (event: E, listener: PlayerEvents[E]): void
+  off<E extends keyof PlayerEvents> (event: E, listener: PlayerEvents[E]): void
+}
+
 export const closeCodes: {
   readonly MALFORMED: 4400
   readonly UNAUTHORIZED: 4401
