@@ -50,6 +50,57 @@ describe('versions on the page', { skip: noBrowser, concurrency: false }, () => 
     await until('taken back', async () => await code(bob) === 'print("second")')
   })
 
+  test('playback goes through the past, says whose it was, and leaves the document as it is', async () => {
+    const present = await code(bob)
+    await bob.getByRole('button', { name: /^Playback/ }).click()
+    const shown = dialog(bob, 'Playback')
+    const slider = shown.getByRole('slider', { name: 'Moment' })
+    const words = shown.locator('.playback-words')
+    const text = () => shown.locator('.version-text').first().textContent()
+    await shown.getByText(/^Step 0 of \d+/).waitFor()
+    const last = Number(await slider.getAttribute('max'))
+    assert.ok(last > 2, `${last} steps`)
+    await slider.focus()
+    await bob.keyboard.press('End')
+    await until('the end is the present', async () => await text() === present)
+    // Somewhere in the middle is what Ada had written first, and nothing else.
+    const seen = new Map()
+    for (let step = last; step > 0; step -= 1) {
+      await until('the moment', async () => (await words.textContent()).startsWith(`Step ${step} of ${last}`))
+      seen.set(await text(), await words.textContent())
+      await bob.keyboard.press('ArrowLeft')
+    }
+    assert.match(seen.get('print("first")') ?? '', /Ada Lovelace/, [...seen.keys()].join(' | '))
+    await shown.getByText(/^Step 0 of/).waitFor()
+    await bob.keyboard.press('Space')
+    await shown.getByRole('button', { name: 'Pause' }).waitFor()
+    await until('played to its end', async () => await text() === present)
+    await shown.getByRole('button', { name: 'Play' }).waitFor()
+    assert.equal(await code(ada), present, 'nothing was changed')
+    await shown.getByRole('button', { name: 'Close' }).click()
+  })
+
+  test('a moment of the past is restored for all', async () => {
+    const present = await code(ada)
+    await ada.getByRole('button', { name: /^Playback/ }).click()
+    const shown = dialog(ada, 'Playback')
+    await shown.getByText(/^Step 0 of \d+/).waitFor()
+    const slider = shown.getByRole('slider', { name: 'Moment' })
+    await slider.focus()
+    const text = () => shown.locator('.version-text').first().textContent()
+    for (let step = 1; await text() !== 'print("first")'; step += 1) {
+      assert.ok(step <= Number(await slider.getAttribute('max')), 'it is there')
+      await ada.keyboard.press('ArrowRight')
+      await shown.getByText(new RegExp(`^Step ${step} of`)).waitFor()
+    }
+    await shown.getByRole('button', { name: 'Restore' }).click()
+    for (const page of [ada, bob]) await until('it is back', async () => await code(page) === 'print("first")')
+    await bob.getByText('Ada Lovelace has restored an earlier moment.').waitFor()
+    await version(ada, 'Before a restore').first().click()
+    await dialog(ada, /^Version/).getByRole('button', { name: 'Restore' }).click()
+    await until('taken back', async () => await code(bob) === present)
+  })
+
   test('a viewer reads and forks, and is offered nothing else', async () => {
     await tab(ada, 'People')
     await participant(ada, 'Bob').getByRole('combobox').selectOption('viewer')

@@ -4,6 +4,7 @@
 import { ApiError } from './api.js'
 import { confirmed, createDialog } from './dialog.js'
 import { h, show } from './dom.js'
+import { openPlayback } from './playback.js'
 import { mayAdminister, mayEdit, mayRun } from './roles.js'
 import { clockTime, dayAndTime } from './times.js'
 
@@ -27,8 +28,9 @@ export function createVersionsPanel ({ api, room, say, onForked }) {
   const message = h('input', { name: 'message', maxlength: 200, autocomplete: 'off', placeholder: 'What for?', 'aria-label': 'What the version is kept for' })
   const form = h('form', { class: 'keep-version', onsubmit: keep }, message, h('button', { type: 'submit' }, 'Keep a version'))
   const more = h('button', { type: 'button', class: 'link', hidden: true, onclick: loadMore }, 'Older versions')
+  const playback = h('button', { type: 'button', class: 'link', onclick: () => openPlayback({ api, room, attempt, onForked }) }, 'Playback: how this text came about')
   const fork = h('button', { type: 'button', class: 'link', onclick: () => forkFrom(undefined) }, 'Fork: a session of your own with this text')
-  const panel = h('div', { class: 'versions-panel' }, form, problem, list, more, fork)
+  const panel = h('div', { class: 'versions-panel' }, form, problem, list, more, playback, fork)
   let loading = null
   let stale = true
   let pages = 1
@@ -155,9 +157,10 @@ export function createVersionsPanel ({ api, room, say, onForked }) {
 
   room.on('frame', (frame) => {
     if (frame.type === 'versionTaken') outdate()
-    if (frame.type !== 'versionRestored') return
+    const what = { versionRestored: `version ${frame.number}`, stepRestored: 'an earlier moment' }[frame.type]
+    if (what === undefined) return
     outdate()
-    say(`${frame.userId === selfId ? 'You have' : `${frame.displayName} has`} restored version ${frame.number}.`)
+    say(`${frame.userId === selfId ? 'You have' : `${frame.displayName} has`} restored ${what}.`)
   })
   room.on('access', render)
   render()

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HistoryPlayer, HistoryReader, applyStep } from '../client/src/index.js'
+import { momentWords, piecesOf } from '../src/playback.js'
 
 const main = (...splices) => ({ path: null, change: 'changed', splices: splices.map(([at, removed, inserted]) => ({ at, removed, inserted })) })
 const file = (path, change, ...splices) => ({ ...main(...splices), path, change })
@@ -142,4 +143,23 @@ test('a page that cannot be read makes it stand still and say so', async () => {
   broken = false
   await player.move(1)
   assert.equal(player.moment.number, 211)
+})
+
+test('what a step has put there is marked, and where it has only removed, the place', () => {
+  const pieces = piecesOf('1 😀 2', [{ at: 0, removed: 3, inserted: '1' }, { at: 7, removed: 3, inserted: '2' }])
+  assert.deepEqual(pieces, [{ text: '1', marked: true }, { text: ' 😀 ', marked: false }, { text: '2', marked: true }])
+  assert.deepEqual(piecesOf('ab', [{ at: 1, removed: 5, inserted: '' }]), [
+    { text: 'a', marked: false }, { text: '', marked: true }, { text: 'b', marked: false }
+  ])
+  assert.deepEqual(piecesOf('ab', []), [{ text: 'ab', marked: false }])
+})
+
+test('a moment is named by its place, its people and its time', () => {
+  const history = { start: 10, last: 14 }
+  const words = (number, step, people = []) => momentWords({ number, step, people, text: { content: '', files: [] } }, history)
+  assert.equal(words(10, null), 'Step 0 of 4 · before the first edit that is kept')
+  assert.equal(words(12, null), 'Step 2 of 4 · cannot be read any more')
+  assert.match(words(11, step(11)), /^Step 1 of 4 · the session began with this · /)
+  const two = [{ userId: 'ada', displayName: 'Ada' }, { userId: 'x', displayName: null }]
+  assert.match(words(14, step(14), two), /^Step 4 of 4 · Ada and somebody who has left · /)
 })
