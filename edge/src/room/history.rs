@@ -4,7 +4,7 @@
 //! Nothing is written for it while people type. The updates that a room stores anyway, with whose
 //! they are and when, are the history of what came behind the newest state ([`retell`]). When a new
 //! state is about to take their place, what they tell is written in the same transaction, as one
-//! row ([`store`]). [`shard`] answers calls about it.
+//! row ([`store`]). [`store::pages`] reads it, and [`shard`] answers calls about it.
 
 pub mod shard;
 pub mod store;
@@ -23,6 +23,9 @@ use super::write::{Splice, splice, splices};
 
 /// Units on both sides of one splice from which it is worth to look for lines that they share.
 const LARGE: usize = 256;
+/// Bytes of text that are compared for one new state at most, so that nobody waits for it: of a
+/// longer text fewer steps are told, each of more people and more time.
+const COMPARED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// An update, as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,22 +64,17 @@ pub(super) fn retell(state: Option<&[u8]>, edits: &[Edit]) -> Option<Retold> {
     }
     let start = document.read();
     let (mut steps, mut before) = (Vec::new(), start.clone());
-    let mut edits = edits.iter().peekable();
-    while let Some(first) = edits.next() {
-        let mut at = first.at;
-        take(&mut document, first)?;
-        let same = |edit: &&Edit| {
-            let together = 0..limits::HISTORY_STEP_MS;
-            edit.actors == first.actors && together.contains(&edit.at.since(first.at))
-        };
-        while let Some(edit) = edits.next_if(same) {
-            at = edit.at;
+    for together in steps_of(edits, COMPARED_BYTES_MAX / longest(&start, edits).max(1)) {
+        let mut users: Vec<UserId> = Vec::new();
+        for edit in together {
             take(&mut document, edit)?;
+            let known = users.clone();
+            users.extend(edit.actors.iter().filter(|user| !known.contains(user)));
         }
         let after = document.read();
         let files = differences(&before, &after);
-        if !files.is_empty() {
-            let users = first.actors.clone();
+        if let Some(last) = together.last().filter(|_| !files.is_empty()) {
+            let at = last.at;
             steps.push(Step { at, users, files });
         }
         before = after;
@@ -86,6 +84,38 @@ pub(super) fn retell(state: Option<&[u8]>, edits: &[Edit]) -> Option<Retold> {
         steps,
         end: before,
     })
+}
+
+/// The edits in steps: what the same people have made within [`limits::HISTORY_STEP_MS`], or more of
+/// it where that would be more than `most` steps.
+fn steps_of(edits: &[Edit], most: usize) -> Vec<&[Edit]> {
+    let mut steps: Vec<&[Edit]> = Vec::new();
+    let mut rest = edits;
+    while let Some(first) = rest.first() {
+        let same = |edit: &&Edit| {
+            let together = 0..limits::HISTORY_STEP_MS;
+            edit.actors == first.actors && together.contains(&edit.at.since(first.at))
+        };
+        let (step, behind) = rest.split_at(rest.iter().take_while(same).count().max(1));
+        steps.push(step);
+        rest = behind;
+    }
+    let each = steps.len().div_ceil(most.max(1)).max(1);
+    let mut rest = edits;
+    let of_several = steps.chunks(each).map(|several| {
+        let (step, behind) = rest.split_at(several.iter().map(|step| step.len()).sum());
+        rest = behind;
+        step
+    });
+    of_several.collect()
+}
+
+/// Bytes that the text has at any moment, at most.
+fn longest(start: &SessionContent, edits: &[Edit]) -> usize {
+    let files = start.files.iter().map(|file| file.content.len());
+    let edits = edits.iter().map(|edit| edit.data.len());
+    let more = files.chain(edits);
+    more.fold(start.content.len(), usize::saturating_add)
 }
 
 fn take(document: &mut Document, edit: &Edit) -> Option<()> {

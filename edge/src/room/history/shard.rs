@@ -3,7 +3,7 @@
 use codecrafter_shared::api::{HistoryPage, RestoredStep, SessionContent};
 use codecrafter_shared::relay::AppFrame;
 
-use super::store;
+use super::store::pages;
 use crate::error::Refusal;
 use crate::ports::ShardResponse;
 use crate::room::Input;
@@ -32,12 +32,12 @@ async fn read(host: &dyn RoomHost, call: ReadHistory) -> Result<HistoryPage, Ref
     // What waits to be stored is stored by this, so that it is told.
     host.feed(Input::Flush).await?;
     let Storage { db, session, .. } = host.storage().await?;
-    store::read(&*db, session, call.from, call.limit).await
+    pages::read(&*db, session, call.from, call.limit).await
 }
 
 async fn text(host: &dyn RoomHost, step: u64) -> Result<SessionContent, Refusal> {
     let Storage { db, session, .. } = host.storage().await?;
-    store::text_after(&*db, session, step).await
+    pages::text_after(&*db, session, step).await
 }
 
 async fn restore(host: &dyn RoomHost, call: RestoreStep) -> Result<RestoredStep, Refusal> {

@@ -19,7 +19,8 @@ use super::support::{
 };
 use crate::error::Refusal;
 use crate::ports::{Db, Value};
-use crate::room::history::{Texts, store as history};
+use crate::room::history::Texts;
+use crate::room::history::store::pages;
 use crate::room::write::Write;
 use crate::room::{Change, Input, LoadedDocument};
 
@@ -48,12 +49,12 @@ fn world() -> (World, Arc<Flaky>) {
 }
 
 fn page(db: &Flaky, from: u64, limit: u32) -> HistoryPage {
-    let read = history::read(&db.inner, session(1), from, limit);
+    let read = pages::read(&db.inner, session(1), from, limit);
     read.now_or_never().unwrap().unwrap()
 }
 
 fn text_after(db: &Flaky, step: u64) -> Result<SessionContent, Refusal> {
-    let text = history::text_after(&db.inner, session(1), step);
+    let text = pages::text_after(&db.inner, session(1), step);
     text.now_or_never().unwrap()
 }
 
@@ -88,6 +89,31 @@ fn count(db: &Flaky, sql: &str) -> usize {
 fn type_at(world: &mut World, who: &mut Client, at: u32, text: &str) {
     who.insert(at, text);
     settle(world, &mut [who]);
+}
+
+#[test]
+fn of_a_long_text_fewer_steps_are_told_and_nothing_is_lost() {
+    let (mut world, db) = world();
+    world.give(Input::Initialise {
+        content: &"x".repeat(400_000),
+        files: &[],
+    });
+    let (mut ada, mut bob) = (Client::new(1, Role::Editor), Client::new(2, Role::Editor));
+    for client in [&mut ada, &mut bob] {
+        client.connect(&mut world);
+        settle(&mut world, &mut [client]);
+    }
+    for _ in 0..30 {
+        for client in [&mut ada, &mut bob] {
+            world.later(2 * limits::HISTORY_STEP_MS);
+            type_at(&mut world, client, 0, "a");
+        }
+    }
+    settle(&mut world, &mut [&mut ada, &mut bob]);
+    let (steps, moments) = all(&db, || 100);
+    assert!((10..25).contains(&steps.len()), "{} steps", steps.len());
+    assert!(steps.iter().skip(1).all(|step| step.user_ids.len() == 2));
+    assert_eq!(moments.last().unwrap().content, ada.text());
 }
 
 #[test]
