@@ -64,7 +64,8 @@ pub(super) fn retell(state: Option<&[u8]>, edits: &[Edit]) -> Option<Retold> {
     }
     let start = document.read();
     let (mut steps, mut before) = (Vec::new(), start.clone());
-    for together in steps_of(edits, COMPARED_BYTES_MAX / longest(&start, edits).max(1)) {
+    let most = COMPARED_BYTES_MAX.checked_div(longest(&start, edits));
+    for together in steps_of(edits, most.unwrap_or(COMPARED_BYTES_MAX)) {
         let mut users: Vec<UserId> = Vec::new();
         for edit in together {
             take(&mut document, edit)?;

@@ -103,7 +103,8 @@ pub async fn the_history_tells_who_has_changed_what_and_when_page_by_page(
     editor.joined(&session).await?;
     // Two people in turn, so each edit is a step.
     let mut texts = vec![SessionContent::default(), content(&owner, &session).await?];
-    let edits: [(&Client, &str, &[(&str, &str)]); 4] = [
+    type Files<'a> = &'a [(&'a str, &'a str)];
+    let edits: [(&Client, &str, Files<'_>); 4] = [
         (&owner, "one\ntwo 😀\n", &[]),
         (&editor, "one\ntwo 😀!\n", &[("lib/a.py", "a = 1\n")]),
         (&owner, "zero\none\ntwo 😀!\n", &[("lib/a.py", "a = 2\n")]),
