@@ -28,8 +28,9 @@ describe('versions on the page', { skip: noBrowser, concurrency: false }, () => 
   })
 
   test('what has changed since is shown line by line', async () => {
-    await write(ada, 'print("second")')
-    await until('the text has arrived', async () => await code(bob) === 'print("second")')
+    // By somebody else, so that it is a step of its own in the playback too.
+    await write(bob, 'print("second")')
+    await until('the text has arrived', async () => await code(ada) === 'print("second")')
     await version(bob, 'first').click()
     const shown = dialog(bob, /^Version \d+$/)
     await shown.locator('.diff-line.removed', { hasText: 'print("first")' }).waitFor()
