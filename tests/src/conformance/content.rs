@@ -1,17 +1,15 @@
 //! A session's document without a socket.
 
 use anyhow::{Context as _, Result, ensure};
-use codecrafter_shared::api::{
-    CreateSession, Session, SessionContent, UpdateSession, WriteContent,
-};
+use codecrafter_shared::api::{Session, SessionContent, UpdateSession, WriteContent};
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::AttemptId;
 use codecrafter_shared::job::SourceFile;
 use codecrafter_shared::limits;
-use codecrafter_shared::role::Role;
 use futures_util::future::join_all;
 use reqwest::Method;
 
+use super::document::session;
 use crate::client::{Answer, Client};
 use crate::link::{Link, printed, report};
 use crate::world::World;
@@ -63,18 +61,6 @@ async fn write_over(
     let put = who.request(Method::PUT, &path(session));
     who.send(put.header("if-match", expected).json(request))
         .await
-}
-
-async fn session(owner: &Client, content: &str) -> Result<Session> {
-    let request = CreateSession {
-        title: "Content".into(),
-        language: "python".into(),
-        content: Some(content.into()),
-        is_public: Some(true),
-        join_role: Some(Role::Editor),
-        ..Default::default()
-    };
-    owner.create_session(&request).await
 }
 
 pub async fn the_content_is_read_and_written_as_a_whole(world: World) -> Result<()> {

@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use codecrafter_shared::api::{
-    CreateSession, FileChange, ForkOf, ForkSession, HistoryPage, RestoredStep, Session,
-    SessionContent, UpdateSession, VersionKind, WriteContent,
+    FileChange, ForkOf, ForkSession, HistoryPage, RestoredStep, Session, SessionContent,
+    UpdateSession, VersionKind,
 };
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::job::SourceFile;
@@ -11,49 +11,9 @@ use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 use reqwest::Method;
 
+use super::document::{content, path, session, write};
 use crate::client::{Answer, Client};
 use crate::world::World;
-
-fn path(session: &Session, rest: &str) -> String {
-    format!("/api/v1/sessions/{}{rest}", session.id)
-}
-
-async fn session(owner: &Client, content: &str) -> Result<Session> {
-    let request = CreateSession {
-        title: "History".into(),
-        language: "python".into(),
-        content: Some(content.into()),
-        is_public: Some(true),
-        join_role: Some(Role::Editor),
-        ..Default::default()
-    };
-    owner.create_session(&request).await
-}
-
-async fn write(
-    who: &Client,
-    session: &Session,
-    content: &str,
-    files: &[(&str, &str)],
-) -> Result<()> {
-    let files = files.iter().map(|(path, content)| SourceFile {
-        path: (*path).into(),
-        content: (*content).into(),
-    });
-    let request = WriteContent {
-        content: Some(content.into()),
-        files: Some(files.collect()),
-    };
-    let answer = who
-        .json(Method::PUT, &path(session, "/content"), &request)
-        .await?;
-    answer.expect::<SessionContent>(200)?;
-    Ok(())
-}
-
-async fn content(who: &Client, session: &Session) -> Result<SessionContent> {
-    who.get(&path(session, "/content")).await?.expect(200)
-}
 
 async fn read(who: &Client, session: &Session, query: &str) -> Result<HistoryPage> {
     who.get(&path(session, &format!("/history{query}")))

@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod chat;
 mod content;
+mod document;
 mod executions;
 mod executors;
 mod feeds;

@@ -2,59 +2,17 @@
 
 use anyhow::{Context as _, Result, ensure};
 use codecrafter_shared::api::{
-    CreateSession, DiffLineKind, FileChange, ForkOf, ForkSession, Page, RestoredVersion, Session,
-    SessionContent, TakeVersion, UpdateSession, Version, VersionContent, VersionDiff, VersionKind,
-    WriteContent,
+    DiffLineKind, FileChange, ForkOf, ForkSession, Page, RestoredVersion, Session, TakeVersion,
+    UpdateSession, Version, VersionContent, VersionDiff, VersionKind,
 };
 use codecrafter_shared::error::ErrorCode;
-use codecrafter_shared::job::SourceFile;
 use codecrafter_shared::limits;
 use codecrafter_shared::role::Role;
 use reqwest::Method;
 
+use super::document::{content, path, session, write};
 use crate::client::{Answer, Client};
 use crate::world::World;
-
-fn path(session: &Session, rest: &str) -> String {
-    format!("/api/v1/sessions/{}{rest}", session.id)
-}
-
-async fn session(owner: &Client, content: &str) -> Result<Session> {
-    let request = CreateSession {
-        title: "Versions".into(),
-        language: "python".into(),
-        content: Some(content.into()),
-        is_public: Some(true),
-        join_role: Some(Role::Editor),
-        ..Default::default()
-    };
-    owner.create_session(&request).await
-}
-
-async fn write(
-    who: &Client,
-    session: &Session,
-    content: &str,
-    files: &[(&str, &str)],
-) -> Result<()> {
-    let files = files.iter().map(|(path, content)| SourceFile {
-        path: (*path).into(),
-        content: (*content).into(),
-    });
-    let request = WriteContent {
-        content: Some(content.into()),
-        files: Some(files.collect()),
-    };
-    let answer = who
-        .json(Method::PUT, &path(session, "/content"), &request)
-        .await?;
-    answer.expect::<SessionContent>(200)?;
-    Ok(())
-}
-
-async fn content(who: &Client, session: &Session) -> Result<SessionContent> {
-    who.get(&path(session, "/content")).await?.expect(200)
-}
 
 async fn take(who: &Client, session: &Session, message: Option<&str>) -> Result<Answer> {
     let message = message.map(str::to_owned);
@@ -348,7 +306,7 @@ pub async fn a_session_is_forked_from_any_version(world: World) -> Result<()> {
         version,
     };
     ensure!(
-        now.title == "Versions"
+        now.title == "Document"
             && now.language == "python"
             && now.owner_id == reader.user()?.id
             && now.participants.len() == 1
