@@ -40,9 +40,35 @@ describe('the chat on the page', { skip: noBrowser, concurrency: false }, () => 
     await box(bob).pressSequentially('yes')
     await ada.getByText('Bob Kahn is typing…').waitFor()
     await box(bob).press('Enter')
+    assert.equal(await box(bob).inputValue(), '')
     await said(ada, 'yes').waitFor()
     await ada.getByText('Bob Kahn is typing…').waitFor({ state: 'hidden' })
-    assert.equal(await box(bob).inputValue(), '')
+  })
+
+  test('what did not arrive is in the box again, before what was written meanwhile, and is sent once', async () => {
+    let refuse
+    const refused = new Promise((resolve) => { refuse = resolve })
+    const path = '**/chat'
+    await bob.route(path, async (route) => {
+      if (route.request().method() !== 'POST') return route.continue()
+      // It does arrive: what is lost is the answer.
+      await route.fetch()
+      await refused
+      await route.abort()
+    })
+    await say(bob, 'lost?')
+    await said(ada, 'lost?').waitFor()
+    await box(bob).pressSequentially('and more')
+    refuse()
+    await bob.getByText('Not sent: the server cannot be reached. Send it again.').waitFor()
+    assert.equal(await box(bob).inputValue(), 'lost?\nand more')
+    await bob.unroute(path)
+    await say(bob, 'lost?')
+    await say(bob, 'and more')
+    for (const page of [ada, bob]) {
+      await said(page, 'and more').waitFor()
+      assert.equal(await said(page, 'lost?').count(), 1)
+    }
   })
 
   test('markup is text', async () => {
@@ -69,6 +95,8 @@ describe('the chat on the page', { skip: noBrowser, concurrency: false }, () => 
   })
 
   test('nothing went wrong unseen', () => {
-    for (const page of [ada, bob]) assert.deepEqual(page.faults, [])
+    assert.deepEqual(ada.faults, [])
+    // The browser itself reports the answer that was lost.
+    assert.deepEqual(bob.faults.filter((fault) => !fault.includes('net::ERR_FAILED')), [])
   })
 })

@@ -33,8 +33,8 @@ export function createChatPanel ({ api, room, seen, onUnread }) {
   const text = h('textarea', { rows: 1, maxlength: CHARS_MAX, placeholder: 'Message', 'aria-label': 'Message', onkeydown: onKey, oninput: onInput })
   const form = h('form', { class: 'chat-form', onsubmit: send }, text, h('button', { type: 'submit' }, 'Send'))
   const panel = h('div', { class: 'chat-panel' }, older, list, typing, problem, form)
-  /** The message that was not taken yet, with the key that tells it from others. */
-  let unsent = { text: '', key: '' }
+  /** The message that did not arrive, with the key by which the server knows it if it did after all. */
+  let unsent = null
   let loading = null
   let stale = true
   let typingTimer = null
@@ -78,24 +78,25 @@ export function createChatPanel ({ api, room, seen, onUnread }) {
     }
   }
 
+  // The box is free for the next message at once; what did not arrive comes back into it.
   async function send (event) {
     event?.preventDefault()
     const said = text.value.trim()
     if (said === '') return
-    if (unsent.text !== said) unsent = { text: said, key: crypto.randomUUID() }
-    const { key } = unsent
+    const message = unsent?.text === said ? unsent : { text: said, key: crypto.randomUUID() }
+    unsent = null
+    text.value = ''
     problem.textContent = ''
     type(false)
+    text.focus()
     try {
-      const message = await api.sendMessage(sessionId, { text: said, key })
-      if (text.value.trim() === said) text.value = ''
-      unsent = { text: '', key: '' }
-      take(message)
+      take(await api.sendMessage(sessionId, message))
     } catch (error) {
+      unsent = message
+      text.value = [said, text.value].filter((part) => part !== '').join('\n')
       fail(error)
       if (error.code === 'offline') problem.textContent = 'Not sent: the server cannot be reached. Send it again.'
     }
-    text.focus()
   }
 
   async function erase ({ seq }) {
