@@ -75,6 +75,9 @@ export function fold (log, frame) {
 /**
  * The log once the execution itself was fetched: it holds what frames do not carry, and all that
  * was kept of the output. An execution that is not the one shown changes nothing.
+ *
+ * It may overtake frames. Whoever was not told of the end by the room may lack the last of the output
+ * as well, and what comes of it later is taken for that of a run that is over.
  * @returns {RunLog}
  */
 export function settle (log, execution) {
@@ -86,7 +89,7 @@ export function settle (log, execution) {
     const same = log.userId === userId && (log.stopping ?? false) === stopping && isSame(log.interactive, interactive)
     return same ? log : { ...log, userId, stopping, interactive }
   }
-  const whole = log.missing || log.output.isEmpty
+  const whole = log.missing || log.output.isEmpty || isOpen(log)
   return {
     ...log,
     ...ending(execution),

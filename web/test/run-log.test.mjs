@@ -78,6 +78,17 @@ test('the fetched execution fills what is missing, and only that', () => {
   assert.deepEqual(settle(whole, { ...execution, id: LATER }), whole)
 })
 
+test('an end that overtakes the last of the output brings it along', () => {
+  const execution = {
+    id: EXECUTION, status: 'finished', encoding: 'utf8', stdout: 'one\ntwo\n', stderr: 'oops\n', compileOutput: null,
+    truncated: false, message: null, verdict: 'accepted', exitCode: 0, userId: 'ada'
+  }
+  const fetched = settle(play([...START, output(2, 'one\n')]), execution)
+  assert.equal(text(fetched), 'one\ntwo\noops\n')
+  const late = play([output(3, 'two\n'), output(4, 'oops\n', { stream: 'stderr' }), finished], fetched)
+  assert.deepEqual([text(settle(late, execution)), late.missing], ['one\ntwo\noops\n', false])
+})
+
 test('what the compiler says is told apart from what the program writes', () => {
   const log = play([of('runStarted'), of('runStage', { stage: 'compile' }), output(2, 'warning', { stream: 'stderr' }), of('runStage', { stage: 'run' }), output(4, 'oops', { stream: 'stderr' })])
   assert.deepEqual(log.output.blocks.map(({ stream, text }) => [stream, text]), [['compile', 'warning'], ['stderr', 'oops']])
