@@ -21,6 +21,9 @@ export class SessionInfo extends ObservableV2 {
     this.session = room.session
     this.timer = null
     this.refreshedAt = -Infinity
+    /** How often the edge was asked, and which of the answers is shown: one may overtake another. */
+    this.asked = 0
+    this.answered = 0
     this.ended = false
     let roles = ''
     room.on('told', (topic) => { if (topic === 'session') this.refreshSoon() })
@@ -47,7 +50,9 @@ export class SessionInfo extends ObservableV2 {
 
   /** Changes settings. Throws an ApiError. */
   async update (changes) {
-    this.take(await this.api.updateSession(this.session.id, changes))
+    const session = await this.api.updateSession(this.session.id, changes)
+    // Whatever was asked before this is known may be of before it.
+    this.take(session, this.asked += 1)
     this.tell()
   }
 
@@ -73,15 +78,18 @@ export class SessionInfo extends ObservableV2 {
   async refresh () {
     if (this.ended || this.room.state.kind === 'ended') return
     this.refreshedAt = performance.now()
+    const turn = this.asked += 1
     try {
-      this.take(await this.api.session(this.session.id))
+      this.take(await this.api.session(this.session.id), turn)
     } catch (error) {
       // The room tells of the loss of access; all else passes.
       if (!(error instanceof ApiError)) throw error
     }
   }
 
-  take (session) {
+  take (session, turn) {
+    if (turn < this.answered) return
+    this.answered = turn
     if (this.ended || JSON.stringify(session) === JSON.stringify(this.session)) return
     this.session = session
     this.emit('change', [session])

@@ -29,6 +29,8 @@ export function createShareDialog ({ info }) {
     h('div', { class: 'share-link' }, link, copy), copied, words, settings, problem)
   dialog.classList.add('share')
   let timer
+  /** Changes that the edge has not answered yet: until then they are shown as they were asked for. */
+  let changing = 0
 
   async function copyLink () {
     clearTimeout(timer)
@@ -47,20 +49,25 @@ export function createShareDialog ({ info }) {
 
   async function change (changes) {
     problem.textContent = ''
+    changing += 1
     try {
       await info.update(changes)
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       problem.textContent = error.message
+    } finally {
+      changing -= 1
+      render()
     }
-    render()
   }
 
   function render () {
     const { session } = info
-    isPublic.checked = session.isPublic
-    joinRole.value = session.joinRole
-    joinRole.disabled = !session.isPublic
+    if (changing === 0) {
+      isPublic.checked = session.isPublic
+      joinRole.value = session.joinRole
+      joinRole.disabled = !session.isPublic
+    }
     settings.hidden = !mayAdminister(info.role)
     words.textContent = session.isPublic
       ? `Everybody who is signed in and opens the link joins and may ${session.joinRole === VIEWER ? 'read and watch' : 'edit and run'}.`

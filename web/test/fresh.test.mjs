@@ -44,6 +44,8 @@ function scene () {
 
 test('many hints are one question, and the first is not kept waiting', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
+  // Nothing happens between the hints, however long this takes.
+  t.mock.method(performance, 'now', () => 1_000)
   const { room, api, info } = scene()
   for (let i = 0; i < 100; i += 1) room.emit('told', ['session', `${i}`, 'b'])
   t.mock.timers.tick(1)
@@ -63,6 +65,24 @@ test('a change of one’s own is shown at once and told to the others', async ()
   await info.update({ title: 'mine' })
   assert.equal(info.session.title, 'mine')
   assert.equal(room.tell.mock.calls[0].arguments[0], 'session')
+  info.destroy()
+})
+
+test('an answer that was overtaken by a later one is not shown', async () => {
+  const { room, api, info } = scene()
+  const answers = []
+  api.session = () => new Promise((resolve) => answers.push((title) => resolve({ id: 's', title, participants: [] })))
+  const asked = [info.refresh(), info.refresh()]
+  answers[1]('newer')
+  answers[0]('older')
+  await Promise.all(asked)
+  assert.equal(info.session.title, 'newer')
+  const before = info.refresh()
+  await info.update({ title: 'mine' })
+  answers[2]('of before')
+  await before
+  assert.equal(info.session.title, 'mine')
+  assert.equal(room.tell.mock.callCount(), 1)
   info.destroy()
 })
 
