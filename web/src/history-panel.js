@@ -63,8 +63,10 @@ export function createHistoryPanel ({ api, sessionId, languageName, onShow }) {
   }
 
   const refresh = () => {
+    // What is on its way may be of before: it is asked for again when that has come.
+    if (loading !== null) return
     stale = false
-    loading ??= load().finally(() => {
+    loading = load().finally(() => {
       loading = null
       if (stale && !panel.hidden) refresh()
     })
@@ -76,7 +78,7 @@ export function createHistoryPanel ({ api, sessionId, languageName, onShow }) {
     /** Something has begun or ended. It is asked for when somebody looks. */
     outdate () {
       stale = true
-      if (!panel.hidden && loading === null) refresh()
+      if (!panel.hidden) refresh()
     }
   }
 }

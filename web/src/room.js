@@ -118,6 +118,20 @@ export class Room extends ObservableV2 {
     return { code: this.text.toString(), files }
   }
 
+  /** Resolves when the room has stored all that was typed here, or does not take it now. */
+  arrived () {
+    const events = ['saved', 'state', 'access']
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!this.saved && this.state.kind === 'live' && mayEdit(this.access)) return
+        for (const event of events) this.off(event, look)
+        resolve()
+      }
+      for (const event of events) this.on(event, look)
+      look()
+    })
+  }
+
   /**
    * Tells the others that something has changed: `session` its settings or people, `run` a run,
    * whose id comes first.

@@ -75,8 +75,10 @@ export function createVersionsPanel ({ api, room, say, onForked }) {
   }
 
   const refresh = () => {
+    // What is on its way may be of before: it is asked for again when that has come.
+    if (loading !== null) return
     stale = false
-    loading ??= load().finally(() => {
+    loading = load().finally(() => {
       loading = null
       if (stale && !panel.hidden) refresh()
     })
@@ -84,7 +86,7 @@ export function createVersionsPanel ({ api, room, say, onForked }) {
 
   function outdate () {
     stale = true
-    if (!panel.hidden && loading === null) refresh()
+    if (!panel.hidden) refresh()
   }
 
   function loadMore () {
@@ -95,9 +97,11 @@ export function createVersionsPanel ({ api, room, say, onForked }) {
   async function keep (event) {
     event.preventDefault()
     const why = message.value.trim()
+    // What one sees is kept: what was typed last may still be on its way to the room.
+    await room.arrived()
     const version = await attempt(() => api.takeVersion(sessionId, why === '' ? {} : { message: why }))
     if (version === null) return
-    message.value = ''
+    if (message.value.trim() === why) message.value = ''
     say(`Version ${version.number} is kept.`)
     outdate()
   }

@@ -155,6 +155,33 @@ test('what was typed offline and is not taken ends the session with words, and k
   assert.equal(room.text.toString(), 'lost')
 })
 
+test('what was typed has arrived when the room says so, or does not take it', async () => {
+  const { api, server } = await scene({})
+  const room = await enter(api)
+  const live = becomes(room, 'live')
+  room.connect()
+  await live
+  await room.arrived()
+  let arrived = false
+  const typed = () => {
+    arrived = false
+    room.text.insert(0, 'x')
+    return room.arrived().then(() => { arrived = true })
+  }
+  let waits = typed()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(arrived, false)
+  const saved = encoding.encode((encoder) => {
+    encoding.writeVarUint(encoder, 110)
+    encoding.writeVarUint8Array(encoder, new TextEncoder().encode('{"type":"saved","edits":9}'))
+  })
+  for (const socket of server.clients) socket.send(saved)
+  await waits
+  waits = typed()
+  room.client.emit('access', [{ role: 'viewer', locked: false }])
+  await waits
+})
+
 test('any other close is told, and mended without asking', async () => {
   const { api, server, joins } = await scene({})
   const room = await enter(api)
