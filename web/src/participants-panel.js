@@ -47,8 +47,10 @@ export function createParticipantsPanel ({ info, selfId, onLeft }) {
   async function addPerson (event) {
     event.preventDefault()
     const name = username.value.trim()
-    if (await attempt(() => info.change((api, id) => api.addParticipant(id, name, role.value)))) username.value = ''
-    username.focus()
+    const added = await attempt(() => info.change((api, id) => api.addParticipant(id, name, role.value)))
+    // Whoever went on meanwhile keeps what they have typed, and where.
+    if (added && username.value.trim() === name) username.value = ''
+    if (document.activeElement === document.body || add.contains(document.activeElement)) username.focus()
   }
 
   async function changeRole (person, select) {
