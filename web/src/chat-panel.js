@@ -35,6 +35,8 @@ export function createChatPanel ({ api, room, seen, onUnread }) {
   const panel = h('div', { class: 'chat-panel' }, older, list, typing, problem, form)
   /** The message that did not arrive, with the key by which the server knows it if it did after all. */
   let unsent = null
+  /** What was said and is not known to have arrived. The first is on its way. */
+  const waiting = []
   let loading = null
   let stale = true
   let typingTimer = null
@@ -79,7 +81,7 @@ export function createChatPanel ({ api, room, seen, onUnread }) {
   }
 
   // The box is free for the next message at once; what did not arrive comes back into it.
-  async function send (event) {
+  function send (event) {
     event?.preventDefault()
     const said = text.value.trim()
     if (said === '') return
@@ -89,11 +91,18 @@ export function createChatPanel ({ api, room, seen, onUnread }) {
     problem.textContent = ''
     type(false)
     text.focus()
+    waiting.push(message)
+    if (waiting.length === 1) deliver()
+  }
+
+  /** One after the other: requests may overtake each other, and so would what was said. */
+  async function deliver () {
     try {
-      take(await api.sendMessage(sessionId, message))
+      for (; waiting.length > 0; waiting.shift()) take(await api.sendMessage(sessionId, waiting[0]))
     } catch (error) {
-      unsent = message
-      text.value = [said, text.value].filter((part) => part !== '').join('\n')
+      unsent = waiting[0]
+      const back = waiting.splice(0).map(({ text }) => text)
+      text.value = [...back, text.value].filter((part) => part !== '').join('\n')
       fail(error)
       if (error.code === 'offline') problem.textContent = 'Not sent: the server cannot be reached. Send it again.'
     }
