@@ -34,6 +34,7 @@ export class Presence {
     // Its own clock renews and forgets; here the room does.
     clearInterval(this.awareness._checkInterval)
     this.idleMs = idleMs
+    this.returnMs = RETURN_MS
     this.send = send
     this.onPeople = onPeople
     this.connected = false
@@ -125,7 +126,7 @@ export class Presence {
     this.connected = false
     this.cancel('send')
     this.unconfirmed = new Set(this.others())
-    this.after('forget', RETURN_MS, () => this.forget())
+    this.after('forget', this.returnMs, () => this.forget())
   }
 
   /** @returns {Uint8Array} that this client is gone */
