@@ -36,7 +36,7 @@ test('what others do is told as it happens, and what was missed when a client is
   const { feed, told } = await listen(bob)
   const session = await add(bob)
   await until('Bob is told', () => told.length === 1, LIMIT_MS)
-  assert.ok((await ada.online(session.id)).userIds.includes(bob.user.id))
+  await until('he is online', async () => (await ada.online(session.id)).userIds.includes(bob.user.id), LIMIT_MS)
   feed.disconnect()
   for (let n = 0; n < 2; n += 1) await add(bob)
   feed.connect()

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import * as Y from 'yjs'
 import { person, sharedSession } from './support/edge.mjs'
-import { Client } from './support/stock.mjs'
+import { Client, GONE_MS_MAX } from './support/stock.mjs'
 import { until } from './support/wait.mjs'
 
 let ada, bob
@@ -75,7 +75,7 @@ test('a client that leaves in good order is gone for the others', async () => {
   const [a, b] = [await enter(ada, session), await enter(bob, session)]
   await until('they see each other', () => a.sees(b) && b.sees(a))
   b.leave()
-  await until('the state is removed', () => a.sees(b) === undefined, 15_000)
+  await until('the state is removed', () => a.sees(b) === undefined, GONE_MS_MAX)
 })
 
 test('a client whose socket breaks is gone for the others, without a farewell', async () => {
@@ -83,6 +83,5 @@ test('a client whose socket breaks is gone for the others, without a farewell', 
   const [a, b] = [await enter(ada, session), await enter(bob, session)]
   await until('they see each other', () => a.sees(b) && b.sees(a))
   b.vanish()
-  // Sooner than the 30 s after which the observer's own provider would drop a silent peer.
-  await until('the state is removed', () => a.sees(b) === undefined, 20_000)
+  await until('the state is removed', () => a.sees(b) === undefined, GONE_MS_MAX)
 })

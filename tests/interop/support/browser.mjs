@@ -10,9 +10,13 @@ export const noBrowser = EXECUTABLE !== undefined && existsSync(EXECUTABLE)
   ? false
   : 'needs Chromium: apt-get install chromium, or its path in CHROMIUM'
 
+/** The first start on a machine that is cold and busy takes long. */
+const START_MS_MAX = 120_000
+
 /** One process of its own, with nothing kept from earlier ones. */
 export const launch = () => chromium.launch({
   executablePath: EXECUTABLE,
+  timeout: START_MS_MAX,
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'

@@ -17,7 +17,12 @@ export async function collector () {
   const spans = []
   const server = createServer(async (request, response) => {
     let body = ''
-    for await (const part of request) body += part
+    try {
+      for await (const part of request) body += part
+    } catch {
+      // Whoever sends has lost patience, and sends it again.
+      return
+    }
     for (const { resource, scopeSpans } of JSON.parse(body).resourceSpans) {
       const service = named(resource.attributes)['service.name']
       for (const scope of scopeSpans) spans.push(...scope.spans.map(flat(service)))

@@ -1,16 +1,8 @@
 // People in a room, each by our own client library.
 
-import WebSocket from 'ws'
 import { RoomClient, colorOf } from '../../../web/client/src/index.js'
-import { CLOSE_MS } from './raw.mjs'
+import { Socket } from './raw.mjs'
 import { until } from './wait.mjs'
-
-/** As a browser's: a connection ends soon after its closing frame. */
-class Socket extends WebSocket {
-  constructor (url, protocols) {
-    super(url, protocols, { closeTimeout: CLOSE_MS })
-  }
-}
 
 export class LibraryClient {
   /**

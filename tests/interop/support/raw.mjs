@@ -8,9 +8,21 @@ import * as syncProtocol from 'y-protocols/sync'
 import * as Y from 'yjs'
 
 const MESSAGE_SYNC = 0
-const LIMIT_MS = 10_000
+const LIMIT_MS = 60_000
 /** How long a browser waits, once a socket is closed by a frame, for the connection to end too. */
-export const CLOSE_MS = 2_000
+const CLOSE_MS = 2_000
+
+/** As a browser's: a connection ends soon after its closing frame. */
+export class Socket extends WebSocket {
+  /** All of this process that have not ended. */
+  static open = new Set()
+
+  constructor (url, protocols, options = {}) {
+    super(url, protocols, { closeTimeout: CLOSE_MS, ...options })
+    Socket.open.add(this)
+    this.on('close', () => Socket.open.delete(this))
+  }
+}
 
 /**
  * Opens a room's socket, asks for the document as a client does, and stays until it is closed.
@@ -23,7 +35,7 @@ export const CLOSE_MS = 2_000
  */
 export function knock (url, { protocols = [], headers = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, protocols, { headers, closeTimeout: CLOSE_MS })
+    const socket = new Socket(url, protocols, { headers })
     const frames = []
     let upgraded = false
     const limit = setTimeout(() => {

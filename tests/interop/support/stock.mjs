@@ -1,24 +1,19 @@
 // People in a room, each by the unmodified provider of y-websocket.
 
 import * as decoding from 'lib0/decoding'
-import WebSocket from 'ws'
 import { readAuthMessage } from 'y-protocols/auth'
 import { WebsocketProvider } from 'y-websocket'
 import { WebsocketProvider as WebsocketProvider30 } from 'y-websocket-3.0'
 import * as Y from 'yjs'
 import { nonce } from './edge.mjs'
-import { CLOSE_MS } from './raw.mjs'
+import { Socket } from './raw.mjs'
 import { until } from './wait.mjs'
 
 const PROVIDERS = { 3.1: WebsocketProvider, '3.0': WebsocketProvider30 }
 const MESSAGE_AUTH = 2
 const MESSAGE_APP = 110
-
-class Socket extends WebSocket {
-  constructor (url, protocols) {
-    super(url, protocols, { closeTimeout: CLOSE_MS })
-  }
-}
+/** Sooner than who is silent is forgotten anyway, after 30 s: whoever is gone by then was taken back. */
+export const GONE_MS_MAX = 20_000
 
 // Every provider says goodbye when the process ends; a test file has many.
 process.setMaxListeners(100)

@@ -8,10 +8,11 @@ const LOOK_MS = 10
  * @template T
  * @param {string} what completes "… did not happen", for the one who reads the failure
  * @param {() => T | Promise<T>} look
- * @param {number} [limitMs] how long it may take before that is a failure
+ * @param {number} [limitMs] how long it may take before that is a failure: long enough for a machine
+ *   that is slow and busy, unless the time itself is what is promised
  * @returns {Promise<T>}
  */
-export async function until (what, look, limitMs = 10_000) {
+export async function until (what, look, limitMs = 60_000) {
   const limit = performance.now() + limitMs
   for (;;) {
     const found = await look()
