@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import {
-  code, confirm, createSession, editable, editor, line, live, participant, readOnly, register, visit, write
+  code, confirm, createSession, editable, editor, line, live, participant, readOnly, record, register, told, visit, write
 } from './page-visit.mjs'
 import { launch, noBrowser } from './support/browser.mjs'
 import { edgeUrl, nonce } from './support/edge.mjs'
@@ -40,8 +40,9 @@ describe('people on the page', { skip: noBrowser, concurrency: false }, () => {
 
   test('the copied link of a public session lets somebody join, and both see the other in the list', async () => {
     const dialog = await share(ada)
+    const shown = await record(dialog.locator('.share-link'))
     await dialog.getByRole('button', { name: 'Copy link' }).click()
-    await dialog.getByRole('button', { name: 'Copied' }).waitFor()
+    await until('it is said', async () => (await shown.soFar()).includes('Copied'))
     const copied = await ada.evaluate(() => navigator.clipboard.readText())
     assert.equal(copied, link)
     await dialog.getByText('may edit and run').first().waitFor()
@@ -61,7 +62,7 @@ describe('people on the page', { skip: noBrowser, concurrency: false }, () => {
     await editor(bob).click()
     await bob.keyboard.type('not for viewers')
     await bob.locator('button.run[aria-disabled=true]').click({ force: true })
-    await bob.locator('.status', { hasText: 'Viewers watch' }).waitFor()
+    await told(bob, 'Viewers watch')
     await roleOfBob().selectOption('editor')
     await editable(bob)
     for (const page of [ada, bob]) assert.equal(await code(page), 'print("together")')

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { live, tab, together } from './page-visit.mjs'
+import { live, record, tab, together } from './page-visit.mjs'
 import { noBrowser } from './support/browser.mjs'
+import { until } from './support/wait.mjs'
 
 const log = (page) => page.getByRole('log', { name: 'Chat' })
 const box = (page) => page.getByLabel('Message', { exact: true })
@@ -37,8 +38,9 @@ describe('the chat on the page', { skip: noBrowser, concurrency: false }, () => 
   })
 
   test('who is typing is shown, until it is sent', async () => {
+    const typing = await record(ada.locator('.chat-typing'))
     await box(bob).pressSequentially('yes')
-    await ada.getByText('Bob Kahn is typing…').waitFor()
+    await until('it is shown', async () => (await typing.soFar()).includes('Bob Kahn is typing…'))
     await box(bob).press('Enter')
     assert.equal(await box(bob).inputValue(), '')
     await said(ada, 'yes').waitFor()
@@ -69,6 +71,24 @@ describe('the chat on the page', { skip: noBrowser, concurrency: false }, () => 
       await said(page, 'and more').waitFor()
       assert.equal(await said(page, 'lost?').count(), 1)
     }
+  })
+
+  test('what is said quickly arrives in its order, however slow the first is', async () => {
+    let go
+    const slow = new Promise((resolve) => { go = resolve })
+    const path = '**/chat'
+    await bob.route(path, async (route) => {
+      if (route.request().postDataJSON()?.text === 'one') await slow
+      await route.continue()
+    })
+    await say(bob, 'one')
+    await say(bob, 'two')
+    go()
+    for (const page of [ada, bob]) {
+      await said(page, 'two').waitFor()
+      assert.deepEqual((await log(page).locator('.chat-text').allTextContents()).slice(-2), ['one', 'two'])
+    }
+    await bob.unroute(path)
   })
 
   test('markup is text', async () => {

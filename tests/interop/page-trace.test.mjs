@@ -39,7 +39,7 @@ describe('a trace', { skip: noBrowser || noCollector, concurrency: false }, () =
     const answer = await asked
     const execution = await answer.json()
     await verdict(ada, /^Finished/)
-    const container = (await output(ada).innerText()).match(/in ([0-9a-f]{64})/)[1]
+    const [, container] = await until('the container is named', async () => /in ([0-9a-f]{64})/.exec(await output(ada).innerText()))
 
     // The click: the page's request begins it, and what it gets back names it.
     const [, trace, click] = answer.request().headers().traceparent.match(/^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/)
