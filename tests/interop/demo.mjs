@@ -15,14 +15,17 @@ import { greeting, INPUT, PROGRAMS } from './support/hello.mjs'
 import { Client } from './support/stock.mjs'
 import { pause, until } from './support/wait.mjs'
 
-const LIMIT_MS = 300_000
+const LIMIT_MS = 600_000
 /** A new image is looked for every half minute, and offered with the next message to the edge. */
 const OFFER_MS_MAX = 90_000
 /** How often a long wait says what it waits for. */
 const NEWS_MS = 10_000
 /** A cold executor may have to fetch its image first. */
-const RUN_MS_MAX = 45_000
-const SLEEP_SECONDS = 2
+const RUN_MS_MAX = 120_000
+/** Long enough for whoever shows it to stand still in between. */
+const SLEEP_SECONDS = 5
+/** As long as a run may take, for one that is ended before. */
+const WALL_MS_MAX = 30_000
 /** Both must have shown the first line this long before anybody has the second. */
 const LEAD_MS_MIN = 1_000
 const KEY_MS_MAX = 12
@@ -181,7 +184,7 @@ async function offers (api, wanted) {
 /** Starts a program that would go on for long, and ends it while it runs. */
 async function endedEarly (clients, api, session) {
   await write(clients, 'import time\nprint("begun", flush=True)\ntime.sleep(20)\nprint("not ended")\n')
-  const { id } = await api.createExecution({ sessionId: session.id, language: 'python' })
+  const { id } = await api.createExecution({ sessionId: session.id, language: 'python', limits: { wallMs: WALL_MS_MAX } })
   await clients[0].frame('the long program has begun', ({ type, executionId, text }) =>
     type === 'runOutput' && executionId === id && text.includes('begun'), RUN_MS_MAX)
   const asked = performance.now()
@@ -219,7 +222,7 @@ const mebibytes = ({ peakBytes }) => `${(peakBytes / 2 ** 20).toFixed(1)} MiB`
 
 /**
  * Types `text` a letter at a time into `client`, from `index` on, at a place that stays the same
- * place while others type.
+ * place while others type. The last one waits for what others type, however slow the way is.
  * @returns {Promise<number>} edits of others that arrived between the first letter and the last
  */
 async function typeAt (client, index, text) {
@@ -228,7 +231,8 @@ async function typeAt (client, index, text) {
   // Sticks to what follows it: a later insertion here, by this client, goes before that too.
   let place = Y.createRelativePositionFromTypeIndex(client.text, index)
   client.doc.on('update', count)
-  for (const letter of text) {
+  for (const [typed, letter] of [...text].entries()) {
+    if (typed === text.length - 1) await until('an edit of the other arrives', () => overtaken > 0)
     const at = Y.createAbsolutePositionFromRelativePosition(place, client.doc).index
     client.text.insert(at, letter)
     place = Y.createRelativePositionFromTypeIndex(client.text, at + 1)
