@@ -1,6 +1,7 @@
 //! What goes wrong with the host is never shown as if a program had done it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use codecrafter_shared::job::{Stage, Verdict};
 use executor_host::docker::{DockerSandbox, DockerSettings};
@@ -8,7 +9,7 @@ use executor_host::sandbox::{FaultScope, Progress, Sandbox};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, job, next, start, timed};
+use crate::world::{World, job, next, only_run, printed, start, timed};
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
@@ -77,13 +78,26 @@ macro_rules! running {
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
 async fn an_agent_that_hangs_is_ended_by_the_host() {
     let world = Arc::new(World::new("hang").await);
-    let (container, task, _kept) = running!(world, 1000);
+    // Long enough to freeze it before its agent would end it.
+    let (container, task, _kept) = running!(world, 10_000);
     // Frozen, agent and all, as by a kernel that does not schedule it.
     world.docker.pause_container(&container).await.unwrap();
     let outcome = task.await.unwrap().unwrap();
     assert_eq!(outcome.verdict, Verdict::TimeLimit);
     assert_eq!(outcome.runs[0].stdout.data, "on\n");
     world.nothing_is_left().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn a_host_that_stood_still_does_not_call_a_program_late_that_had_ended_in_time() {
+    let world = Arc::new(World::new("still").await);
+    let (mut progress, _cancel, task) = start(&world, timed("print('on')", 3_000, 3_000));
+    while !matches!(next(&mut progress).await, Progress::Output(..)) {}
+    // The one thread of this test is all the host there is.
+    std::thread::sleep(Duration::from_secs(8));
+    let outcome = task.await.unwrap().unwrap();
+    assert_eq!(printed(&only_run(outcome)), "on\n");
 }
 
 #[tokio::test]

@@ -133,7 +133,8 @@ impl Attempt<'_> {
         (stdout, stderr, answer): (&mut Capture, &mut Capture, &mut Option<Answer>),
     ) -> Result<End, HostFault> {
         let deadline = Duration::from_millis(u64::from(limits.wall_ms)) + GRACE;
-        let deadline = tokio::time::sleep(deadline);
+        let due = tokio::time::Instant::now() + deadline;
+        let deadline = tokio::time::sleep_until(due);
         tokio::pin!(deadline);
         tokio::select! {
             biased;
@@ -143,18 +144,21 @@ impl Attempt<'_> {
         }
         let mut keeps_input = matches!(orders.last(), Some(Order::Exec(exec)) if exec.keeps_input);
         loop {
-            let takes_input = keeps_input && self.container.has_sent_all();
+            // Nobody is waited for any more then. What the agent has said already is heard first: it
+            // may have ended the program in time, and this host have stood still since.
+            let is_due = tokio::time::Instant::now() >= due;
+            let takes_input = keeps_input && self.container.has_sent_all() && !is_due;
             let next = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Ok(End::Cancelled),
-                () = &mut deadline => return Ok(End::Overdue),
-                () = self.relay.room(), if self.relay.is_waiting() => continue,
+                () = self.relay.room(), if self.relay.is_waiting() && !is_due => continue,
                 input = next_input(&mut self.interaction), if takes_input => {
                     keeps_input = input.is_some();
                     self.container.send_meanwhile(&input.unwrap_or(Order::CloseInput));
                     continue;
                 }
                 next = self.container.next() => next?,
+                () = &mut deadline => return Ok(End::Overdue),
             };
             let event = match next {
                 Next::Event(event) => event,
