@@ -8,7 +8,7 @@ mod runc;
 
 pub(super) use around::{broker, edge, language_table, settings, state};
 pub(super) use engine::{engine, socket};
-pub(super) use inside::{images, probes};
+pub(super) use inside::{KILL_MAX, images, probes};
 pub(super) use machine::machine;
 
 /// Bytes as people say them.

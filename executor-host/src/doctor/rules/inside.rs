@@ -9,7 +9,7 @@ use crate::doctor::probes::CPU_MS;
 use crate::doctor::{Check, Finding};
 
 /// A program that is still there so long after it was cancelled has got away.
-const KILL_MAX: Duration = Duration::from_secs(1);
+pub const KILL_MAX: Duration = Duration::from_secs(1);
 /// How much more CPU time than allowed a program may get until it is ended, in milliseconds.
 const CPU_SLACK_MS: u64 = 1_000;
 
