@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptions;
@@ -10,7 +9,7 @@ use codecrafter_shared::job::{Stage, Stream, Verdict};
 use executor_host::docker::harden::LABEL_HOST;
 use executor_host::sandbox::Progress;
 
-use crate::world::{World, job, next, only_run, start, timed};
+use crate::world::{PATIENCE, World, next, only_run, start, timed};
 
 #[tokio::test]
 #[ignore = "needs Docker and the images: run `cargo xtask test`"]
@@ -40,7 +39,7 @@ async fn output_arrives_and_cancelling_ends(world: World) {
     }
     assert!(!task.is_finished());
     cancel.cancel();
-    let outcome = tokio::time::timeout(Duration::from_secs(5), task)
+    let outcome = tokio::time::timeout(PATIENCE, task)
         .await
         .unwrap()
         .unwrap()
@@ -64,8 +63,10 @@ async fn a_job_whose_future_is_dropped_leaves_nothing() {
     assert!(matches!(next(&mut progress).await, Progress::Output(..)));
     task.abort();
     world.wait_for_containers(0).await;
-    // Also when it is dropped while its container is being made.
-    let (_progress, _cancel, task) = start(&world, job("print(1)"));
+    // Also when it is dropped while its container is being made; one that ended by itself could
+    // have gone before it was seen.
+    let endless = "import time\ntime.sleep(3600)";
+    let (_progress, _cancel, task) = start(&world, timed(endless, 15_000, 120_000));
     world.wait_for_containers(1).await;
     task.abort();
     world.wait_for_containers(0).await;

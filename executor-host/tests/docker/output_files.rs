@@ -118,7 +118,8 @@ async fn files_come_back_from_a_program_that_was_ended_or_failed() {
     let world = World::new("ended").await;
     let loops = "open('a.txt', 'w').write('so far')\nwhile True: pass";
     let mut job = job(loops);
-    job.limits.cpu_ms = 300;
+    // Many times what Python takes to come to its first line.
+    job.limits.cpu_ms = 1_500;
     let run = only_run(world.run(&job).await);
     assert_eq!(run.verdict, Verdict::TimeLimit);
     assert_eq!(contents(&run.files)["a.txt"], b"so far");
