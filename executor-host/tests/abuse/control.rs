@@ -1,22 +1,51 @@
 //! The control job: an innocent program that looks around, and must find nothing of anybody else.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use codecrafter_shared::job::Outcome;
 
-use crate::world::{Program, World, only_run, printed};
+use crate::world::{Mode, Program, World, only_run, printed};
 
-/// How long it may take at the most, with a container of its own if there is none: several times
+/// How long it may take in any case, with a container of its own if there is none: several times
 /// what it usually does, so that only what an attack has done to the host is seen.
 const NORMAL: Duration = Duration::from_secs(2);
 /// The same where it is compiled first, by a compiler that is slow to start.
 const NORMAL_COMPILED: Duration = Duration::from_secs(5);
+/// On a machine that is slow itself it may take so many times what it took there before any attack.
+const TIMES: u32 = 5;
 /// One of so many must be as fast as that: others use this machine too.
-const TRIES: usize = 3;
+const TRIES: usize = 10;
+
+/// What it took before any attack, by mode and language.
+static BEFORE: Mutex<Option<HashMap<(Mode, String), Duration>>> = Mutex::new(None);
+
+/// Runs the control job of a language before it is attacked in, if nobody has in this mode.
+pub async fn measure(world: &World, language: &str) {
+    let place = (world.mode, language.to_owned());
+    let known = |before: &mut HashMap<_, _>| before.contains_key(&place);
+    if with_before(known) {
+        return;
+    }
+    let (program, expected, _) = of(language);
+    let began = Instant::now();
+    finds_nothing(world.run(&program.0).await, &expected);
+    let took = began.elapsed();
+    with_before(|before| *before.entry(place.clone()).or_insert(took));
+}
+
+fn with_before<T>(work: impl FnOnce(&mut HashMap<(Mode, String), Duration>) -> T) -> T {
+    let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    work(before.get_or_insert_default())
+}
 
 /// Runs the control job of a language and sees that it is as ever.
 pub async fn passes(world: &World, language: &str) {
     let (program, expected, normal) = of(language);
+    let place = (world.mode, language.to_owned());
+    let before = with_before(|before| before.get(&place).copied());
+    let normal = normal.max(before.unwrap_or_default() * TIMES);
     let mut fastest = Duration::MAX;
     for _ in 0..TRIES {
         let began = Instant::now();

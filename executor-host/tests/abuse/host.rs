@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
+use bollard::models::{ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{InspectContainerOptionsBuilder, ListContainersOptionsBuilder};
-use executor_host::docker::harden::{LABEL_HOST, LABEL_LANGUAGE};
+use executor_host::docker::harden::LABEL_HOST;
 
 use crate::world::{Mode, World, until};
 
@@ -26,15 +26,19 @@ const DISK_BYTES: u64 = 16 << 20;
 pub async fn is_as_before(world: &World) {
     let idle = until("only idle containers are left", async || {
         let containers = world.containers().await;
-        let ids: Vec<&str> = containers.iter().filter_map(|c| c.id.as_deref()).collect();
-        let idle = world.mode == Mode::Reuse && containers.iter().all(is_running);
-        let idle = idle && processes_in(&ids).iter().all(|process| process.is_agent());
-        (idle || containers.is_empty()).then_some(containers)
+        let idle = world.mode == Mode::Reuse && containers.iter().all(is_idle);
+        if !idle && !containers.is_empty() {
+            return None;
+        }
+        let mut idle = Vec::new();
+        for container in containers {
+            // One that has gone meanwhile was not idle.
+            idle.push(inspected(world, &container.id?).await?);
+        }
+        Some(idle)
     })
     .await;
-    for container in idle {
-        has_written_nothing(world, &container.id.unwrap()).await;
-    }
+    idle.into_iter().for_each(has_written_nothing);
     until(
         "no process is left of a container that has gone",
         async || {
@@ -60,14 +64,23 @@ fn is_running(container: &ContainerSummary) -> bool {
     container.state == Some(ContainerSummaryStateEnum::RUNNING)
 }
 
-/// A container's own layer, its log and its volumes are where a program could write to a disk.
-async fn has_written_nothing(world: &World, id: &str) {
+/// Whether an agent waits in it, and nobody else is there. One that was ended may be told of as
+/// running until the engine has noticed.
+fn is_idle(container: &ContainerSummary) -> bool {
+    let id = container.id.as_deref().unwrap_or_default();
+    let processes = processes_in(&[id]);
+    is_running(container) && !processes.is_empty() && processes.iter().all(Process::is_agent)
+}
+
+/// What the engine knows of a container, if that is there.
+async fn inspected(world: &World, id: &str) -> Option<ContainerInspectResponse> {
     let options = InspectContainerOptionsBuilder::new().size(true).build();
-    let inspected = world
-        .docker
-        .inspect_container(id, Some(options))
-        .await
-        .unwrap();
+    let inspected = world.docker.inspect_container(id, Some(options));
+    inspected.await.ok()
+}
+
+/// A container's own layer, its log and its volumes are where a program could write to a disk.
+fn has_written_nothing(inspected: ContainerInspectResponse) {
     assert_eq!(inspected.size_rw.unwrap_or(0), 0, "{inspected:#?}");
     assert_eq!(inspected.log_path.as_deref().unwrap_or_default(), "");
     assert_eq!(inspected.mounts.unwrap_or_default(), []);
@@ -85,20 +98,6 @@ impl World {
             .list_containers(Some(options.build()))
             .await
             .unwrap()
-    }
-
-    /// The ids of those that are for a language, and run.
-    pub async fn containers_of(&self, language: &str) -> Vec<String> {
-        let is_of = |container: &ContainerSummary| {
-            let labels = container.labels.as_ref();
-            labels.is_some_and(|labels| labels.get(LABEL_LANGUAGE).is_some_and(|l| l == language))
-        };
-        let mut containers = self.containers().await;
-        containers.retain(|container| is_of(container) && is_running(container));
-        containers
-            .into_iter()
-            .filter_map(|container| container.id)
-            .collect()
     }
 
     /// The ids of all containers that the engine knows.

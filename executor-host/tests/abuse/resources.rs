@@ -1,8 +1,9 @@
 //! A01–A19: time, processes, memory and files without end.
 
-use codecrafter_shared::job::Verdict;
+use codecrafter_shared::job::{Outcome, RunOutcome, Verdict};
 
-use crate::world::{Attack, Case, Program, attacks, ended, only_run, printed};
+use crate::host::Process;
+use crate::world::{Attack, Case, Program, attacks, ended, fewest, only_run, printed};
 
 pub fn attacks() -> Vec<Attack> {
     attacks![
@@ -37,51 +38,71 @@ async fn a01_a_loop_ends_at_the_cpu_limit_within_a_tenth(case: &mut Case) {
     let program = Program::python("while True: pass")
         .cpu_ms(500)
         .wall_ms(20_000);
-    let outcome = case.run(program).await;
+    fewest(
+        550,
+        async || is_over_500_ms(case.run(program.clone()).await),
+        cpu_ms,
+    )
+    .await;
+}
+
+fn cpu_ms(run: &RunOutcome) -> u64 {
+    run.usage.cpu_ms
+}
+
+/// The run of a job that was ended at that limit.
+#[track_caller]
+fn is_over_500_ms(outcome: Outcome) -> RunOutcome {
     let message = "The program used more than its 500 ms of CPU time.";
     assert_eq!(outcome.message.as_deref(), Some(message));
     let run = only_run(outcome);
     assert_eq!(run.verdict, Verdict::TimeLimit);
-    assert!((500..=550).contains(&run.usage.cpu_ms), "{:?}", run.usage);
+    assert!(run.usage.cpu_ms >= 500, "{:?}", run.usage);
+    run
 }
 
 async fn a02_sleeping_ends_at_the_wall_limit_and_costs_no_cpu_time(case: &mut Case) {
     let code = "import time; print('hi'); time.sleep(1e9)";
-    let outcome = case.run(Program::python(code).wall_ms(700)).await;
-    let message = "The program ran for longer than 700 ms.";
+    let outcome = case.run(Program::python(code).wall_ms(4_000)).await;
+    let message = "The program ran for longer than 4000 ms.";
     assert_eq!(outcome.message.as_deref(), Some(message));
     let run = only_run(outcome);
     assert_eq!(run.verdict, Verdict::TimeLimit);
     assert_eq!(run.stdout.data, "hi\n");
     // What it takes to start Python.
-    assert!(run.usage.cpu_ms < 300, "{:?}", run.usage);
+    assert!(run.usage.cpu_ms < 1_500, "{:?}", run.usage);
 }
 
 async fn a03_threads_share_one_cpu_limit(case: &mut Case) {
     let code = include_str!("programs/a03_threads.c");
     let program = Program::c(code).cpu_ms(500).wall_ms(20_000);
-    let outcome = case.run(program).await;
-    let message = "The program used more than its 500 ms of CPU time.";
-    assert_eq!(outcome.message.as_deref(), Some(message));
-    let used = only_run(outcome).usage.cpu_ms;
-    assert!((500..=600).contains(&used), "{used}");
+    fewest(
+        600,
+        async || is_over_500_ms(case.run(program.clone()).await),
+        cpu_ms,
+    )
+    .await;
 }
 
 /// A run ends when its first process does; so an orphan gains nothing, and is not for free.
 async fn a04_an_orphan_ends_with_the_program_and_its_cpu_time_counts(case: &mut Case) {
     let code = "
 import os, time
+ends, begun = os.pipe()
 if os.fork() == 0:
     if os.fork() == 0:
         os.setsid()
+        end = time.process_time() + 0.3
+        while time.process_time() < end: pass
+        os.write(begun, b'x')
         while True: pass
     os._exit(0)
 os.wait()
-time.sleep(0.4)
+os.read(ends, 1)
 ";
     let run = case.run_one(Program::python(code)).await;
     assert_eq!(run.verdict, Verdict::Accepted);
-    assert!((100..2000).contains(&run.usage.cpu_ms), "{:?}", run.usage);
+    assert!((300..10_000).contains(&run.usage.cpu_ms), "{:?}", run.usage);
 }
 
 async fn a05_a_fork_bomb_of_the_shell_stays_within_the_processes_allowed(case: &mut Case) {
@@ -89,7 +110,7 @@ async fn a05_a_fork_bomb_of_the_shell_stays_within_the_processes_allowed(case: &
 import os
 os.execlp('bash', 'bash', '-c', ':(){ :|:& };: ; while true; do sleep 1; done')
 ";
-    let program = Program::python(code).processes(32).wall_ms(1200);
+    let program = Program::python(code).processes(32).wall_ms(4_000);
     let verdict = explodes(case, program, 32).await;
     assert!([Verdict::TimeLimit, Verdict::RuntimeError].contains(&verdict));
 }
@@ -106,7 +127,7 @@ while True:
     except OSError: pass
 ";
     let program = Program::python(code).processes(32).memory_mib(512);
-    let program = program.cpu_ms(15_000).wall_ms(1200);
+    let program = program.wall_ms(4_000);
     assert_eq!(explodes(case, program, 32).await, Verdict::TimeLimit);
 }
 
@@ -139,9 +160,12 @@ async fn explodes(case: &mut Case, program: Program, most: usize) -> Verdict {
     let (_progress, _cancel, run) = case.start(program).await;
     let mut seen = 0;
     while !run.is_finished() {
-        let processes = case.world.processes().await;
-        let alive = processes.iter().filter(|process| process.is_programs());
-        seen = seen.max(alive.map(|process| process.threads).sum());
+        // Only those that were there before and after are known to have been there together.
+        let before = case.world.processes().await;
+        let mut alive = case.world.processes().await;
+        let was_there = |one: &Process| before.iter().any(|other| other.pid == one.pid);
+        alive.retain(|process| process.is_programs() && was_there(process));
+        seen = seen.max(alive.iter().map(|process| process.threads).sum());
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!((2..=most).contains(&seen), "{seen} at a time");

@@ -1,14 +1,19 @@
 //! A67 and A68: whoever waits for a job, and stops to.
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use codecrafter_shared::job::{Outcome, Stage, Verdict};
+use executor_host::docker::harden::LABEL_JOB;
 use executor_host::sandbox::{Progress, Sandbox};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Attack, Case, PATIENCE, Program, attacks, ended, is_output, only_run, printed};
+use crate::world::{
+    Attack, Case, PATIENCE, Program, World, attacks, ended, is_output, only_run, printed,
+};
 
 pub fn attacks() -> Vec<Attack> {
     attacks![
@@ -32,7 +37,7 @@ fn is_cancelled(outcome: &Outcome) {
 
 async fn a67_what_is_cancelled_before_its_start_starts_nothing(case: &mut Case) {
     case.run(Program::python("")).await;
-    let before = case.world.containers().await.len();
+    let before = made_for_jobs(&case.world).await;
     let cancel = CancellationToken::new();
     cancel.cancel();
     let (sender, mut progress) = mpsc::channel(16);
@@ -41,7 +46,17 @@ async fn a67_what_is_cancelled_before_its_start_starts_nothing(case: &mut Case) 
     is_cancelled(&outcome);
     assert_eq!(outcome.runs.len(), 0);
     assert_eq!(progress.recv().await, None);
-    assert!(case.world.containers().await.len() <= before);
+    assert!(made_for_jobs(&case.world).await.is_subset(&before));
+}
+
+/// The containers that jobs had to wait for; others are started ahead at any time.
+async fn made_for_jobs(world: &World) -> HashSet<String> {
+    let mut containers = world.containers().await;
+    containers.retain(|container| {
+        let labels = container.labels.as_ref();
+        labels.is_some_and(|labels| labels.contains_key(LABEL_JOB))
+    });
+    containers.into_iter().filter_map(|one| one.id).collect()
 }
 
 async fn a67_what_is_cancelled_while_its_container_starts_is_cancelled(case: &mut Case) {
@@ -67,7 +82,7 @@ async fn a67_a_compiler_is_ended_when_its_job_is_cancelled(case: &mut Case) {
 async fn a67_a_program_is_dead_soon_after_its_job_is_cancelled(case: &mut Case) {
     // One of several tries must do: others use this machine too.
     let mut fastest = Duration::MAX;
-    for _ in 0..5 {
+    for _ in 0..20 {
         fastest = fastest.min(time_to_die(case).await);
         if fastest <= Duration::from_millis(50) {
             return;
@@ -78,9 +93,7 @@ async fn a67_a_program_is_dead_soon_after_its_job_is_cancelled(case: &mut Case) 
 
 /// How long a program lives on after its job was cancelled.
 async fn time_to_die(case: &mut Case) -> Duration {
-    let (mut progress, cancel, run) = case
-        .start(Program::python(FOR_EVER).cpu_ms(20_000).wall_ms(20_000))
-        .await;
+    let (mut progress, cancel, run) = case.start(Program::python(FOR_EVER)).await;
     while !is_output(&progress.recv().await.expect("it runs")) {}
     let processes = case.world.processes().await;
     let program = processes.iter().find(|process| process.is_programs());
@@ -130,18 +143,13 @@ for number in range(1000): os.write(1, b'%-99d\\n' % number)
     ] {
         // Nobody ever takes anything out of this.
         let (_progress, _cancel, run) = case.start(Program::python(code)).await;
-        let began = Instant::now();
-        let run = only_run(ended(run).await);
+        let ended = timeout(PATIENCE, ended(run)).await;
+        let run = only_run(ended.expect("it waits for ever"));
         assert_eq!(run.verdict, verdict);
         assert!(
             run.stdout.total_bytes >= bytes,
             "{}",
             run.stdout.total_bytes
-        );
-        assert!(
-            began.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            began.elapsed()
         );
     }
 }

@@ -7,9 +7,10 @@ use agent_protocol::TerminalSize;
 use codecrafter_shared::job::{RunOutcome, Verdict};
 use executor_host::sandbox::{Input, Interaction, Progress, Sandbox as _};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{Attack, Case, Program, World, attacks, ended, only_run, printed};
+use crate::world::{Attack, Case, PATIENCE, Program, World, attacks, ended, only_run, printed};
 
 pub fn attacks() -> Vec<Attack> {
     attacks![
@@ -48,8 +49,7 @@ impl Session {
                 Some(Progress::Output(..)) | None
             ) {}
         };
-        let spoke = tokio::time::timeout(Duration::from_secs(10), spoke);
-        spoke.await.unwrap();
+        timeout(PATIENCE, spoke).await.unwrap();
     }
 
     /// Sends it again and again, as fast as it is taken, until the program has ended or that often.
@@ -81,7 +81,9 @@ async fn at_terminal(
 ) -> RunOutcome {
     let (keys, interaction) = keyboard();
     let (progress, cancel, job) = case.start_with(program, Some(interaction)).await;
-    attend(keys, progress, cancel, person).await;
+    let attended = attend(keys, progress, cancel, person);
+    let attended = timeout(PATIENCE, attended).await;
+    attended.expect("it is held up");
     only_run(ended(job).await)
 }
 
@@ -240,7 +242,7 @@ async fn a72_what_is_typed_without_end_is_output_where_it_is_echoed(case: &mut C
     let code = "
 import time
 print('here', flush=True)
-time.sleep(9)
+time.sleep(1e6)
 ";
     let run = at_terminal(case, Program::python(code), async |session| {
         session.spoken().await;
@@ -266,18 +268,12 @@ raise SystemExit(7)
         Input::Bytes(vec![4; 100_000]),
         Input::Bytes(vec![0x13, 0x11]),
     ] {
-        let begun = Instant::now();
         let run = at_terminal(case, Program::python(code), async |session| {
             session.spoken().await;
             session.send_often(input, 1_000_000).await;
         })
         .await;
         assert_eq!(run.exit_code, Some(7), "{run:#?}");
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            begun.elapsed()
-        );
     }
 }
 
@@ -312,16 +308,12 @@ for n in range(10):
         while True: os.write(1, b'.'); time.sleep(0.01)
 print('over', flush=True)
 ";
-    let begun = Instant::now();
     let run = at_terminal(case, Program::python(code), async |_| {}).await;
     assert_eq!(run.exit_code, Some(0), "{run:#?}");
     assert!(run.stdout.data.contains("over"), "{run:#?}");
-    assert!(run.usage.wall_ms < 3_000, "{:?}", run.usage);
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begun.elapsed()
-    );
+    // Long before the wall limit, to which they would hold it.
+    assert_eq!(run.verdict, Verdict::Accepted, "{run:#?}");
+    assert!(run.usage.wall_ms < 15_000, "{:?}", run.usage);
 }
 
 async fn a72_sizes_that_change_without_end_change_nothing_else(case: &mut Case) {
@@ -357,7 +349,8 @@ os.write(1, b'here')
 while True: pass
 ";
     let mut taken = None;
-    let run = at_terminal(case, Program::python(code), async |session| {
+    let program = Program::python(code).cpu_ms(60_000).wall_ms(60_000);
+    let run = at_terminal(case, program, async |session| {
         session.spoken().await;
         for key in [3, 28, 26, 4] {
             session.keys.send(Input::Bytes(vec![key])).await.unwrap();
@@ -372,5 +365,5 @@ while True: pass
     })
     .await;
     assert_eq!(run.verdict, Verdict::Cancelled, "{run:#?}");
-    assert!(taken.unwrap() < Duration::from_secs(3), "{taken:?}");
+    assert!(taken.unwrap() < Duration::from_secs(15), "{taken:?}");
 }

@@ -1,13 +1,10 @@
 //! A56–A62: what one program can see of another, at the same time or after it, and what a program
 //! leaves behind or takes apart.
 
-use std::time::Duration;
-
-use codecrafter_shared::job::Verdict;
 use executor_host::sandbox::{Input, Interaction, Progress};
 use tokio::sync::mpsc;
 
-use crate::world::{Attack, Case, Mode, Program, attacks, ended, is_output, printed};
+use crate::world::{Attack, Case, Mode, PATIENCE, Program, attacks, ended, is_output, printed};
 
 pub fn attacks() -> Vec<Attack> {
     attacks![
@@ -43,7 +40,7 @@ async fn together(case: &mut Case, first: &str, second: &str) -> (String, String
 pub fn holding(code: &str) -> (Program, Interaction, mpsc::Sender<Input>) {
     let (keys, input) = mpsc::channel(1);
     let terminal = None;
-    let program = Program::python(code).wall_ms(60_000);
+    let program = Program::python(code).wall_ms(120_000);
     (program, Interaction { input, terminal }, keys)
 }
 
@@ -54,9 +51,7 @@ pub async fn while_it_holds<T>(
     second: impl Future<Output = T>,
 ) -> T {
     let spoke = async { while progress.recv().await.is_some_and(|seen| !is_output(&seen)) {} };
-    tokio::time::timeout(Duration::from_secs(30), spoke)
-        .await
-        .unwrap();
+    tokio::time::timeout(PATIENCE, spoke).await.unwrap();
     let second = second.await;
     assert!(!keys.is_closed(), "the first has ended too soon");
     keys.send(Input::Bytes(b"\n".to_vec())).await.unwrap();
@@ -135,17 +130,21 @@ async fn a57_nothing_is_left_for_the_next_run_or_job(case: &mut Case) {
     let code = include_str!("programs/a57_leave.py");
     let mut served = Vec::new();
     for _ in 0..2 {
-        let outcome = case.run(Program::python(code).inputs(&["", ""])).await;
+        let program = Program::python(code).inputs(&["", ""]);
+        let (mut progress, _cancel, job) = case.start(program).await;
+        while let Some(told) = progress.recv().await {
+            if let Progress::Container(id) = told {
+                served.push(id);
+            }
+        }
+        let outcome = ended(job).await;
         assert_eq!(outcome.runs.len(), 2, "{outcome:#?}");
         for run in &outcome.runs {
             assert_eq!(printed(run), "[]\nleft\n");
         }
-        served.push(case.world.containers_of("python").await);
     }
-    assert_eq!(
-        case.world.mode == Mode::Reuse,
-        served[0] == served[1] && served[0].len() == 1
-    );
+    assert_eq!(served.len(), 2);
+    assert_eq!(case.world.mode == Mode::Reuse, served[0] == served[1]);
 }
 
 /// Packets that were refused are counted too, though there is nowhere to send one.
@@ -238,10 +237,17 @@ os.nice(19)
 end = time.process_time() + 0.4
 while time.process_time() < end: pass
 signal.setitimer(signal.ITIMER_REAL, 0)
+print(int(time.process_time() * 1000))
 ";
     let run = case.run_one(Program::python(code)).await;
-    assert_eq!(run.verdict, Verdict::Accepted, "{run:#?}");
-    assert!((400..700).contains(&run.usage.cpu_ms), "{:?}", run.usage);
+    // What it counts itself, and what it takes to end.
+    let own: u64 = printed(&run).trim_end().parse().unwrap();
+    assert!(own >= 400, "{own}");
+    assert!(
+        (own..own + 500).contains(&run.usage.cpu_ms),
+        "{:?}",
+        run.usage
+    );
     assert!(run.usage.wall_ms >= 400, "{:?}", run.usage);
 }
 

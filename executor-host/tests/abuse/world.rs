@@ -25,12 +25,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{control, host};
 
 /// Longest that a case waits for something that must happen.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How much longer than its wall limit a run may take.
-const LATE: Duration = Duration::from_secs(1);
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How much longer than its wall limit a run may take, where others use this machine too.
+const LATE: Duration = Duration::from_secs(10);
 
 /// How containers are shared among jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// A container for each job.
     Fresh,
@@ -256,6 +256,9 @@ impl Case {
         JoinHandle<Outcome>,
     ) {
         let is_new = self.languages.insert(job.language.clone());
+        if is_new {
+            control::measure(&self.world, &job.language).await;
+        }
         if self.world.mode == Mode::Reuse && is_new {
             control::passes(&self.world, &job.language).await;
         }
@@ -278,13 +281,34 @@ pub async fn ended(job: JoinHandle<Outcome>) -> Outcome {
         .unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
-/// Whether no run took longer than it may.
+/// Whether no run took longer than it may, and the agent has ended the one that met its limit.
 fn is_in_time(limits: &RunLimits, outcome: &Outcome) {
     let wall = Duration::from_millis(limits.wall_ms.into()) + LATE;
     for run in &outcome.runs {
         let took = Duration::from_millis(run.usage.wall_ms);
         assert!(took <= wall, "{took:?} of {wall:?}: {run:#?}");
+        // A host that gives up the agent does not know how the program ended.
+        let is_known = run.exit_code.is_some() || run.signal.is_some();
+        assert!(is_known || run.verdict != Verdict::TimeLimit, "{run:#?}");
     }
+}
+
+/// Makes an attack until a run of it used no more than `most`; some times at the most, as others use
+/// this machine too.
+pub async fn fewest(
+    most: u64,
+    mut attack: impl AsyncFnMut() -> RunOutcome,
+    used: impl Fn(&RunOutcome) -> u64,
+) {
+    const TRIES: usize = 5;
+    let mut seen = Vec::new();
+    while seen.len() < TRIES {
+        seen.push(used(&attack().await));
+        if seen.last() <= Some(&most) {
+            return;
+        }
+    }
+    panic!("more than {most} each time: {seen:?}");
 }
 
 /// The run of a job that has one.
@@ -314,7 +338,8 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     }
 }
 
-/// A job to be, with one run and limits that are short for a person and long for a program.
+/// A job to be, with one run and limits that no program here meets on a slow machine either, unless
+/// it is to.
 #[derive(Clone)]
 pub struct Program(pub Job);
 
@@ -330,8 +355,8 @@ impl Program {
             files: Vec::new(),
             runs: vec![RunSpec::default()],
             limits: RunLimits {
-                cpu_ms: 3_000,
-                wall_ms: 6_000,
+                cpu_ms: 15_000,
+                wall_ms: 30_000,
                 ..RunLimits::default()
             },
             interactive: None,

@@ -2,7 +2,7 @@
 import socket, sys
 for target in sys.argv[1:]:
     host, port = target.rsplit(':', 1)
-    try: socket.create_connection((host, int(port)), timeout=2)
+    try: socket.create_connection((host, int(port)), timeout=10)
     except ConnectionRefusedError: print(target, 'is there')
     except OSError: continue
     else: print(target, 'answers')
