@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use codecrafter_shared::id::ExecutionId;
@@ -22,6 +22,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// The longest pause between requests to an edge that does not hold them open.
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(100);
 
 struct Lessee {
     edge: Arc<Edge>,
@@ -68,7 +71,7 @@ impl Lessee {
             queue: Arc::clone(&self.queue) as Arc<dyn Queue>,
             slots: watch::Sender::new(slots).subscribe(),
             offer: self.offer.subscribe(),
-            announce_every: Duration::from_millis(100),
+            announce_every: ANNOUNCE_EVERY,
             metrics: Metrics::default(),
         };
         tokio::spawn(leasing.run(self.stop.clone(), self.ended.clone()))
@@ -201,20 +204,18 @@ async fn a_host_whose_sandbox_does_not_answer_leases_nothing_until_it_does() {
 async fn leasing_goes_on_by_itself_after_the_edge_was_away() {
     let lessee = Lessee::new().await;
     let mut host = Edge::enrol(&lessee.url, lessee.folder.path()).await;
-    // Nobody listens there yet.
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let place = Edge::place();
+    let address = place.local_addr().unwrap();
     host.edge = format!("http://{address}").parse().unwrap();
     lessee.edge.state().broken = Some(StatusCode::BAD_GATEWAY);
     lessee.edge.offer(job(1));
     lessee.start_with(Arc::new(Client::new(host).unwrap()), 2);
     tokio::time::sleep(Duration::from_millis(100)).await;
     // Then something listens that is not the edge, and at last the edge.
-    lessee.edge.listen(address).await;
+    lessee.edge.listen(place);
     lessee
         .edge
-        .until(|edge| (edge.broken_answers == 2).then_some(()))
+        .until(|edge| (edge.broken_answers >= 2).then_some(()))
         .await;
     lessee.edge.state().broken = None;
     assert_eq!(lessee.taken().await, execution(1));
@@ -224,6 +225,7 @@ async fn leasing_goes_on_by_itself_after_the_edge_was_away() {
 async fn an_edge_that_holds_no_request_is_not_flooded_and_its_jobs_come_all_the_same() {
     let lessee = Lessee::new().await;
     lessee.edge.state().holds_nothing = true;
+    let begun = Instant::now();
     lessee.start(2).await;
     for number in 1..=3 {
         lessee
@@ -234,7 +236,10 @@ async fn an_edge_that_holds_no_request_is_not_flooded_and_its_jobs_come_all_the_
         assert_eq!(lessee.taken().await, execution(number as u64));
     }
     let requests = lessee.edge.state().lease_requests.len();
-    assert!(requests < 30, "{requests} requests for three jobs");
+    // Some for each job, and one for each pause between them.
+    let pauses = begun.elapsed().as_millis() / ANNOUNCE_EVERY.as_millis();
+    let most = 15 + usize::try_from(pauses).unwrap();
+    assert!(requests < most, "{requests} requests for three jobs");
 }
 
 // ---- Control messages ----

@@ -217,7 +217,7 @@ async fn a_result_leaves_the_queue_only_after_the_edge_took_it() {
     reporter.queue.store_result(&result(1)).await.unwrap();
     reporter
         .edge
-        .until(|edge| (edge.broken_answers == 2).then_some(()))
+        .until(|edge| (edge.broken_answers >= 2).then_some(()))
         .await;
     assert_eq!(reporter.queue.depth().await.unwrap().results, 1);
     reporter.edge.state().broken = None;

@@ -16,7 +16,7 @@ use executor_host::drain::drain;
 use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::link::Credentials;
-use executor_host::queue::contract::{cancel, execution, job};
+use executor_host::queue::contract::{cancel, execution, job, typed, until_typed};
 use executor_host::queue::{Embedded, Queue as _};
 use executor_host::sandbox::echo::Echo;
 use executor_host::serve::{QUEUE_FILE, open_queue, serve};
@@ -262,11 +262,13 @@ async fn a_host_that_is_killed_in_the_middle_of_a_job_runs_it_again_and_finishes
     let folder = TempDir::new().unwrap();
     Edge::enrol(&url, folder.path()).await;
     let first = Service::start(folder.path(), 10_000);
-    edge.offer(code(1, "begun\nsleep 1500\nended"));
+    edge.offer(until_typed(1));
     attempts_started(&edge, 1).await;
     first.signal("-KILL");
     first.ended().await;
     let second = Service::start(folder.path(), 10_000);
+    attempts_started(&edge, 2).await;
+    edge.control(typed(1, 0, "ended"));
     edge.until_finished([execution(1)]).await;
     second.signal("-TERM");
     assert!(second.ended().await.success());
@@ -313,7 +315,7 @@ async fn a_host_that_drains_finishes_what_it_has_takes_nothing_more_and_ends() {
     Edge::enrol(&url, folder.path()).await;
     // No grace: only what is drained may take its time.
     let service = Service::start(folder.path(), 0);
-    edge.offer(code(1, "begun\nsleep 1500\nended"));
+    edge.offer(until_typed(1));
     attempts_started(&edge, 1).await;
     let state_dir = folder.path().to_owned();
     let drained = tokio::spawn(async move { drain(&state_dir, Some(PATIENCE)).await });
@@ -324,6 +326,7 @@ async fn a_host_that_drains_finishes_what_it_has_takes_nothing_more_and_ends() {
     })
     .await;
     edge.offer(code(2, "too late"));
+    edge.control(typed(1, 0, "ended"));
     assert_eq!(
         drained.await.unwrap().unwrap().cast_unsigned(),
         service.0.id()
@@ -342,11 +345,14 @@ async fn a_full_disk_delays_jobs_and_results_and_loses_none() {
     let folder = TempDir::new().unwrap();
     Edge::enrol(&url, folder.path()).await;
     let service = Service::start(folder.path(), 10_000);
-    edge.offer(code(1, "begun\nsleep 700\nended"));
+    edge.offer(until_typed(1));
     attempts_started(&edge, 1).await;
     edge.until(|edge| (edge.acknowledged.len() == 1).then_some(()))
         .await;
     service.fill_disk(true);
+    edge.control(typed(1, 0, "ended"));
+    edge.until(|edge| edge.controls.is_empty().then_some(()))
+        .await;
     edge.offer(code(2, "hello"));
     // It is handed out again because it was not acknowledged: it cannot be kept.
     let asked = edge.state().lease_requests.len();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codecrafter_shared::id::{AttemptId, ControlId, ExecutionId};
-use codecrafter_shared::interaction::{Input, Inputs};
+use codecrafter_shared::interaction::{Input, Inputs, Interactive};
 use codecrafter_shared::job::{
     Control, ControlAction, Event, Job, Outcome, PROTOCOL_VERSION, Report, RunLimits, RunSpec,
     Verdict,
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use super::{ControlFeed, Published, Queue, RESULTS_BYTES_MAX};
 
 /// A wait that is longer than this is taken for one without end.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes a `#[tokio::test]` of every promise. `$empty` is an expression that gives an empty
 /// `Arc<dyn Queue>` and something that is kept until the test is over. What needs a service is
@@ -122,6 +122,16 @@ pub fn typed(number: u64, after: u32, text: &str) -> Control {
     Control {
         action: ControlAction::Input(Inputs { after, inputs }),
         ..cancel(number)
+    }
+}
+
+/// A job like [`job`] `number` whose program goes on when somebody has typed something.
+#[must_use]
+pub fn until_typed(number: u64) -> Job {
+    Job {
+        code: "begun\nread".into(),
+        interactive: Some(Interactive::default()),
+        ..job(number)
     }
 }
 

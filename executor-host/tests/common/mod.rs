@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -34,6 +33,7 @@ use executor_host::queue::{
 use executor_host::sandbox::echo::Echo;
 use executor_host::sandbox::{FaultScope, HostFault, Interaction, Progress, Sandbox};
 use jwt_simple::prelude::{Ed25519PublicKey, EdDSAPublicKeyLike as _, VerificationOptions};
+use tokio::net::TcpSocket;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -88,13 +88,21 @@ impl Edge {
     /// Starts an edge and returns its URL; it goes on until the test is over.
     pub async fn start() -> (Arc<Self>, String) {
         let edge = Arc::new(Self::default());
-        let address = edge.listen("127.0.0.1:0".parse().unwrap()).await;
+        let place = Self::place();
+        let address = place.local_addr().unwrap();
+        edge.listen(place);
         (edge, format!("http://{address}/"))
     }
 
-    pub async fn listen(self: &Arc<Self>, address: SocketAddr) -> SocketAddr {
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
+    /// Where an edge is going to listen. Nobody does yet, and nobody else can.
+    pub fn place() -> TcpSocket {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket
+    }
+
+    pub fn listen(self: &Arc<Self>, place: TcpSocket) {
+        let listener = place.listen(1024).unwrap();
         let routes = Router::new()
             .route("/internal/executors", post(enrol_host))
             .route("/internal/leases", post(lease))
@@ -102,7 +110,6 @@ impl Edge {
             .route("/internal/reports", post(report))
             .with_state(Arc::clone(self));
         tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        address
     }
 
     /// Enrols the host of a state folder, as `executor-host join` does.

@@ -13,7 +13,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::{sleep, timeout};
 
 /// A wait that is longer than this is taken for one without end.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The broker that the tests share.
 pub fn url() -> String {

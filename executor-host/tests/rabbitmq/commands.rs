@@ -9,7 +9,7 @@ use codecrafter_shared::job::{Event, Job};
 use executor_host::health::Monitor;
 use executor_host::host::HostSettings;
 use executor_host::link::Credentials;
-use executor_host::queue::contract::{execution, job};
+use executor_host::queue::contract::{execution, job, typed, until_typed};
 use executor_host::queue::{Queue as _, RabbitMq};
 use executor_host::sandbox::echo::Echo;
 use executor_host::serve::{Worker, serve_shared, take_place};
@@ -162,15 +162,12 @@ async fn dead_letters_are_listed_shown_and_put_back_by_commands() {
     let taken = soon(queue.take()).await.unwrap();
     taken.park("it came back too often").await.unwrap();
     bench.put("results", b"no report").await;
-    // Whoever reads it puts it aside.
-    until(async || {
-        tokio::select! {
-            _ = queue.take_results(1) => {}
-            () = tokio::time::sleep(Duration::from_millis(50)) => {}
-        }
-        (listed().await.as_array().unwrap().len() == 2).then_some(())
-    })
-    .await;
+    // Whoever reads it puts it aside, and is not disturbed: else it might be there twice.
+    let both_listed = until(async || (listed().await.as_array().unwrap().len() == 2).then_some(()));
+    tokio::select! {
+        taken = queue.take_results(1) => panic!("{:?}", taken.map(|taken| taken.len())),
+        () = both_listed => {}
+    }
     let letters = listed().await;
     assert_eq!(letters[0]["kind"], "job");
     assert_eq!(letters[0]["reason"], "it came back too often");
@@ -207,7 +204,7 @@ async fn a_worker_that_drains_finishes_what_it_runs_and_leaves_the_rest_to_other
     let _link = Host::link(&bench, &url).await;
     let mut worker = Host::worker(&bench);
     for number in 1..=2 {
-        edge.offer(code(number, "begun\nsleep 1500\nended"));
+        edge.offer(until_typed(number));
     }
     begun(&edge, 2).await;
     let state_dir = worker.state_dir();
@@ -221,10 +218,12 @@ async fn a_worker_that_drains_finishes_what_it_runs_and_leaves_the_rest_to_other
         })
         .await;
         edge.offer(code(3, "for another"));
+        (1..=2).for_each(|number| edge.control(typed(number, 0, "ended")));
     });
     let pid = worker.child.id().to_string();
     assert!(stdout(&drained).contains(&pid), "{drained:?}");
     assert!(worker.ended(PATIENCE).await.success());
+    edge.until_finished([1, 2].map(execution)).await;
     let finished = edge.state().finished.clone();
     assert_eq!(finished, [1, 2].map(execution).into());
     let _other = Host::worker(&bench);

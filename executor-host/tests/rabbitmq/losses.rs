@@ -45,9 +45,15 @@ async fn a_job_that_was_done_when_its_acknowledgement_was_lost_is_not_run_again_
     let (proxy, queue) = cuttable(&bench).await;
     queue.publish(&job(1)).await.unwrap();
     let delivery = soon(queue.take()).await.unwrap();
-    proxy.cut();
-    // The loss may be noticed by the acknowledgement, or after it was sent into the void.
-    sleep(Duration::from_millis(100)).await;
+    let waiting = queue.take();
+    let cut = async {
+        sleep(Duration::from_millis(100)).await;
+        proxy.cut();
+    };
+    // Who waits on the same connection is told when its loss is noticed: an acknowledgement before
+    // that might be sent into the void.
+    let (waiting, ()) = tokio::join!(soon(waiting), cut);
+    waiting.map(drop).expect_err("told");
     delivery.ack().await.expect_err("the connection was cut");
     again(async || queue.publish(&job(2)).await).await;
     let next = again(async || queue.take().await).await;
