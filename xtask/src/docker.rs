@@ -22,7 +22,7 @@ const PACKAGES: [&str; 4] = ["docker.io", "containerd", "runc", "iptables"];
 const CLIENT: &str = "docker-cli";
 
 /// How long a new engine may take until it answers.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// Whether an engine answers.
 pub fn answers() -> bool {

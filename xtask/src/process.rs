@@ -21,7 +21,7 @@ use crate::inputs::Inputs;
 const GRACE_SECONDS: u64 = 20;
 
 /// How long a killed process may take until it is gone.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+const KILL_LIMIT: Duration = Duration::from_secs(60);
 
 /// How often a process is looked at.
 const LOOK: Duration = Duration::from_millis(20);

@@ -32,13 +32,13 @@ use queue::Carrier;
 use setting::Setting;
 
 /// How long an edge may take until it answers.
-const EDGE_LIMIT: Duration = Duration::from_secs(60);
+const EDGE_LIMIT: Duration = Duration::from_secs(180);
 
 /// How long an executor may take until it offers a language: it looks into every image first.
-const EXECUTOR_LIMIT: Duration = Duration::from_secs(120);
+const EXECUTOR_LIMIT: Duration = Duration::from_secs(180);
 
 /// How long a broker may take until it lets clients in.
-const BROKER_LIMIT: Duration = Duration::from_secs(90);
+const BROKER_LIMIT: Duration = Duration::from_secs(180);
 
 /// Where edge and executor-host send their spans.
 const OTLP: &str = "CODECRAFTER_OTLP";

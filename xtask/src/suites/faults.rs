@@ -26,8 +26,8 @@ use crate::stack::queue::Carrier;
 use crate::stack::{Platform, Stack};
 use crate::work::Work;
 
-/// Runs long enough to be interrupted.
-const SLOW: &str = "import time\ntime.sleep(4)\nprint('survived')\n";
+/// Runs long enough to be interrupted, on a machine that is slow itself as well.
+const SLOW: &str = "import time\ntime.sleep(12)\nprint('survived')\n";
 
 /// All cases, each on a stack of its own.
 pub fn faults(repo: &Repo, work: &Work) -> Result<Report> {

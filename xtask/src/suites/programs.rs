@@ -32,7 +32,7 @@ pub fn sign_up_as(edge: &Client, name: &str) -> Result<Client> {
 
 /// Asks for a Python program to be run; gives the execution's id.
 pub fn submit(user: &Client, code: &str) -> Result<String> {
-    let request = json!({ "language": "python", "code": code, "limits": { "wallMs": 10_000 } });
+    let request = json!({ "language": "python", "code": code, "limits": { "wallMs": 30_000 } });
     let execution = expect(202, user.post("/api/v1/executions", &request)?)?;
     Ok(execution["id"]
         .as_str()

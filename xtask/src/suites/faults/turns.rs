@@ -14,8 +14,8 @@ use crate::work::Work;
 const SLOTS: usize = 2;
 /// As many as one user may have unfinished.
 const MANY: usize = 10;
-/// So long that others wait meanwhile.
-const CODE: &str = "import time\ntime.sleep(1)\nprint('survived')\n";
+/// So long that others wait meanwhile, until all have asked.
+const CODE: &str = "import time\ntime.sleep(3)\nprint('survived')\n";
 
 /// Counts the positions between a request and its run, with jobs in `carrier`.
 pub fn turns(repo: &Repo, work: &Work, carrier: Carrier) -> Result<()> {
