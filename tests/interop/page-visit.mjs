@@ -75,12 +75,17 @@ export const participant = (page, name) => page.getByRole('list', { name: 'Parti
 /** Answers the question that the page asks before something that cannot be taken back. */
 export const confirm = (page, action) => page.getByRole('dialog').getByRole('button', { name: action, exact: true }).click()
 
-/** The text as the editor shows it, without other people's cursors in it. */
-export const code = (page) => page.locator('.cm-line').evaluateAll((lines) => lines.map((line) => {
-  const copy = line.cloneNode(true)
-  copy.querySelectorAll('.cm-ySelectionCaret').forEach((caret) => caret.remove())
-  return copy.textContent
-}).join('\n'))
+/** The text as the editor shows it. */
+export const code = (page) => page.locator('.cm-line').evaluateAll((lines) => lines.map(({ textContent }) => textContent).join('\n'))
+
+/** Where somebody else is in the text. */
+export const caret = (page, name) => page.locator('.cm-remote-caret', { hasText: name })
+
+/** Whether it is in the last line with these words. */
+export const isIn = async (page, name, words) => {
+  const [at, of] = [await caret(page, name).boundingBox(), await line(page, words).last().boundingBox()]
+  return at !== null && of !== null && at.y < of.y + of.height && at.y + at.height > of.y
+}
 
 /** Resolves when the page has all of `text` and nothing else: who edits before may write into what is to come. */
 export const shows = (page, text) => until(`the editor shows ${JSON.stringify(text.slice(0, 60))}`, async () => await code(page) === text)

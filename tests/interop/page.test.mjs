@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import {
-  code, createSession, editor, line, live, output, record, register, runButton, runsLong, shows, stopButton, tab, told, type, verdict,
-  visit, write
+  caret, code, createSession, editor, isIn, line, live, output, record, register, runButton, runsLong, shows, stopButton, tab, told,
+  type, verdict, visit, write
 } from './page-visit.mjs'
 import { launch, noBrowser } from './support/browser.mjs'
 import { edgeUrl } from './support/edge.mjs'
@@ -79,11 +79,27 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
     for (const page of [ada, bob]) await shows(page, [...TOP.slice(0, -1), ...BOTTOM].join('\n'))
 
     await line(ada, 'yield n').click()
-    await bob.locator('.cm-ySelectionInfo', { hasText: ADA }).waitFor()
-    await ada.locator('.cm-ySelectionInfo', { hasText: BOB }).waitFor()
+    await until('Ada is seen where she is', () => isIn(bob, ADA, 'yield n'))
+    await until('Bob is seen where he is', () => isIn(ada, BOB, 'time.sleep'))
+    await ada.keyboard.press('Shift+Home')
+    await until('what she has selected is seen', async () => await bob.locator('.cm-remote-selection').count() === 1)
+    await ada.keyboard.press('End')
+    await bob.locator('.cm-remote-selection').waitFor({ state: 'detached' })
     for (const page of [ada, bob]) {
       const people = await page.getByRole('list', { name: 'Here now' }).getByRole('listitem').allInnerTexts()
       assert.deepEqual(people.map((label) => label.replace(/^\S+\n/, '').replace(/, typing$/, '')).sort(), page === ada ? [`${ADA} (you)`, BOB] : [ADA, `${BOB} (you)`])
+    }
+  })
+
+  test('nobody’s name gets into the text when what they stand beside is replaced', async () => {
+    const before = await code(ada)
+    for (const text of ['one\n  two\n\nthree', 'one line', before]) {
+      await editor(bob).click()
+      await bob.keyboard.press('Control+End')
+      const last = await line(bob, '').last().textContent()
+      await until('Bob is seen at the end', () => isIn(ada, BOB, last))
+      await write(ada, text)
+      for (const page of [ada, bob]) await shows(page, text)
     }
   })
 
@@ -105,7 +121,7 @@ describe('the page', { skip: noBrowser, concurrency: false }, () => {
     if (SCREENSHOT) {
       await line(bob, 'for prime').click()
       await editor(ada).focus()
-      await line(ada, 'for prime').locator('.cm-ySelectionInfo').waitFor()
+      await caret(ada, BOB).waitFor()
       await ada.screenshot({ path: SCREENSHOT, style: '.cm-cursorLayer { animation: none !important }' })
     }
   })

@@ -12,6 +12,7 @@ import {
 import { classHighlighter } from '@lezer/highlight'
 import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
 import { grammarOf } from './grammars.js'
+import { remoteSelections } from './remote-selections.js'
 
 /**
  * @param {object} options
@@ -36,7 +37,8 @@ export function createEditor ({ room, onRun }) {
         placeholder('Type here. Others see it as you type.'),
         grammar.of([]),
         syntaxHighlighting(classHighlighter),
-        yCollab(room.text, room.awareness),
+        yCollab(room.text, null),
+        remoteSelections(room.text, room.awareness),
         editability.of(editable(false)),
         // Tab indents here, so the way out by keyboard is told to those who need it.
         EditorView.contentAttributes.of({ 'aria-label': 'Code. Press Escape, then Tab, to leave the editor.' })
