@@ -4,6 +4,9 @@
 
 mod content;
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use codecrafter_shared::limits::DOCUMENT_BYTES_MAX;
 use yrs::updates::decoder::Decode as _;
 use yrs::updates::encoder::Encode as _;
@@ -56,6 +59,8 @@ pub struct Document {
     weight: Weight,
     /// What the last update needed, in items looked at.
     work: u64,
+    /// All of it as one update, until the next one: people come into a room together.
+    whole: OnceCell<Vec<u8>>,
     /// Whether `yrs` has given up half way.
     damaged: bool,
 }
@@ -142,6 +147,7 @@ impl Document {
             places: Places::default(),
             weight: Weight::default(),
             work: 0,
+            whole: OnceCell::new(),
             damaged: false,
         }
     }
@@ -229,6 +235,7 @@ impl Document {
             decoded = again;
         }
 
+        self.whole.take();
         let mut transaction = self.doc.transact_mut();
         if transaction.apply_update(decoded).is_err() {
             self.damaged = true;
@@ -341,12 +348,23 @@ impl Document {
         &self.known
     }
 
-    /// What a client with this encoded state vector lacks, as an update.
-    pub(super) fn lacking(&self, state_vector: &[u8]) -> Result<Vec<u8>, Malformed> {
+    /// What a client with this encoded state vector lacks, as an update. To those who have nothing
+    /// yet, as nearly all who come in, it is encoded once.
+    pub(super) fn lacking(&self, state_vector: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
         scan::state_vector(state_vector)?;
         let state_vector = StateVector::decode_v1(state_vector)
             .map_err(|_| Malformed("a state vector that yrs cannot read"))?;
-        Ok(self.doc.transact().encode_diff_v1(&state_vector))
+        let encode = || self.doc.transact().encode_diff_v1(&state_vector);
+        Ok(if state_vector.is_empty() {
+            let kept = self.whole.get_or_init(|| {
+                let mut whole = encode();
+                whole.shrink_to_fit();
+                whole
+            });
+            Cow::Borrowed(kept)
+        } else {
+            Cow::Owned(encode())
+        })
     }
 
     /// The whole as one update, or `None` if that could not be read back, or `yrs` has given up on

@@ -90,15 +90,13 @@ impl Room {
             return fault(sender);
         };
         // A few bytes may ask for all of the document.
-        let user = sender.principal.user_id;
-        if !self
-            .rates
-            .allow(now, user, &mut sender.spent, lacking.len())
-        {
+        let (user, bytes) = (sender.principal.user_id, lacking.len());
+        let lacking = frame::sync_step2(&lacking);
+        if !self.rates.allow(now, user, &mut sender.spent, bytes) {
             return Err(CloseCode::TooFast);
         }
         let document = self.document().ok_or(CloseCode::Overloaded)?;
-        send(sender.id, frame::sync_step2(&lacking), step);
+        send(sender.id, lacking, step);
         if !sender.greeted && sender.principal.role.may_edit(self.access.locked()) {
             sender.greeted = true;
             ask(sender, document, step);

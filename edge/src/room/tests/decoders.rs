@@ -33,7 +33,8 @@ pub fn state_vector(bytes: &[u8]) -> bool {
     if scan::state_vector(bytes).is_err() {
         return false;
     }
-    let lacking = some_document().lacking(bytes).expect("it was scanned");
+    let document = some_document();
+    let lacking = document.lacking(bytes).expect("it was scanned");
     scan::update(&lacking, Caps::STORED, |_| Ok(())).expect("it is of our own making");
     true
 }

@@ -26,7 +26,8 @@ impl Gate {
     /// If that is none.
     #[must_use]
     pub fn lacking(&self, state_vector: &[u8]) -> Vec<u8> {
-        self.0.lacking(state_vector).expect("a state vector")
+        let lacking = self.0.lacking(state_vector);
+        lacking.expect("a state vector").into_owned()
     }
 
     /// The state vector.

@@ -26,6 +26,33 @@ fn sync_step1_is_always_answered_with_sync_step2() {
 }
 
 #[test]
+fn whoever_comes_in_has_all_that_was_written_and_nothing_that_was_deleted_before() {
+    let mut world = World::new();
+    let mut ada = Client::new(1, Role::Owner);
+    ada.connect(&mut world);
+    settle(&mut world, &mut [&mut ada]);
+    let mut comes_in = |world: &mut World, n: u8| {
+        let mut client = Client::new(n, Role::Viewer);
+        client.connect(world);
+        settle(world, &mut [&mut ada, &mut client]);
+        assert_eq!(client.text(), ada.text());
+        match n {
+            2 => ada.insert(0, "hello world"),
+            4 => ada.remove(0, 6),
+            6 => ada.insert(5, "!"),
+            _ => return,
+        }
+        ada.send(world, 1);
+        world.later(1_000);
+    };
+    // Between two edits two come, the second of whom has the same bytes.
+    for n in 2..=8 {
+        comes_in(&mut world, n);
+    }
+    assert_eq!(ada.text(), "world!");
+}
+
+#[test]
 fn the_room_asks_an_editor_once_and_in_a_frame_of_its_own() {
     let mut world = World::new();
     let ada = world.connect(1, Role::Editor);
