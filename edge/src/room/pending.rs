@@ -2,8 +2,10 @@
 //! sooner than [`PACE_MS`] after that waits for the rest of the time, and is then one row and one
 //! frame to each reader (R5). When much comes, it waits only until nothing more is at hand.
 //!
-//! A machine that cannot keep up is late with the room's timers. The room then takes more time, so
-//! that it asks for fewer commits and frames, and takes less again as soon as they come in time.
+//! A machine that cannot keep up is late with the room's timers. The room then takes so much more
+//! time that it asks for fewer commits and frames, and takes less again as soon as they come in
+//! time. How much more goes by how late they are: all rooms of a machine are late together, and would
+//! otherwise all wait for long because of one moment, and then all hurry.
 //!
 //! Nobody sees an edit while it waits: what shows the document to anybody flushes first. Should the
 //! room lose its memory meanwhile, only those who have made these edits know of them, and as their
@@ -21,8 +23,12 @@ use super::document::{self, Document};
 
 /// The time between two flushes, unless much comes.
 pub(super) const PACE_MS: i64 = 50;
-/// The same on a machine that cannot keep up.
+/// The same on a machine that cannot keep up, at most.
 const SLOWEST_PACE_MS: i64 = 800;
+/// A timer that is late by less is in time.
+const LATE_MS: i64 = 20;
+/// By how much more than it is late the room waits.
+const LATE_FACTOR: i64 = 2;
 /// Edits within that time that are much: they are flushed as soon as nothing more is at hand.
 const MUCH: i64 = 8;
 /// Edits that are flushed at once, whatever else is at hand.
@@ -160,12 +166,14 @@ impl Pending {
             return;
         };
         self.asked_soon = false;
-        if now.since(asked) >= PACE_MS {
-            let slower = self.slower_ms.saturating_mul(2).max(PACE_MS);
-            self.slower_ms = slower.min(SLOWEST_PACE_MS.saturating_sub(PACE_MS));
+        let late = now.since(asked);
+        let needed = if late >= LATE_MS {
+            late.saturating_mul(LATE_FACTOR)
         } else {
-            self.slower_ms = self.slower_ms.saturating_mul(3) / 4;
-        }
+            0
+        };
+        let slower = needed.max(self.slower_ms.saturating_mul(3) / 4);
+        self.slower_ms = slower.min(SLOWEST_PACE_MS.saturating_sub(PACE_MS));
     }
 
     /// Takes the edits, oldest first: nearly always as one.

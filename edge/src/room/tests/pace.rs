@@ -178,10 +178,12 @@ fn a_machine_that_is_late_is_asked_for_less_until_it_keeps_up() {
         wait
     };
     waited(&mut world, 0);
-    let waits: Vec<_> = (0..8).map(|_| waited(&mut world, 100)).collect();
-    let expected = [50, 100, 150, 250, 450, 800, 800, 800];
+    let lates = [0, 19, 20, 100, 100, 40, 0, 5_000, 5_000];
+    let waits = lates.map(|late| waited(&mut world, late));
+    let expected = [50, 50, 50, 90, 250, 250, 200, 162, 800];
     assert_eq!(waits, expected.map(Some));
     let waits: Vec<_> = (0..40).map(|_| waited(&mut world, 0)).collect();
+    assert_eq!(waits[..4], [800, 612, 471, 365].map(Some));
     assert_eq!(waits.last(), Some(&Some(50)));
 }
 
