@@ -6,9 +6,9 @@ import * as Y from 'yjs'
 import { Connected } from './connected.js'
 import * as frames from './frames.js'
 import { Presence } from './presence.js'
+import { openRoomStream } from './room-stream.js'
 import * as saving from './saved.js'
 import { openSocket } from './socket.js'
-import { openFeed } from './feed.js'
 
 /** Our own frames; and that this client is silent while nothing happens. */
 const CAPABILITIES = 'app1,quiet1'
@@ -117,7 +117,7 @@ export class RoomClient extends Connected {
   lineTo ({ url, token, byStream }, ends) {
     const { WebSocket, fetch } = this
     return byStream
-      ? openFeed({ url, token, capabilities: CAPABILITIES, fetch }, ends)
+      ? openRoomStream({ url, token, capabilities: CAPABILITIES, fetch }, ends)
       : openSocket({ url, token, capabilities: CAPABILITIES, WebSocket }, ends)
   }
 

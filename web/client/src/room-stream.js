@@ -24,7 +24,7 @@ const EMPTY_STREAMS_MAX = 2
  * @param {import('./socket.js').Ends} ends
  * @returns {import('./socket.js').Line}
  */
-export function openFeed ({ url, token, capabilities, fetch }, { onOpen, onFrame, onHeard, onClose }) {
+export function openRoomStream ({ url, token, capabilities, fetch }, { onOpen, onFrame, onHeard, onClose }) {
   const authorization = `Bearer ${token}`
   const reading = new AbortController()
   let connection = null
