@@ -36,8 +36,8 @@ pub const PING: &str = "ping";
 /// The answer to [`PING`], a text frame too.
 pub const PONG: &str = "pong";
 
-/// The subprotocol that the room selects if a client offers it, and the prefix of the one that
-/// carries a room token: `new WebSocket(url, ["yjs", "token.<roomToken>"])`.
+/// The subprotocol that is selected if a client offers it, and the prefix of the one that carries
+/// a token: `new WebSocket(url, ["yjs", "token.<roomToken>"])`.
 pub const SUBPROTOCOL: &str = "yjs";
 /// See [`SUBPROTOCOL`].
 pub const SUBPROTOCOL_TOKEN_PREFIX: &str = "token.";
@@ -168,8 +168,8 @@ pub enum AppFrame {
     },
 }
 
-/// Why a room closes a socket. 4400–4499 are final for y-websocket 3.1 and later; all others make
-/// it connect again (`docs/realtime.md`).
+/// Why a room, or a person's feed, closes a socket. 4400–4499 are final for y-websocket 3.1 and
+/// later; all others make it connect again (`docs/realtime.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 pub enum CloseCode {
@@ -203,7 +203,7 @@ impl CloseCode {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Malformed => "malformed frame",
-            Self::Unauthorized => "room token missing, invalid or expired",
+            Self::Unauthorized => "token missing, invalid or expired",
             Self::Forbidden => "no access",
             Self::NotFound => "no such session",
             Self::Conflict => "conflicting history; make a new document",
