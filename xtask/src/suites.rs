@@ -38,7 +38,7 @@ pub const NAMES: [&str; 17] = [
     "contract",
     "conformance",
     "interop",
-    "feed",
+    "stream",
     "page",
     "demo",
     "documents",
@@ -118,8 +118,8 @@ pub fn steps(repo: &Repo) -> Result<Plan<'_>> {
     let conformance = |work: &_| conformance::conformance(repo, work);
     plan.push(step("conformance", conformance, &[&EDGE, &both]));
     plan.push(step("interop", |work| node::interop(repo, work), &[&EDGE]));
-    let feed = |work: &_| node::feed(repo, work);
-    plan.push(step("feed", feed, &[&EDGE, &both]));
+    let stream = |work: &_| node::stream(repo, work);
+    plan.push(step("stream", stream, &[&EDGE, &both]));
     let page = |work: &_| node::page(repo, work);
     plan.push(step("page", page, &[&EDGE, &RUNS, &[names::CHROMIUM]]));
     let demo = |work: &_| node::demo(repo, work);

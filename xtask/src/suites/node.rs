@@ -18,8 +18,8 @@ use crate::work::Work;
 
 /// How the names of those interop tests begin that need a browser and an executor.
 const PAGE: &str = "page";
-/// And of those that are about rooms without WebSockets.
-const FEED: &str = "feed";
+/// And of those that are about rooms and feeds without WebSockets.
+const STREAM: &str = "stream";
 
 /// Languages that the demo shows.
 const LANGUAGES: usize = 7;
@@ -35,7 +35,7 @@ const FEW_FEEDS: &str = "off,feeds=60/1m";
 
 /// Stock clients against workerd.
 pub fn interop(repo: &Repo, work: &Work) -> Result<Report> {
-    let others = |name: &str| !name.starts_with(PAGE) && !name.starts_with(FEED);
+    let others = |name: &str| !name.starts_with(PAGE) && !name.starts_with(STREAM);
     let files = test_files(&repo.path("tests/interop"), others)?;
     let stack = Stack::of_suite(repo, "interop", Platform::Workerd)?;
     let mut stack = stack.with_limits(FEW_FEEDS)?;
@@ -43,10 +43,10 @@ pub fn interop(repo: &Repo, work: &Work) -> Result<Report> {
     run(work, &mut stack.command("node")?, &files)
 }
 
-/// Our client library against the component, where rooms are event streams.
-pub fn feed(repo: &Repo, work: &Work) -> Result<Report> {
-    let files = test_files(&repo.path("tests/interop"), |name| name.starts_with(FEED))?;
-    let mut stack = Stack::of_suite(repo, "feed", Platform::Spin)?;
+/// Our client library against the component, where rooms and feeds are event streams.
+pub fn stream(repo: &Repo, work: &Work) -> Result<Report> {
+    let files = test_files(&repo.path("tests/interop"), |name| name.starts_with(STREAM))?;
+    let mut stack = Stack::of_suite(repo, "stream", Platform::Spin)?;
     stack.start_edge()?;
     run(work, &mut stack.command("node")?, &files)
 }
