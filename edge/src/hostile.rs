@@ -119,7 +119,7 @@ impl World {
             hasher: directory.hasher.clone(),
             assets: Arc::new(NoAssets),
             rooms: None,
-            feeds: None,
+            streamed_rooms: None,
             spans: None,
             limit_memory: Arc::default(),
             config: directory.config.clone(),

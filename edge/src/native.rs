@@ -27,8 +27,8 @@ use crate::ports::{
     Assets, Cache, Clock, Db, Hasher, HasherFailure, Listener, Rng, Shard, ShardResponse,
     ShardUnreachable, Shards, Signals,
 };
-use crate::room::feed::FeedRooms;
 use crate::room::shard;
+use crate::room::stream::StreamedRooms;
 use crate::router;
 use crate::spans::Exporter;
 
@@ -56,7 +56,7 @@ impl NativeEdge {
         let clock = Arc::new(HandClock::default());
         let wakes = Wakes::default();
         let rooms = Arc::new(SqliteDb::in_memory()?);
-        let feeds = Arc::new(FeedRooms::new(
+        let streamed_rooms = Arc::new(StreamedRooms::new(
             rooms.clone(),
             clock.clone(),
             Arc::new(SystemRng),
@@ -75,7 +75,7 @@ impl NativeEdge {
         }
         let shards = Arc::new(NativeShards {
             rooms,
-            feeds: feeds.clone(),
+            streamed_rooms: streamed_rooms.clone(),
             people,
             people_unreachable: AtomicBool::new(false),
             directory: Mutex::new(None),
@@ -105,7 +105,7 @@ impl NativeEdge {
             hasher: Arc::new(InProcess),
             assets: Arc::new(NoAssets),
             rooms: None,
-            feeds: Some(feeds),
+            streamed_rooms: Some(streamed_rooms),
             spans: config.collector.is_some().then(exporter),
             limit_memory: Arc::default(),
             config,
@@ -254,7 +254,7 @@ impl Listener for Listening {
 /// Shards in this process.
 struct NativeShards {
     rooms: Arc<SqliteDb>,
-    feeds: Arc<FeedRooms>,
+    streamed_rooms: Arc<StreamedRooms>,
     people: People,
     people_unreachable: AtomicBool,
     /// Set once the Directory, which itself calls rooms through this, is made.
@@ -294,7 +294,7 @@ impl Shards for NativeShards {
                 Ok(shard.handle(path, &body).await)
             }
             Shard::Room { session } => {
-                let room = self.feeds.host(*session);
+                let room = self.streamed_rooms.host(*session);
                 Ok(shard::handle(&room, path, &body).await)
             }
             Shard::Person { .. } if self.people_unreachable.load(Ordering::Relaxed) => {

@@ -6,7 +6,7 @@ use axum::routing::{delete, get, post, put};
 use codecrafter_shared::error::ErrorCode;
 
 use crate::error::Refusal;
-use crate::front::{Edge, feeds, finish, limit, metrics, openapi, page, rooms, service, trace};
+use crate::front::{Edge, finish, limit, metrics, openapi, page, rooms, service, streams, trace};
 use crate::{accounts, chat, executions, executors, history, notifications, sessions, versions};
 
 /// Every route.
@@ -101,8 +101,8 @@ fn api(edge: &Edge) -> Router<Edge> {
         .route("/notifications/socket", get(notifications::socket))
         .route("/notifications/events", get(notifications::events))
         .route("/rooms/{id}", get(rooms::open))
-        .route("/rooms/{id}/events", get(feeds::events))
-        .route("/rooms/{id}/frames", post(feeds::frames))
+        .route("/rooms/{id}/events", get(streams::events))
+        .route("/rooms/{id}/frames", post(streams::frames))
         .route(
             "/sessions/{id}/executions",
             get(executions::list_of_session),

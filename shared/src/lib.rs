@@ -15,6 +15,8 @@
 //! | session | a shared coding document with its participants (never a login) |
 //! | login session | one signed-in device of a user |
 //! | room | the realtime side of a session |
+//! | stream | a room's frames as server-sent events, where there are no WebSockets |
+//! | feed | what a person is told, wherever they are |
 //! | participant | a user with a role in a session |
 //! | execution | a request to run code, as its owner sees it |
 //! | job | an execution as the queue carries it; same id |

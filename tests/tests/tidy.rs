@@ -101,7 +101,7 @@ fn the_room_is_a_pure_state_machine() {
             || path.ends_with("/shard.rs")
             || path.ends_with("/host.rs")
             || path.contains("/store/")
-            || path.contains("/feed/");
+            || path.contains("/stream/");
         if !path.starts_with("edge/src/room/") || door || path.contains("/tests/") {
             continue;
         }

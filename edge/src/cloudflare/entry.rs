@@ -70,7 +70,7 @@ fn make_router(env: Env) -> Result<Router, String> {
         rng: Arc::new(WorkerRng),
         hasher: Arc::new(ObjectHasher(env.clone())),
         assets: Arc::new(AssetFiles::of(&env)),
-        feeds: None,
+        streamed_rooms: None,
         spans,
         rooms: Some(Arc::new(ObjectRooms(env.clone()))),
         shards: Arc::new(ObjectShards(env)),

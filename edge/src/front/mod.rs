@@ -3,11 +3,10 @@
 //!
 //! A request passes [`finish::answer`] first, which strips what only we may say, and last, which
 //! writes refusals as problem documents. [`limit`] counts it, [`extract`] takes it apart, [`validate`] collects what
-//! is wrong with it. [`page`], [`rooms`], [`feeds`], [`service`],
+//! is wrong with it. [`page`], [`rooms`], [`streams`], [`service`],
 //! [`metrics`] and [`openapi`] are routes of no other domain.
 
 pub mod extract;
-pub mod feeds;
 pub mod finish;
 pub mod limit;
 pub mod metrics;
@@ -15,6 +14,7 @@ pub mod openapi;
 pub mod page;
 pub mod rooms;
 pub mod service;
+pub mod streams;
 pub mod trace;
 pub mod validate;
 
@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::directory::outbox::{self, Committed, Delivered};
 use crate::error::Refusal;
 use crate::ports::{Assets, Clock, Hasher, Rng, RoomGate, Shard, Shards};
-use crate::room::feed::FeedRooms;
+use crate::room::stream::StreamedRooms;
 use crate::shard::{Call, call};
 use crate::spans::Exporter;
 
@@ -50,7 +50,7 @@ pub struct Edge {
     /// The way of sockets into rooms; none on platforms without WebSockets.
     pub rooms: Option<Arc<dyn RoomGate>>,
     /// The rooms, on platforms without WebSockets.
-    pub feeds: Option<Arc<FeedRooms>>,
+    pub streamed_rooms: Option<Arc<StreamedRooms>>,
     /// Where spans go; none if they go nowhere.
     pub spans: Option<Arc<Exporter>>,
     /// What this instance remembers of limits.

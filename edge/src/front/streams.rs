@@ -24,7 +24,7 @@ use super::rooms::{query, token};
 use crate::error::Refusal;
 use crate::limits::policy::Policy;
 use crate::ports::Closing;
-use crate::room::feed::{FeedRooms, NotPosted, Resume, joined, refused, split};
+use crate::room::stream::{NotPosted, Resume, StreamedRooms, joined, refused, split};
 use crate::room::{ConnectionId, Principal, Wishes};
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -90,10 +90,10 @@ pub async fn frames(
     }
 }
 
-fn rooms(edge: &Edge) -> Result<&Arc<FeedRooms>, Refusal> {
+fn rooms(edge: &Edge) -> Result<&Arc<StreamedRooms>, Refusal> {
     let detail = "rooms of this deployment are WebSockets: `GET /rooms/{id}`";
     let missing = || Refusal::with_detail(ErrorCode::RouteNotFound, detail);
-    edge.feeds.as_ref().ok_or_else(missing)
+    edge.streamed_rooms.as_ref().ok_or_else(missing)
 }
 
 /// Who comes to which room.

@@ -71,7 +71,7 @@ async fn deployment(settings: &'static [(&str, &str)]) -> (World, Arc<Counted>) 
         hasher: directory.hasher.clone(),
         assets: Arc::new(NoAssets),
         rooms: None,
-        feeds: None,
+        streamed_rooms: None,
         spans: None,
         limit_memory: Arc::default(),
         config,

@@ -67,7 +67,7 @@ pub(super) async fn at_the_door() -> (World, Arc<Doorman>, String, String) {
         shards: directory.shards.clone(),
         hasher: directory.hasher.clone(),
         assets: Arc::new(NoAssets),
-        feeds: None,
+        streamed_rooms: None,
         rooms: Some(doorman.clone()),
         spans: None,
         limit_memory: Arc::default(),

@@ -1,5 +1,5 @@
 //! Where a room lives, as far as its answers to calls need it: a Durable Object that keeps the room and
-//! its sockets in memory, or [`super::feed`], which takes it from the database for each input and puts
+//! its sockets in memory, or [`super::stream`], which takes it from the database for each input and puts
 //! it back.
 
 use std::collections::BTreeSet;

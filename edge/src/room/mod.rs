@@ -21,7 +21,7 @@
 //! integrates it, [`pending`] holds it back for a moment, [`store`] keeps it. [`awareness`] and [`run`] are what a room shows besides, and
 //! [`mod@write`] with [`mod@tag`] is the way of those who come without a socket; [`versions`],
 //! [`history`] and [`chat`] are what it keeps besides the document. [`shard`] answers calls, [`host`] is
-//! where a room lives, and [`feed`] is a room where there are no sockets.
+//! where a room lives, and [`stream`] is a room where there are no sockets.
 
 mod access;
 mod authors;
@@ -30,7 +30,6 @@ pub mod calls;
 pub mod chat;
 mod connection;
 mod document;
-pub mod feed;
 mod frame;
 mod gate;
 pub mod history;
@@ -47,6 +46,7 @@ mod run;
 mod scan;
 pub mod shard;
 pub mod store;
+pub mod stream;
 pub mod tag;
 #[cfg(any(test, feature = "probes"))]
 pub(crate) mod tests;

@@ -71,7 +71,7 @@ fn read_login(row: &Row) -> Result<EndedLogin, DbError> {
 /// # Errors
 /// What the database says; [`DbError::Busy`] also if another room of the same session has stored
 /// a change of the document, or its end, since this one was loaded, which happens only where a room is loaded
-/// for each input ([`super::feed`]). The room must then be dropped: it is ahead of what is stored.
+/// for each input ([`super::stream`]). The room must then be dropped: it is ahead of what is stored.
 pub async fn persist(db: &dyn Db, room: SessionId, changes: &[Change]) -> Result<(), DbError> {
     match changes {
         [] => return Ok(()),

@@ -30,7 +30,7 @@ use crate::front::Edge;
 use crate::limits::address::{self, Peer};
 use crate::limits::shard::LimitsShard;
 use crate::notifications::shard::People;
-use crate::room::feed::FeedRooms;
+use crate::room::stream::StreamedRooms;
 use crate::router;
 use crate::spans::Exporter;
 
@@ -98,7 +98,7 @@ async fn start() -> Result<Router, Box<dyn std::error::Error>> {
     let clock = Arc::new(clock::SpinClock);
     let rng = Arc::new(clock::SpinRng);
     let hasher = Arc::new(hasher::InProcess);
-    let feeds = Arc::new(FeedRooms::new(
+    let rooms = Arc::new(StreamedRooms::new(
         Arc::new(db::SpinDb::of("rooms")),
         clock.clone(),
         rng.clone(),
@@ -110,7 +110,7 @@ async fn start() -> Result<Router, Box<dyn std::error::Error>> {
         clock.clone(),
         Arc::new(signals::NoSignals),
     );
-    let others = Arc::new(shards::Others::new(feeds.clone(), people));
+    let others = Arc::new(shards::Others::new(rooms.clone(), people));
     let directory = Directory {
         db: Arc::new(db::SpinDb::of("directory")),
         clock: clock.clone(),
@@ -134,7 +134,7 @@ async fn start() -> Result<Router, Box<dyn std::error::Error>> {
         hasher,
         assets: Arc::new(assets::MountedFiles),
         rooms: None,
-        feeds: Some(feeds),
+        streamed_rooms: Some(rooms),
         spans,
         limit_memory: Arc::default(),
         config,

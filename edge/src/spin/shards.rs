@@ -9,8 +9,8 @@ use crate::directory::Directory;
 use crate::limits::shard::LimitsShard;
 use crate::notifications::shard::People;
 use crate::ports::{Shard, ShardResponse, ShardUnreachable, Shards};
-use crate::room::feed::FeedRooms;
 use crate::room::shard;
+use crate::room::stream::StreamedRooms;
 
 /// All shards.
 pub struct InProcess {
@@ -51,14 +51,14 @@ impl Shards for InProcess {
 
 /// Rooms and people: what the Directory itself may call.
 pub struct Others {
-    feeds: Arc<FeedRooms>,
+    rooms: Arc<StreamedRooms>,
     people: People,
 }
 
 impl Others {
     /// The rooms and the people of this deployment.
-    pub fn new(feeds: Arc<FeedRooms>, people: People) -> Self {
-        Self { feeds, people }
+    pub fn new(rooms: Arc<StreamedRooms>, people: People) -> Self {
+        Self { rooms, people }
     }
 }
 
@@ -72,7 +72,7 @@ impl Shards for Others {
     ) -> Result<ShardResponse, ShardUnreachable> {
         match shard {
             Shard::Room { session } => {
-                let room = self.feeds.host(*session);
+                let room = self.rooms.host(*session);
                 Ok(shard::handle(&room, path, &body).await)
             }
             Shard::Person { .. } => Ok(self.people.handle(path, &body).await.response),

@@ -8,7 +8,6 @@ mod content;
 mod document;
 mod executions;
 mod executors;
-mod feeds;
 mod files;
 mod history;
 mod input;
@@ -18,6 +17,7 @@ mod notifications;
 mod participants;
 mod service;
 mod sessions;
+mod streams;
 mod traces;
 mod versions;
 
@@ -123,7 +123,7 @@ cases! {
         a_run_that_ends_while_its_owner_is_away_is_told_to_them,
         who_is_named_in_a_chat_is_told_once,
         participants_see_which_of_them_are_online,;
-    feeds:
+    streams:
         frames_are_taken_whole_and_for_a_connection_that_is_there,;
     executions:
         an_execution_waits_for_an_executor_and_ends_when_one_joins,

@@ -1,5 +1,5 @@
 //! The way into a room without a WebSocket, where a deployment has it. What goes through it is
-//! tried by its clients in `tests/interop/feed.test.mjs`.
+//! tried by its clients in `tests/interop/stream.test.mjs`.
 
 use anyhow::{Context as _, Result, ensure};
 use codecrafter_shared::error::ErrorCode;

@@ -14,7 +14,7 @@ use codecrafter_shared::id::SessionId;
 use codecrafter_shared::time::Timestamp;
 use futures_util::{Stream, stream};
 
-use super::rooms::{FeedRooms, NotPosted, topic};
+use super::rooms::{NotPosted, StreamedRooms, topic};
 use super::store;
 use crate::error::Refusal;
 use crate::ports::{Closing, DbError};
@@ -49,7 +49,7 @@ impl Resume {
     }
 }
 
-impl FeedRooms {
+impl StreamedRooms {
     /// Lets somebody into a room, or back into it; gives what they are to get as it comes.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ fn push(chunk: &mut String, event: &str, id: &str, data: &str) {
 
 /// One stream.
 struct Reader {
-    rooms: Arc<FeedRooms>,
+    rooms: Arc<StreamedRooms>,
     session: SessionId,
     connection: ConnectionId,
     app_frames: bool,
@@ -154,7 +154,7 @@ struct Reader {
 
 impl Reader {
     fn new(
-        rooms: &Arc<FeedRooms>,
+        rooms: &Arc<StreamedRooms>,
         session: SessionId,
         connection: ConnectionId,
         app_frames: bool,

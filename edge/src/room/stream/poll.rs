@@ -3,11 +3,11 @@
 use codecrafter_shared::id::SessionId;
 
 use super::hub::Hub;
-use super::rooms::FeedRooms;
+use super::rooms::StreamedRooms;
 use super::store;
 use crate::ports::DbError;
 
-impl FeedRooms {
+impl StreamedRooms {
     /// Reads what is new in a room, and does what is due in it, if it is time and nobody else is
     /// about to.
     ///

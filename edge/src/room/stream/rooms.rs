@@ -26,7 +26,7 @@ const TRIES_MAX: u32 = 40;
 const ID_BITS: u32 = 53;
 
 /// The rooms of a deployment. Holds what the requests of one instance share.
-pub struct FeedRooms {
+pub struct StreamedRooms {
     pub(super) db: Arc<dyn Db>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) signals: Arc<dyn Signals>,
@@ -62,7 +62,7 @@ pub(super) struct Taken {
     pub(super) written: Option<Written>,
 }
 
-impl FeedRooms {
+impl StreamedRooms {
     /// Rooms in `db`, in which a connection may send so many frames in a second.
     pub fn new(
         db: Arc<dyn Db>,
@@ -326,7 +326,7 @@ pub(super) fn topic(session: SessionId) -> String {
 
 /// One room.
 struct Host {
-    rooms: Arc<FeedRooms>,
+    rooms: Arc<StreamedRooms>,
     session: SessionId,
 }
 

@@ -1,6 +1,8 @@
 //! How a room is stored that lives between requests: itself, its connections' last signs of life,
 //! and a numbered row for each frame that somebody is to get. The document and access are
 //! [`crate::room::store`]'s.
+//!
+//! The tables have the name that a stream had when they were first made: `room_feed`.
 
 use codecrafter_shared::id::SessionId;
 use codecrafter_shared::relay::CloseCode;
@@ -163,7 +165,7 @@ pub(super) async fn commit(
             tx.execute(sql, [room.into()]).await?;
         }
         for output in commit.outputs {
-            if let Some(row) = FeedRow::of(output) {
+            if let Some(row) = FrameRow::of(output) {
                 seq = seq.saturating_add(1);
                 insert(&tx, room, seq, commit.now, &row).await?;
             }
@@ -202,7 +204,7 @@ async fn insert(
     room: SessionId,
     seq: u64,
     now: Timestamp,
-    row: &FeedRow<'_>,
+    row: &FrameRow<'_>,
 ) -> Result<(), DbError> {
     let sql = "INSERT INTO room_feed
                (room, seq, part, at, target, excluded, app_only, code, frame)
@@ -242,7 +244,7 @@ async fn tidy(tx: &Tx, room: SessionId, now: Timestamp, seq: u64) -> Result<u64,
 }
 
 /// A frame for somebody, or the end of a connection.
-struct FeedRow<'a> {
+struct FrameRow<'a> {
     target: Option<ConnectionId>,
     excluded: Option<ConnectionId>,
     app_only: bool,
@@ -250,7 +252,7 @@ struct FeedRow<'a> {
     frame: &'a [u8],
 }
 
-impl<'a> FeedRow<'a> {
+impl<'a> FrameRow<'a> {
     /// None for what is no frame.
     fn of(output: &'a Output) -> Option<Self> {
         let nothing = Self {

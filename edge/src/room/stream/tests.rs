@@ -12,7 +12,7 @@ use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::role::Role;
 use futures_util::{Stream, StreamExt as _};
 
-use super::{FeedRooms, NotPosted, Resume};
+use super::{NotPosted, Resume, StreamedRooms};
 use crate::native::{HandClock, NativeSignals, SqliteDb, SystemRng};
 use crate::ports::{Clock as _, DbError};
 use crate::room::host::RoomHost as _;
@@ -27,7 +27,7 @@ fn edit(client: u8, letter: u8) -> Vec<u8> {
 }
 
 struct World {
-    rooms: Arc<FeedRooms>,
+    rooms: Arc<StreamedRooms>,
     clock: Arc<HandClock>,
     db: Arc<SqliteDb>,
 }
@@ -58,10 +58,10 @@ impl World {
 }
 
 /// What one instance of the component has in memory.
-fn instance(db: &Arc<SqliteDb>, clock: &Arc<HandClock>) -> Arc<FeedRooms> {
+fn instance(db: &Arc<SqliteDb>, clock: &Arc<HandClock>) -> Arc<StreamedRooms> {
     let signals = Arc::new(NativeSignals::default());
     let rng = Arc::new(SystemRng);
-    Arc::new(FeedRooms::new(
+    Arc::new(StreamedRooms::new(
         db.clone(),
         clock.clone(),
         rng,
@@ -73,7 +73,7 @@ fn instance(db: &Arc<SqliteDb>, clock: &Arc<HandClock>) -> Arc<FeedRooms> {
 type Events = Pin<Box<dyn Stream<Item = Result<Bytes, DbError>> + Send>>;
 
 struct Client {
-    rooms: Arc<FeedRooms>,
+    rooms: Arc<StreamedRooms>,
     principal: Principal,
     id: ConnectionId,
     events: Events,
@@ -89,7 +89,7 @@ enum Event {
 }
 
 impl Client {
-    async fn enter(rooms: &Arc<FeedRooms>, principal: Principal) -> Self {
+    async fn enter(rooms: &Arc<StreamedRooms>, principal: Principal) -> Self {
         let wishes = Wishes::parse("app1,quiet1");
         let events = rooms.open(session(1), principal.clone(), wishes, None);
         let events = Box::pin(events.await.unwrap());
@@ -109,7 +109,7 @@ impl Client {
     }
 
     /// The stream was cut; takes it up again at `rooms`.
-    async fn resume(&mut self, rooms: &Arc<FeedRooms>) {
+    async fn resume(&mut self, rooms: &Arc<StreamedRooms>) {
         let resume = Resume::parse(&self.last_id);
         let wishes = Wishes::parse("app1,quiet1");
         let events = rooms.open(session(1), self.principal.clone(), wishes, resume);
@@ -264,7 +264,7 @@ async fn who_floods_is_closed_though_the_room_forgets_everything_between_request
     let clock = Arc::new(HandClock::default());
     let db = Arc::new(SqliteDb::in_memory().unwrap());
     let signals = Arc::new(NativeSignals::default());
-    let rooms = FeedRooms::new(db.clone(), clock.clone(), Arc::new(SystemRng), signals, 2);
+    let rooms = StreamedRooms::new(db.clone(), clock.clone(), Arc::new(SystemRng), signals, 2);
     let world = World {
         rooms: Arc::new(rooms),
         clock,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use codecrafter_shared::role::Role;
 
 use super::support::{World, principal};
-use crate::room::{ConnectionId, Input, Wishes, feed};
+use crate::room::{ConnectionId, Input, Wishes, stream};
 
 const DOCUMENT: &str = include_str!("../../../../docs/realtime.md");
 
@@ -83,8 +83,8 @@ fn the_worked_conversation_is_one_with_this_room() {
 #[test]
 fn the_worked_body_is_one_of_frames() {
     let body = bytes(block("body").first().unwrap());
-    let frames = feed::split(&body).unwrap();
+    let frames = stream::split(&body).unwrap();
     assert_eq!(frames, [&[0, 0, 1, 0][..], &[3]]);
     let frames: Vec<Vec<u8>> = frames.into_iter().map(<[u8]>::to_vec).collect();
-    assert_eq!(feed::joined(&frames), body);
+    assert_eq!(stream::joined(&frames), body);
 }
