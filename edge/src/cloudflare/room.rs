@@ -255,7 +255,7 @@ struct Host(SendWrapper<Rc<Object>>);
 
 #[async_trait]
 impl RoomHost for Host {
-    async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal> {
+    async fn take(&self, input: Input<'_>) -> Result<Option<Written>, Refusal> {
         Ok(self.0.take(input)?)
     }
 

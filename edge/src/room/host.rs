@@ -21,12 +21,12 @@ use crate::ports::Db;
 /// A place where one room lives.
 #[async_trait]
 pub trait RoomHost: Send + Sync {
-    /// Gives the room an input: its changes are stored, then its outputs performed. Gives
+    /// Takes an input: its changes are stored, then its outputs performed. Gives
     /// [`Step::written`](super::Step::written).
     ///
     /// # Errors
     /// Those of the database; the room is then as it was stored last.
-    async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal>;
+    async fn take(&self, input: Input<'_>) -> Result<Option<Written>, Refusal>;
 
     /// The document as it stands; nothing if its session is deleted.
     ///
@@ -71,7 +71,7 @@ pub(super) async fn write(
         request: &call.request,
         expected: call.expected.as_deref(),
     });
-    let written = host.feed(write).await?;
+    let written = host.take(write).await?;
     written.unwrap_or(Err(NotWritten::Damaged)).map_err(refusal)
 }
 

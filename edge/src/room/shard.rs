@@ -17,8 +17,8 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
         Initialise::PATH => answer(
             async {
                 let call: Initialise = received(body)?;
-                host.feed(Input::Notice(call.notice)).await?;
-                host.feed(Input::Initialise {
+                host.take(Input::Notice(call.notice)).await?;
+                host.take(Input::Initialise {
                     content: &call.content,
                     files: &call.files,
                 })
@@ -30,14 +30,14 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
         TakeNotice::PATH => answer(
             async {
                 let call: TakeNotice = received(body)?;
-                host.feed(Input::Notice(call.notice)).await.map(drop)
+                host.take(Input::Notice(call.notice)).await.map(drop)
             }
             .await,
         ),
         EndLogin::PATH => answer(
             async {
                 let call: EndLogin = received(body)?;
-                host.feed(Input::LoginEnded(call.login)).await.map(drop)
+                host.take(Input::LoginEnded(call.login)).await.map(drop)
             }
             .await,
         ),
@@ -45,7 +45,7 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> ShardRespon
             async {
                 let call: TakeReports = received(body)?;
                 for report in &call.reports {
-                    host.feed(Input::Report(report)).await?;
+                    host.take(Input::Report(report)).await?;
                 }
                 Ok(())
             }

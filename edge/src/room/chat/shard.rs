@@ -41,7 +41,7 @@ async fn send(host: &dyn RoomHost, call: SendMessage) -> Result<ChatMessage, Ref
         let told = AppFrame::ChatMessage {
             message: message.clone(),
         };
-        host.feed(Input::Tell(&told)).await?;
+        host.take(Input::Tell(&told)).await?;
     }
     Ok(message)
 }
@@ -54,7 +54,7 @@ async fn delete(host: &dyn RoomHost, call: DeleteMessage) -> Result<(), Refusal>
         moderates,
     } = call;
     if store::delete(&*db, session, seq, &author, moderates).await? {
-        host.feed(Input::Tell(&AppFrame::ChatDeleted { seq }))
+        host.take(Input::Tell(&AppFrame::ChatDeleted { seq }))
             .await?;
     }
     Ok(())

@@ -30,7 +30,7 @@ pub async fn handle(host: &dyn RoomHost, path: &str, body: &[u8]) -> Option<Shar
 
 async fn read(host: &dyn RoomHost, call: ReadHistory) -> Result<HistoryPage, Refusal> {
     // What waits to be stored is stored by this, so that it is told.
-    host.feed(Input::Flush).await?;
+    host.take(Input::Flush).await?;
     let Storage { db, session, .. } = host.storage().await?;
     pages::read(&*db, session, call.from, call.limit).await
 }
@@ -54,6 +54,6 @@ async fn restore(host: &dyn RoomHost, call: RestoreStep) -> Result<RestoredStep,
         display_name: author.display_name,
         at: host.storage().await?.now,
     };
-    host.feed(Input::Tell(&restored)).await?;
+    host.take(Input::Tell(&restored)).await?;
     Ok(RestoredStep { step, before })
 }

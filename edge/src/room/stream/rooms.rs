@@ -332,7 +332,7 @@ struct Host {
 
 #[async_trait]
 impl RoomHost for Host {
-    async fn feed(&self, input: Input<'_>) -> Result<Option<Written>, Refusal> {
+    async fn take(&self, input: Input<'_>) -> Result<Option<Written>, Refusal> {
         match self.rooms.take(self.session, &[input], None).await {
             Ok(taken) => Ok(taken.written),
             Err(NotPosted::Failed(refusal)) => Err(refusal),

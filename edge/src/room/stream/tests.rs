@@ -53,7 +53,7 @@ impl World {
 
     async fn notice(&self, notice: AccessNotice) {
         let host = self.rooms.host(session(1));
-        host.feed(Input::Notice(notice)).await.unwrap();
+        host.take(Input::Notice(notice)).await.unwrap();
     }
 }
 

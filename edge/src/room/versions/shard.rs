@@ -146,7 +146,7 @@ async fn restore(host: &dyn RoomHost, call: RestoreVersion) -> Result<RestoredVe
         display_name: call.author.display_name,
         at: now,
     };
-    host.feed(Input::Tell(&restored_by)).await?;
+    host.take(Input::Tell(&restored_by)).await?;
     Ok(RestoredVersion { restored, before })
 }
 
@@ -194,7 +194,7 @@ pub(in crate::room) async fn bring_back(
 /// The document as it stands, and the number of an update that is certainly in it.
 async fn present(host: &dyn RoomHost) -> Result<(u64, SessionContent), Refusal> {
     // What waits to be stored is stored by this, so that it counts.
-    host.feed(Input::Flush).await?;
+    host.take(Input::Flush).await?;
     let Storage { db, session, .. } = host.storage().await?;
     let seq = store::position(&*db, session).await?;
     let content = host.content().await?;
@@ -204,7 +204,7 @@ async fn present(host: &dyn RoomHost) -> Result<(u64, SessionContent), Refusal> 
 
 async fn tell_taken(host: &dyn RoomHost, version: Option<&Version>) -> Result<(), Refusal> {
     if let Some(version) = version.cloned() {
-        host.feed(Input::Tell(&AppFrame::VersionTaken { version }))
+        host.take(Input::Tell(&AppFrame::VersionTaken { version }))
             .await?;
     }
     Ok(())
