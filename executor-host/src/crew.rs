@@ -127,10 +127,10 @@ pub async fn follow(queue: &RabbitMq, offer: &watch::Sender<Offer>, slots: &watc
     let tell = |crew: &mut Crew| tell(crew, offer, slots);
     let mut retry = Retry::new("hear of workers");
     loop {
-        let mut feed = match queue.announcements::<Announcement>().await {
-            Ok(feed) => {
+        let mut announcements = match queue.announcements::<Announcement>().await {
+            Ok(announcements) => {
                 retry.succeeded();
-                feed
+                announcements
             }
             Err(error) => {
                 sleep(retry.failed(&describe(&error))).await;
@@ -146,7 +146,7 @@ pub async fn follow(queue: &RabbitMq, offer: &watch::Sender<Offer>, slots: &watc
                 }
             };
             tokio::select! {
-                heard = feed.next() => match heard {
+                heard = announcements.next() => match heard {
                     Ok(announcement) => crew.hear(announcement, Instant::now()),
                     Err(error) => break error,
                 },

@@ -37,7 +37,7 @@ pub use self::offer::Offer;
 use self::offer::offers_any;
 pub(crate) use self::reporter::given_up;
 use crate::metrics::Metrics;
-use crate::queue::{ControlFeed, LiveReports, Queue, QueueError};
+use crate::queue::{Controls, LiveReports, Queue, QueueError};
 use crate::retry::Retry;
 use crate::sandbox::Sandbox;
 use crate::shutdown::Stop;
@@ -184,10 +184,10 @@ impl Host {
         let mut retry = Retry::new("hear control messages");
         loop {
             let heard = async {
-                let mut feed = self.queue.controls().await?;
+                let mut controls = self.queue.controls().await?;
                 retry.succeeded();
                 self.listening.send_replace(true);
-                self.obey(&mut *feed).await
+                self.obey(&mut *controls).await
             };
             let lost: Result<std::convert::Infallible, QueueError> = heard.await;
             let Err(error) = lost;
@@ -196,13 +196,13 @@ impl Host {
         }
     }
 
-    async fn obey<T>(&self, feed: &mut dyn ControlFeed) -> Result<T, QueueError> {
+    async fn obey<T>(&self, controls: &mut dyn Controls) -> Result<T, QueueError> {
         loop {
             let Control {
                 execution_id,
                 action,
                 ..
-            } = feed.next().await?;
+            } = controls.next().await?;
             match action {
                 ControlAction::Cancel => self.cancels.cancel(execution_id),
                 ControlAction::Input(inputs) => self.keyboards.give(execution_id, inputs),

@@ -65,7 +65,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn send_control(&self, control: &Control) -> Result<(), QueueError>;
 
     /// The control messages that are sent from now on.
-    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError>;
+    async fn controls(&self) -> Result<Box<dyn Controls>, QueueError>;
 
     /// What is in the queue at the moment, as far as this process can know.
     async fn depth(&self) -> Result<Depth, QueueError>;
@@ -77,8 +77,8 @@ pub trait Queue: Send + Sync + 'static {
 
 /// Control messages as they come, each once, in the order in which they were sent.
 #[async_trait]
-pub trait ControlFeed: Send {
-    /// Waits for the next. An error ends the feed: ask for another.
+pub trait Controls: Send {
+    /// Waits for the next. An error ends them: ask for another.
     async fn next(&mut self) -> Result<Control, QueueError>;
 }
 

@@ -16,7 +16,7 @@ use executor_host::host::Offer;
 use executor_host::link::{Client, Leasing};
 use executor_host::metrics::Metrics;
 use executor_host::queue::contract::{cancel, execution, job};
-use executor_host::queue::{ControlFeed, Embedded, Queue};
+use executor_host::queue::{Controls, Embedded, Queue};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -105,8 +105,8 @@ impl Drop for Lessee {
     }
 }
 
-async fn heard(feed: &mut dyn ControlFeed) -> Control {
-    timeout(PATIENCE, feed.next())
+async fn heard(controls: &mut dyn Controls) -> Control {
+    timeout(PATIENCE, controls.next())
         .await
         .expect("it is never passed on")
         .unwrap()
@@ -247,12 +247,12 @@ async fn an_edge_that_holds_no_request_is_not_flooded_and_its_jobs_come_all_the_
 #[tokio::test]
 async fn a_full_host_hears_of_a_cancel_at_once_and_confirms_it_with_its_next_request() {
     let lessee = Lessee::new().await;
-    let mut feed = lessee.queue.controls().await.unwrap();
+    let mut controls = lessee.queue.controls().await.unwrap();
     lessee.edge.offer(job(1));
     lessee.start(1).await;
     lessee.asked(|request| request.slots == 0).await;
     lessee.edge.control(cancel(1));
-    assert_eq!(heard(&mut *feed).await, cancel(1));
+    assert_eq!(heard(&mut *controls).await, cancel(1));
     let next = lessee.asked(|r| !r.controls_taken.is_empty()).await;
     assert_eq!(next.controls_taken, [cancel(1).id]);
     assert!(lessee.edge.state().controls.is_empty());
@@ -261,7 +261,7 @@ async fn a_full_host_hears_of_a_cancel_at_once_and_confirms_it_with_its_next_req
 #[tokio::test]
 async fn a_message_that_the_queue_does_not_pass_on_is_not_confirmed_and_comes_again() {
     let lessee = Lessee::new().await;
-    let mut feed = lessee.queue.controls().await.unwrap();
+    let mut controls = lessee.queue.controls().await.unwrap();
     let fails = &lessee.queue.send_control_fails;
     fails.store(true, Ordering::SeqCst);
     lessee.edge.control(cancel(1));
@@ -275,14 +275,14 @@ async fn a_message_that_the_queue_does_not_pass_on_is_not_confirmed_and_comes_ag
     let confirmed = |r: &LeaseRequest| !r.controls_taken.is_empty();
     assert!(!lessee.edge.state().lease_requests.iter().any(confirmed));
     fails.store(false, Ordering::SeqCst);
-    assert_eq!(heard(&mut *feed).await, cancel(1));
+    assert_eq!(heard(&mut *controls).await, cancel(1));
     lessee.asked(confirmed).await;
 }
 
 #[tokio::test]
 async fn a_message_of_a_newer_edge_is_confirmed_and_passed_over() {
     let lessee = Lessee::new().await;
-    let mut feed = lessee.queue.controls().await.unwrap();
+    let mut controls = lessee.queue.controls().await.unwrap();
     let newer = Control {
         action: ControlAction::Unknown,
         ..cancel(1)
@@ -290,7 +290,7 @@ async fn a_message_of_a_newer_edge_is_confirmed_and_passed_over() {
     lessee.edge.control(newer);
     lessee.edge.control(cancel(2));
     lessee.start(1).await;
-    assert_eq!(heard(&mut *feed).await, cancel(2));
+    assert_eq!(heard(&mut *controls).await, cancel(2));
     let request = lessee.asked(|r| !r.controls_taken.is_empty()).await;
     assert_eq!(request.controls_taken, [cancel(1).id, cancel(2).id]);
 }
@@ -298,7 +298,7 @@ async fn a_message_of_a_newer_edge_is_confirmed_and_passed_over() {
 #[tokio::test]
 async fn a_host_that_stops_leases_nothing_and_hears_of_cancels_until_its_jobs_have_ended() {
     let lessee = Lessee::new().await;
-    let mut feed = lessee.queue.controls().await.unwrap();
+    let mut controls = lessee.queue.controls().await.unwrap();
     let leasing = lessee.start(2).await;
     lessee.asked(|request| request.slots == 2).await;
     lessee.stop.cancel();
@@ -307,7 +307,7 @@ async fn a_host_that_stops_leases_nothing_and_hears_of_cancels_until_its_jobs_ha
         .await;
     lessee.edge.offer(job(1));
     lessee.edge.control(cancel(2));
-    assert_eq!(heard(&mut *feed).await, cancel(2));
+    assert_eq!(heard(&mut *controls).await, cancel(2));
     lessee.ended.cancel();
     timeout(PATIENCE, leasing)
         .await

@@ -15,7 +15,7 @@ use codecrafter_shared::time::Timestamp;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
-use super::{ControlFeed, Published, Queue, RESULTS_BYTES_MAX};
+use super::{Controls, Published, Queue, RESULTS_BYTES_MAX};
 
 /// A wait that is longer than this is taken for one without end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ macro_rules! queue_contract {
             room_is_what_is_left_of_the_capacity,
             room_comes_when_a_job_is_done,
             depth_counts_what_is_there,
-            every_feed_gets_every_control_sent_after_it_was_made_once_and_in_order,
+            every_listener_hears_every_control_sent_after_it_came_once_and_in_order,
             a_control_that_nobody_hears_is_no_error_and_is_not_kept,
             a_wait_for_a_control_that_is_given_up_loses_nothing,
         }
@@ -415,27 +415,29 @@ pub async fn depth_counts_what_is_there(queue: Shared) {
 }
 
 /// The next control messages, so many of them.
-async fn hear(feed: &mut dyn ControlFeed, count: usize) -> Vec<Control> {
+async fn hear(controls: &mut dyn Controls, count: usize) -> Vec<Control> {
     let mut heard = Vec::new();
     while heard.len() < count {
-        heard.push(soon(feed.next()).await.unwrap());
+        heard.push(soon(controls.next()).await.unwrap());
     }
     heard
 }
 
-pub async fn every_feed_gets_every_control_sent_after_it_was_made_once_and_in_order(queue: Shared) {
+pub async fn every_listener_hears_every_control_sent_after_it_came_once_and_in_order(
+    queue: Shared,
+) {
     let mut first = queue.controls().await.unwrap();
     queue.send_control(&cancel(1)).await.unwrap();
     let mut second = queue.controls().await.unwrap();
     for number in [3, 2] {
         queue.send_control(&cancel(number)).await.unwrap();
     }
-    // One that was sent twice comes twice: the messages of a feed are those that were sent.
+    // One that was sent twice comes twice: a listener hears those that were sent.
     queue.send_control(&cancel(3)).await.unwrap();
     assert_eq!(hear(&mut *first, 4).await, [1, 3, 2, 3].map(cancel));
     assert_eq!(hear(&mut *second, 3).await, [3, 2, 3].map(cancel));
-    for feed in [&mut first, &mut second] {
-        let more = timeout(Duration::from_millis(100), feed.next()).await;
+    for controls in [&mut first, &mut second] {
+        let more = timeout(Duration::from_millis(100), controls.next()).await;
         assert!(more.is_err(), "{more:?}");
     }
 }
@@ -444,20 +446,20 @@ pub async fn a_control_that_nobody_hears_is_no_error_and_is_not_kept(queue: Shar
     queue.send_control(&cancel(1)).await.unwrap();
     drop(queue.controls().await.unwrap());
     queue.send_control(&cancel(2)).await.unwrap();
-    let mut feed = queue.controls().await.unwrap();
+    let mut controls = queue.controls().await.unwrap();
     queue.send_control(&cancel(3)).await.unwrap();
-    assert_eq!(hear(&mut *feed, 1).await, [cancel(3)]);
+    assert_eq!(hear(&mut *controls, 1).await, [cancel(3)]);
 }
 
 pub async fn a_wait_for_a_control_that_is_given_up_loses_nothing(queue: Shared) {
-    let mut feed = queue.controls().await.unwrap();
+    let mut controls = queue.controls().await.unwrap();
     for number in 0..20 {
-        let _ = feed.next().now_or_never();
+        let _ = controls.next().now_or_never();
         queue.send_control(&cancel(number)).await.unwrap();
-        if let Ok(heard) = timeout(Duration::from_micros(number * 20), feed.next()).await {
+        if let Ok(heard) = timeout(Duration::from_micros(number * 20), controls.next()).await {
             assert_eq!(heard.unwrap(), cancel(number));
         } else {
-            assert_eq!(hear(&mut *feed, 1).await, [cancel(number)]);
+            assert_eq!(hear(&mut *controls, 1).await, [cancel(number)]);
         }
     }
 }

@@ -18,8 +18,7 @@ use tokio::time::Instant;
 use super::reading::{self, Unreadable};
 use super::store::{Store, Taken, Topic};
 use super::{
-    ControlFeed, Delivery, Depth, Hold, Published, Queue, QueueError, RESULTS_BYTES_MAX,
-    StoredResult,
+    Controls, Delivery, Depth, Hold, Published, Queue, QueueError, RESULTS_BYTES_MAX, StoredResult,
 };
 
 /// Control messages that wait for the slowest worker; one that is slower than that asks anew.
@@ -225,7 +224,7 @@ impl Queue for Embedded {
         Ok(())
     }
 
-    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError> {
+    async fn controls(&self) -> Result<Box<dyn Controls>, QueueError> {
         Ok(Box::new(self.controls.subscribe()))
     }
 
@@ -415,7 +414,7 @@ fn private(path: &Path) -> io::Result<File> {
 }
 
 #[async_trait]
-impl ControlFeed for broadcast::Receiver<Control> {
+impl Controls for broadcast::Receiver<Control> {
     async fn next(&mut self) -> Result<Control, QueueError> {
         self.recv()
             .await

@@ -12,18 +12,18 @@
 //! `line` opens connections and channels, `topology` declares what is on the broker, `publish`
 //! and `message` are the two ends of a message, `jobs` and `results` hand out, `held` is what was,
 //! `given_up` what nobody shall have any more, `letters` are the dead ones, `counts` what waits,
-//! `feed` listens to broadcasts, `memory` knows what AMQP does not tell. After a loss every call
+//! `listener` hears broadcasts, `memory` knows what AMQP does not tell. After a loss every call
 //! fails until the broker is there again, and then works again: nothing has to be opened anew by
 //! the caller.
 
 mod address;
 mod counts;
-mod feed;
 mod given_up;
 mod held;
 mod jobs;
 pub(super) mod letters;
 mod line;
+mod listener;
 mod memory;
 mod message;
 mod publish;
@@ -45,10 +45,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use self::counts::ROOM_EVERY;
-use self::feed::Feed;
 use self::held::{Held, HeldJob};
 use self::jobs::Jobs;
 use self::line::{Kept, Line, Setup};
+use self::listener::Listener;
 use self::memory::{Done, Known};
 use self::publish::Outgoing;
 use self::results::{Lent, Results};
@@ -56,7 +56,7 @@ use self::topology::Broadcast;
 use self::trouble::Trouble;
 use super::letter::Kind;
 use super::{
-    ControlFeed, Delivery, Depth, Hold, LiveBatch, LiveReports, Published, Queue, QueueError,
+    Controls, Delivery, Depth, Hold, LiveBatch, LiveReports, Published, Queue, QueueError,
     StoredResult, reading,
 };
 use crate::clock;
@@ -179,8 +179,8 @@ impl RabbitMq {
     /// When there is no connection, and when another process is the link.
     pub async fn live(&self) -> Result<HeardLive, QueueError> {
         self.inner.be_the_link().await.map_err(failed("listen"))?;
-        let feed = self.listen(Broadcast::Live).await?;
-        Ok(HeardLive { feed })
+        let heard = self.listen(Broadcast::Live).await?;
+        Ok(HeardLive { heard })
     }
 
     /// The jobs that came back so often that the broker hands them to no worker any more. Only the
@@ -235,9 +235,9 @@ impl RabbitMq {
 
     async fn listen<T>(&self, broadcast: Broadcast) -> Result<Heard<T>, QueueError> {
         let (line, prefix) = (&self.inner.receiving, &self.inner.prefix);
-        let feed = Feed::open(line, prefix, broadcast).await;
+        let listener = Listener::open(line, prefix, broadcast).await;
         Ok(Heard {
-            feed: feed.map_err(failed("listen"))?,
+            listener: listener.map_err(failed("listen"))?,
             content: std::marker::PhantomData,
         })
     }
@@ -339,7 +339,7 @@ impl Queue for RabbitMq {
         sent.await.map_err(failed("pass a control message on"))
     }
 
-    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError> {
+    async fn controls(&self) -> Result<Box<dyn Controls>, QueueError> {
         let heard: Heard<Control> = self.listen(Broadcast::Control).await?;
         Ok(Box::new(heard))
     }
@@ -389,7 +389,7 @@ impl Inner {
         }
         let channel = self.receiving.channel().await?;
         topology::declare(&channel, &self.prefix).await?;
-        topology::declare_feed(&channel, &self.prefix, Broadcast::Live).await?;
+        topology::declare_listener(&channel, &self.prefix, Broadcast::Live).await?;
         *place = Some(channel);
         Ok(())
     }
@@ -441,7 +441,7 @@ impl Hold for HeldResult {
 
 /// What is told to everybody, from some moment on, each once and in order.
 pub struct Heard<T> {
-    feed: Feed,
+    listener: Listener,
     content: std::marker::PhantomData<fn() -> T>,
 }
 
@@ -452,14 +452,14 @@ impl<T: DeserializeOwned> Heard<T> {
     ///
     /// When the connection was lost. That ends it: ask for another.
     pub async fn next(&mut self) -> Result<T, QueueError> {
-        let told = self.feed.next().await.map_err(failed("listen"))?;
+        let told = self.listener.next().await.map_err(failed("listen"))?;
         Ok(told.content)
     }
 }
 
 /// What workers have to say while they work, from some moment on.
 pub struct HeardLive {
-    feed: Heard<Vec<Report>>,
+    heard: Heard<Vec<Report>>,
 }
 
 impl HeardLive {
@@ -469,7 +469,7 @@ impl HeardLive {
     ///
     /// Like [`Heard::next`].
     pub async fn next(&mut self) -> Result<LiveBatch, QueueError> {
-        let told = self.feed.feed.next().await.map_err(failed("listen"))?;
+        let told = self.heard.listener.next().await.map_err(failed("listen"))?;
         Ok(LiveBatch {
             reports: told.content,
             urgent: told.urgent,
@@ -478,7 +478,7 @@ impl HeardLive {
 }
 
 #[async_trait]
-impl ControlFeed for Heard<Control> {
+impl Controls for Heard<Control> {
     async fn next(&mut self) -> Result<Control, QueueError> {
         Self::next(self).await
     }

@@ -209,10 +209,10 @@ async fn receive_live(queue: Arc<RabbitMq>, live: LiveReports) {
     let mut retry = Retry::new("hear live reports");
     loop {
         let heard = async {
-            let mut feed = queue.live().await?;
+            let mut reports = queue.live().await?;
             retry.succeeded();
             loop {
-                live.push_all(feed.next().await?);
+                live.push_all(reports.next().await?);
             }
         };
         let lost: Result<std::convert::Infallible, QueueError> = heard.await;

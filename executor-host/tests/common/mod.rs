@@ -27,9 +27,7 @@ use codecrafter_shared::{keys, limits};
 use executor_host::clock;
 use executor_host::link::enrol::{self, Join, Joined};
 use executor_host::link::{Client, Credentials};
-use executor_host::queue::{
-    ControlFeed, Delivery, Depth, Published, Queue, QueueError, StoredResult,
-};
+use executor_host::queue::{Controls, Delivery, Depth, Published, Queue, QueueError, StoredResult};
 use executor_host::sandbox::echo::Echo;
 use executor_host::sandbox::{FaultScope, HostFault, Interaction, Progress, Sandbox};
 use jwt_simple::prelude::{Ed25519PublicKey, EdDSAPublicKeyLike as _, VerificationOptions};
@@ -457,7 +455,7 @@ impl Queue for Faulty {
         self.inner.send_control(control).await
     }
 
-    async fn controls(&self) -> Result<Box<dyn ControlFeed>, QueueError> {
+    async fn controls(&self) -> Result<Box<dyn Controls>, QueueError> {
         self.check(&self.controls_fail)?;
         self.inner.controls().await
     }

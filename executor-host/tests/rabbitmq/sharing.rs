@@ -128,9 +128,9 @@ async fn results_that_a_reporter_drops_keep_their_order() {
 async fn a_control_message_reaches_every_worker_once_and_in_order() {
     let bench = Bench::new().await;
     let workers: Vec<RabbitMq> = (0..3).map(|_| bench.queue()).collect();
-    let mut feeds = Vec::new();
+    let mut listeners = Vec::new();
     for worker in &workers {
-        feeds.push(worker.controls().await.unwrap());
+        listeners.push(worker.controls().await.unwrap());
     }
     let link = bench.queue();
     let control = |number: u64| Control {
@@ -141,9 +141,9 @@ async fn a_control_message_reaches_every_worker_once_and_in_order() {
     for number in 0..20 {
         link.send_control(&control(number)).await.unwrap();
     }
-    for feed in &mut feeds {
+    for listener in &mut listeners {
         for number in 0..20 {
-            assert_eq!(soon(feed.next()).await.unwrap(), control(number));
+            assert_eq!(soon(listener.next()).await.unwrap(), control(number));
         }
     }
 }

@@ -22,13 +22,13 @@ pub(super) struct Told<T> {
 }
 
 /// A listener. Its queue goes with its connection.
-pub(super) struct Feed {
+pub(super) struct Listener {
     consumer: Consumer,
-    // Closed when the feed is dropped.
+    // Closed when it is dropped.
     _channel: Channel,
 }
 
-impl Feed {
+impl Listener {
     /// Listens from now on.
     pub(super) async fn open(
         line: &Line,
@@ -37,13 +37,13 @@ impl Feed {
     ) -> Result<Self, Trouble> {
         let channel = line.channel().await?;
         topology::declare(&channel, prefix).await?;
-        let queue = topology::declare_feed(&channel, prefix, broadcast).await?;
+        let queue = topology::declare_listener(&channel, prefix, broadcast).await?;
         channel
             .basic_qos(HELD_MAX, BasicQosOptions::default())
             .await?;
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let consumer = channel
-            .basic_consume((&*queue).into(), "feed".into(), options, none)
+            .basic_consume((&*queue).into(), "listener".into(), options, none)
             .await?;
         Ok(Self {
             consumer,

@@ -29,7 +29,7 @@ const RESULTS_DELIVERY_LIMIT: i64 = 1_000_000;
 /// Bytes of live reports that wait for the link; the oldest are dropped then.
 const LIVE_BYTES_MAX: i64 = 16 << 20;
 /// Control messages, or announcements, that wait for a slow reader.
-const FEED_MESSAGES_MAX: i64 = 1024;
+const LISTENER_MESSAGES_MAX: i64 = 1024;
 
 /// The delays that a job can be given back with. It waits in a queue of its own per delay, because
 /// messages expire at the head of a queue only.
@@ -197,7 +197,7 @@ pub(super) async fn declare(channel: &Channel, prefix: &Prefix) -> Result<(), Tr
 }
 
 /// Declares the queue of one listener, which goes when its connection does, and returns its name.
-pub(super) async fn declare_feed(
+pub(super) async fn declare_listener(
     channel: &Channel,
     prefix: &Prefix,
     broadcast: Broadcast,
@@ -205,9 +205,10 @@ pub(super) async fn declare_feed(
     let (name, limit) = match broadcast {
         Broadcast::Live => (prefix.link(), ("x-max-length-bytes", LIVE_BYTES_MAX.into())),
         // The broker makes up a name.
-        Broadcast::Control | Broadcast::Workers => {
-            (String::new(), ("x-max-length", FEED_MESSAGES_MAX.into()))
-        }
+        Broadcast::Control | Broadcast::Workers => (
+            String::new(),
+            ("x-max-length", LISTENER_MESSAGES_MAX.into()),
+        ),
     };
     let arguments = table([limit, ("x-overflow", text("drop-head"))]);
     // Not auto-delete: a link that does not listen at the moment holds on to its place.
