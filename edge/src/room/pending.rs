@@ -2,10 +2,10 @@
 //! sooner than [`PACE_MS`] after that waits for the rest of the time, and is then one row and one
 //! frame to each reader (R5). When much comes, it waits only until nothing more is at hand.
 //!
-//! A machine that cannot keep up is late with the room's timers. The room then takes so much more
-//! time that it asks for fewer commits and frames, and takes less again as soon as they come in
-//! time. How much more goes by how late they are: all rooms of a machine are late together, and would
-//! otherwise all wait for long because of one moment, and then all hurry.
+//! A machine that cannot keep up takes what comes in from its sockets late, which nobody in it sees;
+//! but it is late with the room's timers too, by a little. The room then waits for ten times as much
+//! longer, so that it asks for fewer commits and frames, until they are in time again. All rooms of a
+//! machine are late together: they go by the mean of the last few times, and none by one moment.
 //!
 //! Nobody sees an edit while it waits: what shows the document to anybody flushes first. Should the
 //! room lose its memory meanwhile, only those who have made these edits know of them, and as their
@@ -23,12 +23,10 @@ use super::document::{self, Document};
 
 /// The time between two flushes, unless much comes.
 pub(super) const PACE_MS: i64 = 50;
-/// The same on a machine that cannot keep up, at most.
-const SLOWEST_PACE_MS: i64 = 800;
-/// A timer that is late by less is in time.
-const LATE_MS: i64 = 20;
-/// By how much more than it is late the room waits.
-const LATE_FACTOR: i64 = 2;
+/// How much longer than its timers are late a room waits.
+const SLOWER_BY: i64 = 10;
+/// What is later counts as that late.
+const LATE_MAX_MS: i64 = 75;
 /// Edits within that time that are much: they are flushed as soon as nothing more is at hand.
 const MUCH: i64 = 8;
 /// Edits that are flushed at once, whatever else is at hand.
@@ -165,15 +163,12 @@ impl Pending {
         let Some(asked) = self.asked.take() else {
             return;
         };
-        self.asked_soon = false;
-        let late = now.since(asked);
-        let needed = if late >= LATE_MS {
-            late.saturating_mul(LATE_FACTOR)
-        } else {
-            0
-        };
-        let slower = needed.max(self.slower_ms.saturating_mul(3) / 4);
-        self.slower_ms = slower.min(SLOWEST_PACE_MS.saturating_sub(PACE_MS));
+        // What is to come behind all that is at hand says nothing of how long that takes.
+        if !std::mem::take(&mut self.asked_soon) {
+            let late = now.since(asked).clamp(0, LATE_MAX_MS);
+            let slower = late.saturating_mul(SLOWER_BY);
+            self.slower_ms = self.slower_ms.saturating_mul(3).saturating_add(slower) / 4;
+        }
     }
 
     /// Takes the edits, oldest first: nearly always as one.
