@@ -6,8 +6,6 @@ use codecrafter_shared::error::{ErrorCode, FieldError, Problem};
 use codecrafter_shared::id::RequestId;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{DbError, HasherFailure, ShardUnreachable};
-
 /// Why a request is refused, as its sender may know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,29 +80,6 @@ impl Refusal {
             request_id,
             errors: self.errors.clone(),
         }
-    }
-}
-
-impl From<DbError> for Refusal {
-    fn from(error: DbError) -> Self {
-        match error {
-            DbError::Busy => Self::retry_after(ErrorCode::Unavailable, 1),
-            other => Self::internal(other),
-        }
-    }
-}
-
-impl From<ShardUnreachable> for Refusal {
-    fn from(error: ShardUnreachable) -> Self {
-        tracing::error!(cause = %error, "a shard did not answer");
-        Self::retry_after(ErrorCode::Unavailable, 1)
-    }
-}
-
-impl From<HasherFailure> for Refusal {
-    fn from(error: HasherFailure) -> Self {
-        tracing::error!(cause = %error, "the hasher did not answer");
-        Self::retry_after(ErrorCode::Unavailable, 1)
     }
 }
 

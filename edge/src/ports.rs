@@ -11,6 +11,7 @@ pub mod wake;
 
 use async_trait::async_trait;
 use axum::response::Response;
+use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::id::{SessionId, UserId};
 use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::time::Timestamp;
@@ -20,7 +21,8 @@ pub use db::{
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 
-use crate::notifications::calls::FeedVisitor;
+use crate::error::Refusal;
+use crate::notifications::visitor::FeedVisitor;
 use crate::room::{Principal, Wishes};
 
 /// The time of day.
@@ -95,6 +97,13 @@ pub struct ShardResponse {
 #[error("the shard did not answer: {0}")]
 pub struct ShardUnreachable(pub String);
 
+impl From<ShardUnreachable> for Refusal {
+    fn from(error: ShardUnreachable) -> Self {
+        tracing::error!(cause = %error, "a shard did not answer");
+        Self::retry_after(ErrorCode::Unavailable, 1)
+    }
+}
+
 /// How the front reaches a shard: a Durable Object's stub, or a call in this process.
 /// Only typed calls go through it ([`crate::shard::call`]).
 #[async_trait]
@@ -156,6 +165,13 @@ pub trait Hasher: Send + Sync {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the password could not be hashed: {0}")]
 pub struct HasherFailure(pub String);
+
+impl From<HasherFailure> for Refusal {
+    fn from(error: HasherFailure) -> Self {
+        tracing::error!(cause = %error, "the hasher did not answer");
+        Self::retry_after(ErrorCode::Unavailable, 1)
+    }
+}
 
 /// The files of the page.
 #[async_trait]

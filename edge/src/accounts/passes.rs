@@ -7,9 +7,8 @@ use codecrafter_shared::id::SessionId;
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
-use crate::directory::outbox::{Letter, RoomMessage};
+use crate::directory::outbox::{Letter, PersonMessage, RoomMessage};
 use crate::error::Refusal;
-use crate::notifications::online;
 use crate::ports::Tx;
 use crate::room::EndedLogin;
 use crate::token::Caller;
@@ -78,8 +77,24 @@ pub(super) async fn end(
     let row = tx.first(sql, values).await?;
     let feed_until = row.map_or(Ok(None), |row| row.get("feed_until"))?;
     let mut told = revoke(tx, tenant, caller, now).await?;
-    told.extend(online::login_ended(caller, feed_until, now));
+    told.extend(login_ended(caller, feed_until, now));
     Ok(told)
+}
+
+/// What the shard of a person is told when one of their logins ends that was given feed tokens until
+/// then.
+fn login_ended(caller: Caller, feed_until: Option<Timestamp>, now: Timestamp) -> Option<Letter> {
+    let until = feed_until?.plus_millis(limits::CLOCK_TOLERANCE_MS);
+    let login = EndedLogin {
+        user_id: caller.user_id,
+        login_session_id: caller.login_session_id,
+        until,
+        and_before: false,
+    };
+    (until > now).then_some(Letter::Person {
+        user_id: caller.user_id,
+        message: PersonMessage::LoginEnded { login },
+    })
 }
 
 /// What its rooms are to be told. Nothing the second time.

@@ -29,10 +29,10 @@ use super::shards::ObjectShards;
 use super::signals::ObjectSignals;
 use super::{js, object, settings};
 use crate::error::Refusal;
-use crate::notifications::calls::FeedVisitor;
 use crate::notifications::events;
 use crate::notifications::questions::SetOnline;
 use crate::notifications::shard::{People, Told};
+use crate::notifications::visitor::FeedVisitor;
 use crate::ports::{Clock as _, Shard};
 use crate::shard::call;
 

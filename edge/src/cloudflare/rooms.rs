@@ -17,7 +17,7 @@ use worker::{Env, WebSocket, WebSocketPair};
 
 use super::object::Address;
 use crate::error::Refusal;
-use crate::notifications::calls::FeedVisitor;
+use crate::notifications::visitor::FeedVisitor;
 use crate::ports::{Closing, RoomGate};
 use crate::room::{self, Principal, Wishes};
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::World;
 use crate::front::Edge;
 use crate::native::NoAssets;
-use crate::notifications::calls::FeedVisitor;
+use crate::notifications::visitor::FeedVisitor;
 use crate::ports::{Closing, RoomGate};
 use crate::room::{Principal, Wishes};
 

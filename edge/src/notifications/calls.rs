@@ -2,10 +2,10 @@
 
 use codecrafter_shared::api::{FeedFrame, Notifications, ReadState};
 use codecrafter_shared::id::UserId;
-use codecrafter_shared::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::note::Note;
+use super::visitor::Mark;
 use crate::room::EndedLogin;
 use crate::shard::calls;
 use crate::token::Caller;
@@ -54,16 +54,6 @@ calls! {
     } -> ();
 }
 
-/// How far a client is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Mark {
-    /// The number of the last notification that it has.
-    pub seq: u64,
-    /// How far it knows the person to have read.
-    pub read_seq: u64,
-}
-
 /// What a client is to hear.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -74,16 +64,4 @@ pub struct Heard {
     pub mark: Mark,
     /// Whether it has to stay away for longer: too many of the person's clients listen.
     pub crowded: bool,
-}
-
-/// Who opens a socket to their own feed, with a verified token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FeedVisitor {
-    /// Who it is.
-    pub caller: Caller,
-    /// When the token ends, and the socket with it.
-    pub expires_at: Timestamp,
-    /// What the client has.
-    pub after: Option<Mark>,
 }

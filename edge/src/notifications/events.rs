@@ -10,10 +10,11 @@ use codecrafter_shared::api::FeedFrame;
 use codecrafter_shared::error::ErrorCode;
 use codecrafter_shared::time::Timestamp;
 
-use super::calls::{Heard, Listen, Mark};
+use super::calls::{Heard, Listen};
 use super::listeners::Listening;
 use super::shard::{People, topic};
 use super::store::{self, News};
+use super::visitor::Mark;
 use crate::error::Refusal;
 use crate::ports::DbError;
 use crate::token::Caller;

@@ -28,3 +28,4 @@ pub mod store;
 pub mod telling;
 #[cfg(test)]
 mod tests;
+pub mod visitor;

@@ -12,12 +12,9 @@ use codecrafter_shared::time::Timestamp;
 use super::questions::{KeepOnline, OnlineIn, OpenFeed, SeenOnline, SetOnline};
 use crate::accounts::store::authorize;
 use crate::directory::Directory;
-use crate::directory::outbox::{Letter, PersonMessage};
 use crate::error::Refusal;
 use crate::ports::{DbError, Tx};
-use crate::room::EndedLogin;
 use crate::sessions::store::visible;
-use crate::token::Caller;
 
 /// The tables.
 pub const SCHEMA: &[&str] = &[
@@ -57,27 +54,6 @@ pub async fn open_feed(directory: &Directory, call: OpenFeed) -> Result<Timestam
             Ok(until)
         })
         .await
-}
-
-/// What the shard of a person is told when one of their logins ends that was given feed tokens until
-/// then.
-#[must_use]
-pub fn login_ended(
-    caller: Caller,
-    feed_until: Option<Timestamp>,
-    now: Timestamp,
-) -> Option<Letter> {
-    let until = feed_until?.plus_millis(limits::CLOCK_TOLERANCE_MS);
-    let login = EndedLogin {
-        user_id: caller.user_id,
-        login_session_id: caller.login_session_id,
-        until,
-        and_before: false,
-    };
-    (until > now).then_some(Letter::Person {
-        user_id: caller.user_id,
-        message: PersonMessage::LoginEnded { login },
-    })
 }
 
 /// [`KeepOnline`].

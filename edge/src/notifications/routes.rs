@@ -18,8 +18,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use serde::Deserialize;
 
-use super::calls::{FeedVisitor, Heard, ListNotes, Listen, Mark, ReadNotes};
+use super::calls::{Heard, ListNotes, Listen, ReadNotes};
 use super::questions::{KeepOnline, OnlineIn, OpenFeed};
+use super::visitor::{FeedVisitor, Mark};
 use crate::accounts::calls::Me;
 use crate::error::Refusal;
 use crate::front::Edge;

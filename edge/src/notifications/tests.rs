@@ -9,10 +9,11 @@ use codecrafter_shared::id::{LoginSessionId, SessionId, UserId};
 use codecrafter_shared::limits;
 use codecrafter_shared::time::Timestamp;
 
-use super::calls::{EndLogin, Heard, Listen, Mark, ReadNotes, TakeNote};
+use super::calls::{EndLogin, Heard, Listen, ReadNotes, TakeNote};
 use super::note::Note;
 use super::shard::{People, Told};
 use super::store;
+use super::visitor::Mark;
 use crate::error::Refusal;
 use crate::native::{HandClock, NativeSignals, SqliteDb};
 use crate::ports::Clock as _;

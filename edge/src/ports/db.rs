@@ -6,7 +6,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use codecrafter_shared::error::ErrorCode;
 use futures_util::future::BoxFuture;
+
+use crate::error::Refusal;
 
 /// Values that one statement may bind.
 pub const BOUND_VALUES_MAX: usize = 100;
@@ -132,6 +135,15 @@ pub enum DbError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl From<DbError> for Refusal {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Busy => Self::retry_after(ErrorCode::Unavailable, 1),
+            other => Self::internal(other),
+        }
+    }
 }
 
 /// What a transaction's body does its work with. Cheap to clone; of no use after the body.
