@@ -15,11 +15,12 @@ use yrs::{
     Update, WriteTxn as _, diff_updates_v1, merge_updates_v1,
 };
 
-use super::gate::{self, Judged, Verdict, Weight};
+use super::gate::{self, Judged, Verdict};
 use super::order::{Unfit, Work};
 use super::place::Places;
 use super::read::Malformed;
 use super::scan::{self, Caps, Id};
+use super::weight::Weight;
 
 /// The most that a room holds: `yrs` needs up to 200 bytes of memory for a struct, and
 /// [`Places`] up to 100 more.

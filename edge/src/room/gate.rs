@@ -11,6 +11,7 @@ use yrs::{ClientID, StateVector};
 use super::place::{Structs, named};
 use super::read::Malformed;
 use super::scan::{self, Caps, Id, Kind, Piece};
+use super::weight::Weight;
 
 /// An update that was looked at.
 #[derive(Debug)]
@@ -35,33 +36,6 @@ pub(super) enum Verdict {
     Overlaps,
     /// Something before it, or something that it names, is missing in the room.
     Gap,
-}
-
-/// What makes a document heavy to hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Weight {
-    /// Bytes of its encoding.
-    pub(super) bytes: u64,
-    /// Structs, each up to 200 bytes of memory.
-    pub(super) structs: u64,
-    /// Clients that the room has not heard of.
-    pub(super) clients: u64,
-}
-
-impl Weight {
-    /// Whether nothing of it is more than in `limit`.
-    pub(super) fn is_within(self, limit: Self) -> bool {
-        self.bytes <= limit.bytes && self.structs <= limit.structs && self.clients <= limit.clients
-    }
-
-    /// Both together.
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes.saturating_add(other.bytes),
-            structs: self.structs.saturating_add(other.structs),
-            clients: self.clients.saturating_add(other.clients),
-        }
-    }
 }
 
 /// One client's structs in an update: one range without holes, as the encoding gives the first

@@ -51,6 +51,7 @@ pub mod tag;
 #[cfg(any(test, feature = "probes"))]
 pub(crate) mod tests;
 pub mod versions;
+mod weight;
 pub mod write;
 
 use codecrafter_shared::id::UserId;

@@ -20,10 +20,10 @@
 
 use std::collections::BTreeMap;
 
-use super::gate::Weight;
 use super::order::{List, NOWHERE, New, Order, Unfit, Work};
 use super::read::Malformed;
 use super::scan::{Id, Kind, Parent, Place};
+use super::weight::Weight;
 
 /// How deep shared types may be inside each other.
 const DEPTH_MAX: u32 = 32;
