@@ -100,6 +100,15 @@ impl Shared {
         *self.weather()
     }
 
+    /// Whether nothing goes on in a direction now.
+    fn holds(&self, is_answer: bool) -> bool {
+        match self.now() {
+            Weather::Stalled => true,
+            Weather::HalfOpen => is_answer,
+            Weather::Fair | Weather::Cut | Weather::Slow(_) => false,
+        }
+    }
+
     fn take(self: &Arc<Self>, client: TcpStream) {
         let age = self.age.load(Ordering::Relaxed);
         if self.now() == Weather::Cut {
@@ -123,9 +132,7 @@ impl Shared {
         let mut buffer = vec![0; 64 * 1024];
         let is_set = from.set_read_timeout(Some(LOOK)).is_ok() && to.set_nodelay(true).is_ok();
         while is_set && self.age.load(Ordering::Relaxed) == age {
-            let weather = self.now();
-            let is_mute = weather == Weather::HalfOpen && is_answer;
-            if weather == Weather::Stalled || is_mute {
+            if self.holds(is_answer) {
                 thread::sleep(LOOK);
                 continue;
             }
@@ -135,7 +142,14 @@ impl Shared {
                 Err(error) if is_early(error.kind()) => continue,
                 Err(_) => break,
             };
-            if let Weather::Slow(millis) = weather {
+            // It may have turned while this was waited for.
+            while self.holds(is_answer) && self.age.load(Ordering::Relaxed) == age {
+                thread::sleep(LOOK);
+            }
+            if self.age.load(Ordering::Relaxed) != age {
+                break;
+            }
+            if let Weather::Slow(millis) = self.now() {
                 thread::sleep(Duration::from_millis(millis));
             }
             if to.write_all(&buffer[..read]).is_err() {
@@ -205,6 +219,8 @@ mod tests {
     #[test]
     fn what_was_half_open_ends_when_the_way_is_mended() -> Result<()> {
         let (proxy, mut client) = connected()?;
+        // Both directions wait for what comes then.
+        assert_eq!(echoed(&mut client)?, b'x');
         proxy.set(Weather::HalfOpen);
         client.write_all(b"x")?;
         client.set_read_timeout(Some(LOOK * 5))?;
