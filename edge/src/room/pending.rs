@@ -2,10 +2,8 @@
 //! sooner than [`PACE_MS`] after that waits for the rest of the time, and is then one row and one
 //! frame to each reader (R5). When much comes, it waits only until nothing more is at hand.
 //!
-//! A machine that cannot keep up takes what comes in from its sockets late, which nobody in it sees;
-//! but it is late with the room's timers too, by a little. The room then waits for ten times as much
-//! longer, so that it asks for fewer commits and frames, until they are in time again. All rooms of a
-//! machine are late together: they go by the mean of the last few times, and none by one moment.
+//! A machine that cannot keep up is late with the room's timers. The room then takes more time, so
+//! that it asks for fewer commits and frames, and takes less again as soon as they come in time.
 //!
 //! Nobody sees an edit while it waits: what shows the document to anybody flushes first. Should the
 //! room lose its memory meanwhile, only those who have made these edits know of them, and as their
@@ -23,10 +21,8 @@ use super::document::{self, Document};
 
 /// The time between two flushes, unless much comes.
 pub(super) const PACE_MS: i64 = 50;
-/// How much longer than its timers are late a room waits.
-const SLOWER_BY: i64 = 10;
-/// What is later counts as that late.
-const LATE_MAX_MS: i64 = 75;
+/// The same on a machine that cannot keep up.
+const SLOWEST_PACE_MS: i64 = 800;
 /// Edits within that time that are much: they are flushed as soon as nothing more is at hand.
 const MUCH: i64 = 8;
 /// Edits that are flushed at once, whatever else is at hand.
@@ -163,11 +159,12 @@ impl Pending {
         let Some(asked) = self.asked.take() else {
             return;
         };
-        // What is to come behind all that is at hand says nothing of how long that takes.
-        if !std::mem::take(&mut self.asked_soon) {
-            let late = now.since(asked).clamp(0, LATE_MAX_MS);
-            let slower = late.saturating_mul(SLOWER_BY);
-            self.slower_ms = self.slower_ms.saturating_mul(3).saturating_add(slower) / 4;
+        self.asked_soon = false;
+        if now.since(asked) >= PACE_MS {
+            let slower = self.slower_ms.saturating_mul(2).max(PACE_MS);
+            self.slower_ms = slower.min(SLOWEST_PACE_MS.saturating_sub(PACE_MS));
+        } else {
+            self.slower_ms = self.slower_ms.saturating_mul(3) / 4;
         }
     }
 
