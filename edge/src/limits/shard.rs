@@ -117,20 +117,25 @@ impl LimitsShard {
 
     async fn count<C: Counting>(&self, call: &C) -> Result<C::Answer, DbError> {
         self.migrate().await?;
-        let now = micros(self.clock.now());
         match &self.kept {
-            Some(kept) => self.count_in_memory(kept, call, now).await,
-            None => self.count_in_database(call, now).await,
+            Some(kept) => self.count_in_memory(kept, call).await,
+            None => self.count_in_database(call).await,
         }
+    }
+
+    /// The time, for a call whose turn it is: whoever had looked before would ask as of a time before
+    /// that of others, and could be refused what is theirs.
+    fn now(&self) -> Micros {
+        micros(self.clock.now())
     }
 
     async fn count_in_memory<C: Counting>(
         &self,
         kept: &Mutex<Kept>,
         call: &C,
-        now: Micros,
     ) -> Result<C::Answer, DbError> {
         let mut kept = kept.lock().await;
+        let now = self.now();
         let keys = call.keys();
         let missing = kept.missing(&keys);
         if !missing.is_empty() {
@@ -167,14 +172,10 @@ impl LimitsShard {
             .await
     }
 
-    async fn count_in_database<C: Counting>(
-        &self,
-        call: &C,
-        now: Micros,
-    ) -> Result<C::Answer, DbError> {
-        let sweeps = self.is_due(now);
+    async fn count_in_database<C: Counting>(&self, call: &C) -> Result<C::Answer, DbError> {
         self.db
             .transaction(|tx| async move {
+                let now = self.now();
                 let keys = call.keys();
                 let values: Vec<Value> = keys.iter().map(|key| Value::from(*key)).collect();
                 let mut cells = cells(tx.execute(&select(keys.len()), values).await?)?;
@@ -185,7 +186,7 @@ impl LimitsShard {
                         store(&tx, key, *cell, now).await?;
                     }
                 }
-                if sweeps {
+                if self.is_due(now) {
                     sweep(&tx, now).await?;
                 }
                 Ok(answer)
