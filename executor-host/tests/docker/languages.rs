@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use codecrafter_shared::job::{Job, Outcome, RunOutcome, RunSpec, SourceFile, Verdict};
 use codecrafter_shared::language::LanguageRow;
-use executor_host::sandbox::Sandbox;
+use executor_host::sandbox::{HostFault, Sandbox};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,8 @@ use crate::world::{World, only_run, printed, timed};
 
 /// Languages that are tried at a time.
 const AT_A_TIME: usize = 3;
+/// How often a job is tried that the host fails.
+const TRIES: u32 = 3;
 
 /// A sandbox that knows the whole table.
 async fn world_of_all(test: &str) -> World {
@@ -60,10 +62,22 @@ impl Trial {
         job
     }
 
+    /// What is the host's fault, such as a container that the engine did not get to start, says
+    /// nothing of a language: the job is tried again, as the queue does it.
     async fn outcome(&self, job: &Job) -> Outcome {
+        for _ in 1..TRIES {
+            match self.tried(job).await {
+                Err(fault) if fault.retry => eprintln!("{}: {fault:?}", self.language.id),
+                told => return told.unwrap(),
+            }
+        }
+        self.tried(job).await.unwrap()
+    }
+
+    async fn tried(&self, job: &Job) -> Result<Outcome, HostFault> {
         let (sender, _receiver) = mpsc::channel(1);
         let cancel = CancellationToken::new();
-        self.world.sandbox.run(job, sender, cancel).await.unwrap()
+        self.world.sandbox.run(job, sender, cancel).await
     }
 
     /// The one run of a job that was started.
