@@ -1,8 +1,8 @@
-// Our client library in real rooms: through cuts, restarts, ends of tokens and of rights, beside
-// stock clients, and as it comes out of its package.
+// Our client library in real rooms: through cuts, ends of tokens and of rights, beside stock
+// clients, and as it comes out of its package.
 
 import assert from 'node:assert/strict'
-import { exec, execFile } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,9 +18,6 @@ import { Client, GONE_MS_MAX, roomContent } from './support/stock.mjs'
 import { pause, until } from './support/wait.mjs'
 import { wire } from './support/wire.mjs'
 
-const RESTART = process.env.CODECRAFTER_RESTART
-const noRestart = RESTART ? false : 'needs CODECRAFTER_RESTART, a command that kills the edge and returns when it answers again'
-const RESTART_MS_MAX = 120_000
 /** workerd drops an object from memory after 10 s without events. */
 const IDLE_MS = 15_000
 /** A stock client takes what was silent for this long for gone. */
@@ -118,41 +115,6 @@ test('others who stay are seen all the time when a connection is replaced, and w
   } finally {
     line.close()
   }
-})
-
-test('a runtime that is killed in mid-edit loses nothing that was said to be stored, and all go on', { skip: noRestart, timeout: 2 * RESTART_MS_MAX }, async () => {
-  const session = await sharedSession(ada)
-  const [a, b] = [await enter(ada, session), await enter(bob, session)]
-  const restarting = promisify(exec)(RESTART, { timeout: RESTART_MS_MAX })
-  let over = false
-  restarting.finally(() => { over = true })
-  const words = []
-  let stored = 0
-  while (!over) {
-    const word = nonce()
-    words.push(word)
-    a.text.insert(a.text.length, `${word}\n`)
-    await pause(20)
-    if (a.room.saved) stored = words.length
-  }
-  await restarting
-  const content = words.map((word) => `${word}\n`).join('')
-  await Promise.all([a.live(60_000), b.live(60_000)])
-  await b.shows(content, 60_000)
-  await a.saved()
-  assert.equal(await roomContent(ada, session.id), content)
-  assert.ok(stored <= words.length)
-})
-
-test('what the room said to be stored is there when the runtime dies with everybody gone', { skip: noRestart, timeout: 2 * RESTART_MS_MAX }, async () => {
-  const session = await sharedSession(ada)
-  const a = await enter(ada, session)
-  const text = nonce()
-  a.text.insert(0, text)
-  await a.saved()
-  a.leave()
-  await promisify(exec)(RESTART, { timeout: RESTART_MS_MAX })
-  assert.equal(await roomContent(bob, session.id), text)
 })
 
 test('a token is replaced before it ends, and one that has ended for another', async (t) => {

@@ -5,6 +5,7 @@ import { exec } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { nonce, person, sharedSession } from './support/edge.mjs'
+import { LibraryClient } from './support/library.mjs'
 import { listen } from './support/raw.mjs'
 import { Client, roomContent, roomsUrl } from './support/stock.mjs'
 import { pause, until } from './support/wait.mjs'
@@ -27,6 +28,12 @@ async function enter (api, session) {
   const client = await Client.join(api, session.id)
   present.push(client)
   return client.synced()
+}
+
+function enterOurs (api, session) {
+  const client = new LibraryClient(api, session.id)
+  present.push(client)
+  return client.live()
 }
 
 /** A session with text that two clients have seen: what the room hands on, it has stored. */
@@ -95,4 +102,38 @@ test('clients that were connected when the runtime was killed go on by themselve
   await b.shows(`after ${content}`, 60_000)
   await until('both are connected again', () => a.provider.synced && b.provider.synced, 60_000)
   assert.equal(await roomContent(ada, session.id), `after ${content}`)
+})
+
+// ---- With our client library, which says what is stored ----
+
+test('a runtime that is killed in mid-edit loses nothing of what is typed meanwhile, and all go on', { skip: noRestart, timeout: 2 * RESTART_MS_MAX }, async () => {
+  const session = await sharedSession(ada)
+  const [a, b] = [await enterOurs(ada, session), await enterOurs(bob, session)]
+  const restarting = promisify(exec)(RESTART, { timeout: RESTART_MS_MAX })
+  let over = false
+  restarting.finally(() => { over = true })
+  const words = []
+  while (!over) {
+    const word = nonce()
+    words.push(word)
+    a.text.insert(a.text.length, `${word}\n`)
+    await pause(20)
+  }
+  await restarting
+  const content = words.map((word) => `${word}\n`).join('')
+  await Promise.all([a.live(60_000), b.live(60_000)])
+  await b.shows(content, 60_000)
+  await a.saved()
+  assert.equal(await roomContent(ada, session.id), content)
+})
+
+test('what the room said to be stored is there when the runtime dies with everybody gone', { skip: noRestart, timeout: 2 * RESTART_MS_MAX }, async () => {
+  const session = await sharedSession(ada)
+  const a = await enterOurs(ada, session)
+  const text = nonce()
+  a.text.insert(0, text)
+  await a.saved()
+  a.leave()
+  await promisify(exec)(RESTART, { timeout: RESTART_MS_MAX })
+  assert.equal(await roomContent(bob, session.id), text)
 })

@@ -46,6 +46,8 @@ pub struct Report {
     pub passed: usize,
     /// Cases that failed.
     pub failed: usize,
+    /// Cases that failed, and passed when they were tried again.
+    pub unsteady: usize,
     /// Cases that could not be tried; the note says why.
     pub skipped: usize,
     /// What there is to say; lines.
@@ -83,6 +85,27 @@ impl Report {
     pub fn skip(&mut self, name: &str, why: &str) {
         self.skipped += 1;
         self.say(format!("{name}: skipped, {why}"));
+    }
+
+    /// How many cases there are.
+    pub fn cases(&self) -> usize {
+        self.passed + self.failed + self.unsteady + self.skipped
+    }
+
+    /// How many cases ended how, in words.
+    pub fn counts(&self) -> String {
+        let Self {
+            passed,
+            failed,
+            unsteady,
+            skipped,
+            ..
+        } = self;
+        let unsteady = match unsteady {
+            0 => String::new(),
+            unsteady => format!(", {unsteady} unsteady"),
+        };
+        format!("{passed} passed, {failed} failed{unsteady}, {skipped} skipped")
     }
 
     /// Adds a line to the note.

@@ -10,6 +10,7 @@ mod flood;
 mod monitoring;
 mod node;
 mod programs;
+mod tap;
 mod undo;
 
 use anyhow::Result;

@@ -80,6 +80,7 @@ fn summarize(finished: &[Finished], took: Duration) -> Report {
             Ok(report) => {
                 total.passed += report.passed;
                 total.failed += report.failed;
+                total.unsteady += report.unsteady;
                 total.skipped += report.skipped;
             }
             // A suite that could not run at all has cases that nobody counted.
@@ -92,10 +93,7 @@ fn summarize(finished: &[Finished], took: Duration) -> Report {
         .map(|step| format!("{} {:.0}", step.name, step.took.as_secs_f32()))
         .collect();
     println!("\nin a row, with seconds: {}", path.join(", "));
-    println!(
-        "\n{} passed, {} failed, {} skipped",
-        total.passed, total.failed, total.skipped
-    );
+    println!("\n{}", total.counts());
     total
 }
 
@@ -118,20 +116,10 @@ fn critical_path(finished: &[Finished]) -> Vec<&Finished> {
 
 fn word(step: &Finished) -> String {
     match &step.result {
-        Ok(Report {
-            passed: 0,
-            failed: 0,
-            skipped: 0,
-            ..
-        }) => "done".to_owned(),
-        Ok(Report {
-            passed,
-            failed,
-            skipped,
-            ..
-        }) => {
-            let verdict = if *failed > 0 { "FAILED: " } else { "" };
-            format!("{verdict}{passed} passed, {failed} failed, {skipped} skipped")
+        Ok(report) if report.cases() == 0 => "done".to_owned(),
+        Ok(report) => {
+            let verdict = if report.failed > 0 { "FAILED: " } else { "" };
+            format!("{verdict}{}", report.counts())
         }
         Err(why) => format!(
             "FAILED: {}",
