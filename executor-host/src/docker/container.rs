@@ -25,7 +25,7 @@ use super::engine::{self, Engine};
 use super::harden::{Budget, Isolation};
 use super::output_files::Collecting;
 use super::{engine_fault, permanent, retryable};
-use crate::sandbox::HostFault;
+use crate::sandbox::{FaultScope, HostFault};
 
 /// How long the kernel is given to end what it has killed.
 const KILL_MAX: Duration = Duration::from_secs(1);
@@ -58,6 +58,13 @@ pub enum Next {
     End,
 }
 
+/// Why there is no container.
+struct Unstarted {
+    fault: HostFault,
+    /// Whether another one may start, and is worth trying at once.
+    at_once: bool,
+}
+
 /// A running container whose agent takes orders.
 pub struct Container {
     guard: Guard,
@@ -85,25 +92,48 @@ impl Container {
         // that the engine was about to make: its guard lives here until there is one to hand over.
         let tasks = engine.tasks.clone();
         let task = tasks.spawn(async move {
-            let guard = Guard::create(Arc::clone(&engine), &request).await?;
-            let limit = engine.settings.start_timeout;
-            match tokio::time::timeout(limit, Self::open(guard, request)).await {
-                Ok(container) => container,
-                Err(_) => {
-                    let what = format!("a container was not ready within {limit:?}");
-                    Err(match engine.answers().await {
-                        true => retryable(what),
-                        false => engine_fault(what),
-                    })
+            match Self::start_once(&engine, &request).await {
+                // An engine that is busy may lose a container between making and starting it.
+                // Another one costs less than the delay after which the queue tries again.
+                Err(Unstarted { fault, at_once }) if at_once => {
+                    warn!(container.image = %request.image, fault = %fault.what, "starting another container");
+                    Self::start_once(&engine, &request).await
                 }
+                started => started,
             }
         });
-        task.await
-            .map_err(|error| retryable(format!("starting a container broke off: {error}")))?
+        let started = task
+            .await
+            .map_err(|error| retryable(format!("starting a container broke off: {error}")))?;
+        started.map_err(|unstarted| unstarted.fault)
+    }
+
+    async fn start_once(engine: &Arc<Engine>, request: &Request) -> Result<Self, Unstarted> {
+        let lasting = |fault| Unstarted {
+            fault,
+            at_once: false,
+        };
+        let guard = Guard::create(Arc::clone(engine), request)
+            .await
+            .map_err(lasting)?;
+        let limit = engine.settings.start_timeout;
+        match tokio::time::timeout(limit, Self::open(guard, request)).await {
+            Ok(opened) => opened.map_err(|fault| Unstarted {
+                at_once: fault.retry && fault.scope == FaultScope::Language,
+                fault,
+            }),
+            Err(_) => {
+                let what = format!("a container was not ready within {limit:?}");
+                Err(lasting(match engine.answers().await {
+                    true => retryable(what),
+                    false => engine_fault(what),
+                }))
+            }
+        }
     }
 
     /// Attaches to the container, starts it, and hears its agent say that it is ready.
-    async fn open(mut guard: Guard, request: Request) -> Result<Self, HostFault> {
+    async fn open(mut guard: Guard, request: &Request) -> Result<Self, HostFault> {
         let fault = |error| engine::fault("a container cannot be started", &error);
         let docker = &guard.engine.docker;
         // Before the start, or the agent's first words would be lost.
@@ -131,12 +161,11 @@ impl Container {
             guard.engine.miss_cgroups();
         }
 
-        let Request { image, budget, .. } = request;
         let mut container = Self {
             guard,
             id,
-            image,
-            budget,
+            image: request.image.clone(),
+            budget: request.budget,
             input,
             output,
             frames: Frames::default(),

@@ -1,8 +1,11 @@
 //! What goes wrong with the host is never shown as if a program had done it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bollard::models::ContainerCreateBody;
 use codecrafter_shared::job::{Stage, Verdict};
 use executor_host::docker::{DockerSandbox, DockerSettings};
 use executor_host::sandbox::{FaultScope, Progress, Sandbox};
@@ -46,6 +49,45 @@ async fn a_runtime_that_is_not_in_the_image_is_a_fault_of_the_host() {
         .unwrap_err();
     assert!(fault.retry && fault.what.contains("python9"), "{fault:?}");
     world.wait_for_containers(0).await;
+}
+
+/// How many of the containers to come the engine cannot start.
+static LAME: AtomicU32 = AtomicU32::new(0);
+
+/// Makes one of those.
+fn lame(body: &mut ContainerCreateBody) {
+    let less = |count: u32| count.checked_sub(1);
+    if LAME.fetch_update(Relaxed, Relaxed, less).is_ok() {
+        body.entrypoint = Some(vec!["/nowhere".into()]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and the images: run `cargo xtask test`"]
+async fn in_place_of_a_container_that_does_not_start_another_is_started_once() {
+    let world = World::with("lame", |settings| settings.weakened = Some(lame)).await;
+    LAME.store(1, Relaxed);
+    assert_eq!(printed(&world.python("print('on')").await), "on\n");
+    assert_eq!(LAME.load(Relaxed), 0, "the first did not start");
+    LAME.store(3, Relaxed);
+    let (sender, _receiver) = mpsc::channel(1);
+    let never = CancellationToken::new();
+    let fault = world
+        .sandbox
+        .run(&job(""), sender, never)
+        .await
+        .unwrap_err();
+    assert!(
+        fault.retry && fault.what.contains("cannot be started"),
+        "{fault:?}"
+    );
+    assert_eq!(fault.scope, FaultScope::Language);
+    assert_eq!(
+        LAME.load(Relaxed),
+        1,
+        "the second has been tried, and no third"
+    );
+    world.nothing_is_left().await;
 }
 
 #[tokio::test]
