@@ -268,7 +268,13 @@ impl Room {
         self.connections.remove(&gone.id);
         self.pending.gone(gone.id);
         refuse(gone.id, code, step);
-        if matches!(code, CloseCode::Overloaded | CloseCode::TooFast) {
+        let returns = match code {
+            CloseCode::Overloaded | CloseCode::TooFast => true,
+            // A token that is over is replaced by another, unless the login is over with it.
+            CloseCode::Unauthorized => !self.ended_logins.refuse(&gone.principal, now),
+            _ => false,
+        };
+        if returns {
             self.awareness.lose(gone, now);
             self.plan_wake(now, step);
         } else {

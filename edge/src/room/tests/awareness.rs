@@ -4,10 +4,10 @@ use codecrafter_shared::relay::CloseCode;
 use codecrafter_shared::role::Role;
 use serde_json::Value;
 
-use super::support::{World, notice, principal};
+use super::support::{START, World, login, notice, principal, user};
 use crate::room::frame::{self, Message};
 use crate::room::read::Reader;
-use crate::room::{ConnectionId, Input, Wishes};
+use crate::room::{ConnectionId, EndedLogin, Input, Wishes};
 
 /// An awareness entry as a client sees it.
 type Seen = (u64, u64, Option<Value>);
@@ -206,6 +206,35 @@ fn who_returns_at_once_was_never_seen_to_go() {
     assert!(!heard(&mut world, bob).iter().any(removed));
     let eve = world.connect(3, Role::Viewer);
     assert_eq!(heard(&mut world, eve).len(), 1);
+}
+
+#[test]
+fn who_comes_with_another_token_when_one_has_ended_was_never_seen_to_go() {
+    let mut world = World::new();
+    let bob = world.connect(2, Role::Viewer);
+    let mut short = principal(1, Role::Owner);
+    short.expires_at = START.plus_millis(10_000);
+    let ada = world.connect_as(short, false);
+    say(&mut world, ada, 11, 7, Some("{}"));
+    world.take(bob);
+    world.later(10_000);
+    world.give(Input::Tick);
+    assert_eq!(world.closed(ada), Some(CloseCode::Unauthorized));
+    world.later(4_000);
+    let ada = world.connect(1, Role::Owner);
+    say(&mut world, ada, 11, 8, Some("{}"));
+    wait_for_return(&mut world);
+    let removed = |seen: &Seen| seen.2.is_none();
+    assert!(!heard(&mut world, bob).iter().any(removed));
+    // Nobody returns from a login that has ended.
+    world.give(Input::LoginEnded(EndedLogin {
+        user_id: user(1),
+        login_session_id: login(1),
+        until: world.now.plus_millis(60_000),
+        and_before: false,
+    }));
+    assert_eq!(world.closed(ada), Some(CloseCode::Unauthorized));
+    assert_eq!(heard(&mut world, bob), [(11, 8, None)]);
 }
 
 #[test]
