@@ -157,7 +157,7 @@ test('who is removed is told so once and stays away; who logs out elsewhere as w
   await ada.removeParticipant(session.id, bob.user.id)
   await b.becomes('ended')
   assert.equal(b.last.code, 4403)
-  await until('b is gone at once', () => a.sees(b) === undefined, 4_000)
+  await until('b is gone', () => a.sees(b) === undefined, GONE_MS_MAX)
   assert.equal(b.joins, 1)
 
   const cora = await person('Cora')
@@ -311,7 +311,7 @@ test('who is destroyed leaves a document that others may go on with', async () =
   a.text.insert(0, 'kept')
   await b.shows('kept')
   a.leave()
-  await until('gone for others', () => b.sees(a) === undefined, 4_000)
+  await until('gone for others', () => b.sees(a) === undefined, GONE_MS_MAX)
   doc.getText('content').insert(0, 'not told ')
   const again = await enter(ada, session, { doc })
   await b.shows('not told kept')

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { edgeUrl, nonce, person, sharedSession } from './support/edge.mjs'
 import { LibraryClient } from './support/library.mjs'
+import { GONE_MS_MAX } from './support/stock.mjs'
 import { pause, until } from './support/wait.mjs'
 import { wire } from './support/wire.mjs'
 
@@ -54,7 +55,7 @@ test('cursors, names, typing and tabs are shown, and who leaves is gone', async 
   // Who types goes on: it is told for some seconds only.
   await until('typing', () => { two.text.insert(0, 'x'); return b.person(ada)?.typing })
   two.leave()
-  await until('one tab is left', () => b.person(ada)?.tabs === 1, 8_000)
+  await until('one tab is left', () => b.person(ada)?.tabs === 1, GONE_MS_MAX)
 })
 
 test('streams end and are taken up without anybody noticing', async () => {
