@@ -17,7 +17,7 @@ use super::times::{Measured, Row, Times};
 pub async fn run(server: &mut Server, document: &Path, time: Duration) -> Result<Row> {
     let update = fs::read(document).with_context(|| document.display().to_string())?;
     let seats = server.room(2).await?;
-    peer::fill(server, &seats, &update).await?;
+    let _writer = peer::fill(server, &seats, &update).await?;
     let seat = seats.last().context("no seat")?;
     let least = update.len() * 9 / 10;
     let mut times = Times::default();

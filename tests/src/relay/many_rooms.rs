@@ -56,11 +56,11 @@ pub async fn run(server: &mut Server, typing: &Typing, time: Duration) -> Result
         ref document,
     } = *typing;
     let behind = document.as_ref().map(|_| LAST_LETTER);
-    let mut seats = Vec::new();
+    let (mut seats, mut writers) = (Vec::new(), Vec::new());
     for _ in 0..rooms {
         let room = server.room(people).await?;
         if let Some(document) = document {
-            peer::fill(server, &room, document).await?;
+            writers.push(peer::fill(server, &room, document).await?);
         }
         seats.push(room);
     }
@@ -85,6 +85,7 @@ pub async fn run(server: &mut Server, typing: &Typing, time: Duration) -> Result
                     typists.push((peer.mouth, peer.dialect, room, who, typed[who].clone()));
                 }
             }
+            drop(writers);
             // Spread evenly over the pace, as no two people strike together.
             let (all, start) = (typists.len(), Instant::now());
             for (number, (mut mouth, dialect, room, who, due)) in typists.into_iter().enumerate() {

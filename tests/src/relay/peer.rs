@@ -138,10 +138,11 @@ impl Peer {
 }
 
 /// Puts the update `document` into the empty room that has `seats`, and waits until it is there.
+/// Gives who has written it: a server that stores nothing forgets a room that all have left.
 ///
 /// # Errors
 /// If the server refuses.
-pub async fn fill(server: &Server, seats: &[Seat], document: &[u8]) -> Result<()> {
+pub async fn fill(server: &Server, seats: &[Seat], document: &[u8]) -> Result<Peer> {
     let (first, last) = seats.first().zip(seats.last()).context("no seat")?;
     let mut writer = Peer::join(server, first).await?;
     writer.edit(document).await?;
@@ -152,7 +153,7 @@ pub async fn fill(server: &Server, seats: &[Seat], document: &[u8]) -> Result<()
         ensure!(Instant::now() < limit, "the document does not arrive");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(())
+    Ok(writer)
 }
 
 fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
