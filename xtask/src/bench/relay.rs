@@ -1,6 +1,7 @@
 //! Rooms beside other relays for Yjs documents: the same driver, one server after the other.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::artifacts;
 use crate::names;
 use crate::node;
-use crate::ports::{free_port, is_taken};
+use crate::ports::free_port;
 use crate::repo::Repo;
 use crate::report::Report;
 use crate::stack::{Platform, Stack};
@@ -269,7 +270,8 @@ impl Peer {
         let process = command.stdout(log.try_clone()?).stderr(log).spawn()?;
         let peer = Self { process, port };
         let limit = Instant::now() + START;
-        while !is_taken(port) {
+        // Whoever asked by listening there would be in its way.
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             ensure!(Instant::now() < limit, "{} does not listen", who.name());
             std::thread::sleep(Duration::from_millis(20));
         }
