@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use codecrafter_shared::api::CreateSession;
-use codecrafter_shared::limits::ROOM_SOCKETS_PER_USER_MAX;
+use codecrafter_shared::limits::{ROOM_SOCKETS_PER_USER_MAX, ROOMS_PER_LOGIN_SESSION_MAX};
 use codecrafter_shared::role::Role;
 
 use crate::client::Client;
@@ -28,7 +28,7 @@ pub struct Server {
     pub authority: String,
     /// Its process.
     pub pid: u32,
-    /// For ours: the deployment, and the people whose sockets they are.
+    /// For ours: the deployment, and the people whose sockets they are now.
     world: Option<(World, Vec<Client>)>,
     rooms: usize,
 }
@@ -42,7 +42,8 @@ pub struct Seat {
     pub prefix: Option<String>,
 }
 
-/// People that the sockets of ours are of: a room takes ten sockets of each.
+/// People that the sockets of ours are of: a room takes ten sockets of each. After as many rooms as
+/// one may be in, others come.
 const PEOPLE: usize = 20;
 
 impl Server {
@@ -54,12 +55,7 @@ impl Server {
         let authority = url.strip_prefix("http://").context("http:// is missing")?;
         let mut world = None;
         if kind == Kind::Ours {
-            let of_ours = World::new(url, secret)?;
-            let mut people = Vec::new();
-            for _ in 0..PEOPLE {
-                people.push(of_ours.user().await?);
-            }
-            world = Some((of_ours, people));
+            world = Some((World::new(url, secret)?, Vec::new()));
         }
         Ok(Self {
             kind,
@@ -78,7 +74,7 @@ impl Server {
         self.rooms += 1;
         let number = self.rooms;
         let name = format!("room-{number}");
-        let Some((_, people)) = &self.world else {
+        let Some((of_ours, people)) = &mut self.world else {
             let seat = match self.kind {
                 Kind::Hocuspocus => Seat {
                     path: "/".into(),
@@ -91,6 +87,12 @@ impl Server {
             };
             return Ok(vec![seat; seats]);
         };
+        if number % ROOMS_PER_LOGIN_SESSION_MAX as usize == 1 {
+            people.clear();
+            for _ in 0..PEOPLE {
+                people.push(of_ours.user().await?);
+            }
+        }
         // Fewer than are allowed, so that each has a socket more often than not.
         let people: Vec<&Client> = (0..seats.div_ceil(ROOM_SOCKETS_PER_USER_MAX).max(5.min(seats)))
             .map(|n| &people[(number + n) % people.len()])
