@@ -29,7 +29,7 @@ use tower_service::Service as _;
 
 use crate::accounts::calls::OpenAccount;
 use crate::config::Config;
-use crate::front::Edge;
+use crate::front::Ports;
 use crate::native::{NativeEdge, NoAssets};
 use crate::ports::{Clock as _, DbError, Shard, ShardResponse, ShardUnreachable, Shards};
 use crate::room::AccessNotice;
@@ -112,7 +112,7 @@ impl World {
             lost,
             posts: Mutex::default(),
         });
-        self.edge.router = crate::router::router(Edge {
+        self.edge.router = crate::router::router(Ports {
             clock: directory.clock.clone(),
             rng: directory.rng.clone(),
             shards: watched.clone(),

@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::front::Edge;
+use crate::front::Ports;
 use crate::limits::SHARDS;
 use crate::limits::shard::LimitsShard;
 use crate::notifications::shard::People;
@@ -98,7 +98,7 @@ impl NativeEdge {
         *slot.unwrap_or_else(PoisonError::into_inner) = Some(directory.clone());
         let collected = Arc::new(Collected::default());
         let exporter = || Arc::new(Exporter::new(collected.clone()));
-        let router = router::router(Edge {
+        let router = router::router(Ports {
             clock: clock.clone(),
             rng: Arc::new(SystemRng),
             shards: shards.clone(),

@@ -1,21 +1,23 @@
 //! The public HTTP surface as one table: method, path, use-case.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::routing::{delete, get, post, put};
 use codecrafter_shared::error::ErrorCode;
+use http::Uri;
 
 use crate::error::Refusal;
-use crate::front::{Edge, finish, limit, metrics, openapi, page, rooms, service, streams, trace};
+use crate::front::{
+    Edge, Ports, finish, limit, metrics, openapi, page, rooms, service, streams, trace,
+};
 use crate::{accounts, chat, executions, executors, history, notifications, sessions, versions};
 
 /// Every route.
-pub fn router(edge: Edge) -> Router {
-    let api = api(&edge);
-    Router::new()
-        .nest("/api/v1", api.clone())
-        // The older name of the same.
-        .nest("/api", api)
+pub fn router(ports: Ports) -> Router {
+    let edge = Edge::from(ports);
+    let routes = Router::new()
+        .nest(API, api(&edge))
         .route("/internal/executors", post(executors::routes::enrol))
         .route("/internal/leases", post(executors::routes::lease))
         .route("/internal/leases/ack", post(executors::routes::acknowledge))
@@ -27,8 +29,45 @@ pub fn router(edge: Edge) -> Router {
         .fallback(page::serve)
         .method_not_allowed_fallback(|| async { Refusal::new(ErrorCode::MethodNotAllowed) })
         .layer(from_fn_with_state(edge.clone(), limit::limit))
-        .layer(from_fn_with_state(edge.clone(), finish::answer))
-        .with_state(edge)
+        .with_state(edge.clone());
+    // Around the table as a whole. A layer of the table itself is made once for each route, and
+    // where an instance answers one request (Spin), each request pays for that.
+    Router::new()
+        .fallback_service(routes)
+        .layer(map_request(with_newer_name))
+        .layer(from_fn_with_state(edge, finish::answer))
+}
+
+/// Where the API is.
+const API: &str = "/api/v1";
+/// Its older name.
+const OLDER_NAME: &str = "/api";
+
+/// A request for the API by its older name becomes one by its own.
+async fn with_newer_name(mut request: Request) -> Request {
+    if let Some(newer) = newer_name(request.uri()) {
+        *request.uri_mut() = newer;
+    }
+    request
+}
+
+/// The same by the newer name, if it is by the older one.
+fn newer_name(uri: &Uri) -> Option<Uri> {
+    let is_below = |name: &str| {
+        let below = uri.path().strip_prefix(name);
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if is_below(API) || !is_below(OLDER_NAME) {
+        return None;
+    }
+    let mut parts = uri.clone().into_parts();
+    let rest = parts
+        .path_and_query
+        .as_ref()?
+        .as_str()
+        .strip_prefix(OLDER_NAME)?;
+    parts.path_and_query = Some(format!("{API}{rest}").parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 fn api(edge: &Edge) -> Router<Edge> {
@@ -125,4 +164,28 @@ fn api(edge: &Edge) -> Router<Edge> {
         .route("/ready", get(service::ready))
         .route("/openapi.json", get(openapi::document))
         .fallback(|| async { Refusal::new(ErrorCode::RouteNotFound) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_name_of_the_api_is_the_same_api() {
+        let newer = |uri: &'static str| newer_name(&Uri::from_static(uri));
+        for (older, same) in [
+            ("/api", "/api/v1"),
+            ("/api/sessions/1?a=%2Fapi", "/api/v1/sessions/1?a=%2Fapi"),
+            ("/api/v1x", "/api/v1/v1x"),
+            (
+                "https://a.example/api/health",
+                "https://a.example/api/v1/health",
+            ),
+        ] {
+            assert_eq!(newer(older), Some(Uri::from_static(same)), "{older}");
+        }
+        for other in ["/api/v1", "/api/v1/sessions", "/apis", "/", "/x/api", "*"] {
+            assert_eq!(newer(other), None, "{other}");
+        }
+    }
 }

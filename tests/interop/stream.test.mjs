@@ -26,9 +26,9 @@ function enter (api, session, options) {
 const contentOf = async (api, session) => (await api.call('GET', `/sessions/${session.id}/content`)).content
 
 test('a join says that this edge has event streams', async () => {
-  const { roomUrl, roomFeedUrl } = await ada.join((await sharedSession(ada)).id)
+  const { roomUrl, roomStreamUrl } = await ada.join((await sharedSession(ada)).id)
   assert.equal(roomUrl, null)
-  assert.equal(typeof roomFeedUrl, 'string')
+  assert.equal(typeof roomStreamUrl, 'string')
 })
 
 test('two clients that edit at once end with one text, which is stored', async () => {
@@ -125,12 +125,12 @@ test('what is written over HTTP is seen in open rooms', async () => {
 
 test('without a good token the stream says 4401 and nothing else', async () => {
   const session = await sharedSession(ada, { content: 'secret' })
-  const { roomFeedUrl } = await ada.join(session.id)
+  const { roomStreamUrl } = await ada.join(session.id)
   for (const headers of [{}, { authorization: 'Bearer x' }, { authorization: `Bearer ${ada.accessToken}` }]) {
-    const response = await fetch(`${edgeUrl()}${roomFeedUrl}/${session.id}/events`, { headers })
+    const response = await fetch(`${edgeUrl()}${roomStreamUrl}/${session.id}/events`, { headers })
     assert.match(response.headers.get('content-type'), /^text\/event-stream/)
     assert.match(await response.text(), /^event: close\nid: \ndata: 4401\n\n$/)
-    const posted = await fetch(`${edgeUrl()}${roomFeedUrl}/${session.id}/frames?connection=1`, { method: 'POST', headers, body: new Uint8Array([1, 3]) })
+    const posted = await fetch(`${edgeUrl()}${roomStreamUrl}/${session.id}/frames?connection=1`, { method: 'POST', headers, body: new Uint8Array([1, 3]) })
     assert.equal(posted.status, 401)
   }
 })

@@ -57,7 +57,7 @@ export class Room extends ObservableV2 {
       if (origin !== this.client && this.state.kind !== 'live') this.unsent = true
     })
 
-    if (joined.roomUrl == null && joined.roomFeedUrl == null) throw new ApiError({ code: 'no_rooms', title: 'This server has no live rooms.' })
+    if (joined.roomUrl == null && joined.roomStreamUrl == null) throw new ApiError({ code: 'no_rooms', title: 'This server has no live rooms.' })
     this.client = new RoomClient({
       doc: this.doc,
       joined,

@@ -21,7 +21,7 @@ use super::hasher::ObjectHasher;
 use super::rooms::ObjectRooms;
 use super::shards::ObjectShards;
 use super::{glue, log, settings};
-use crate::front::Edge;
+use crate::front::Ports;
 use crate::limits::address::{self, Peer};
 use crate::router::router;
 use crate::spans::Exporter;
@@ -65,7 +65,7 @@ fn make_router(env: Env) -> Result<Router, String> {
         let collector = OutgoingHttp::to(&env, address);
         Arc::new(Exporter::new(Arc::new(collector)))
     });
-    let router = router(Edge {
+    let router = router(Ports {
         clock: Arc::new(WorkerClock),
         rng: Arc::new(WorkerRng),
         hasher: Arc::new(ObjectHasher(env.clone())),

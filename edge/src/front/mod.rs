@@ -18,6 +18,7 @@ pub mod streams;
 pub mod trace;
 pub mod validate;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use codecrafter_shared::id::OutboxId;
@@ -34,9 +35,8 @@ use crate::spans::Exporter;
 /// Messages of the outbox that are under way at a time; a Worker has six connections.
 const SENT_AT_ONCE: usize = 6;
 
-/// The ports that the front needs, and the settings. Cheap to clone.
-#[derive(Clone)]
-pub struct Edge {
+/// The ports that the front needs, and the settings.
+pub struct Ports {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The source of randomness.
@@ -57,6 +57,24 @@ pub struct Edge {
     pub limit_memory: Arc<limit::Memory>,
     /// Settings.
     pub config: Config,
+}
+
+/// What every route has of this deployment. Cheap to clone, as each route holds one.
+#[derive(Clone)]
+pub struct Edge(Arc<Ports>);
+
+impl From<Ports> for Edge {
+    fn from(ports: Ports) -> Self {
+        Self(Arc::new(ports))
+    }
+}
+
+impl Deref for Edge {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.0
+    }
 }
 
 impl Edge {

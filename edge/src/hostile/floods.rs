@@ -64,7 +64,7 @@ async fn deployment(settings: &'static [(&str, &str)]) -> (World, Arc<Counted>) 
         limits: AtomicU64::new(0),
         told: AtomicU64::new(0),
     });
-    world.edge.router = crate::router::router(Edge {
+    world.edge.router = crate::router::router(Ports {
         clock: directory.clock.clone(),
         rng: directory.rng.clone(),
         shards: counted.clone(),
@@ -276,6 +276,10 @@ async fn one_address_makes_five_accounts_an_hour() {
     assert_eq!(refused.status, 429);
     assert!((600..=720).contains(&refused.retry_after), "{refused:?}");
     assert_eq!(calls.take(), (0, 1));
+    // Nor one more by the older name of the API.
+    let older = Request::post("/api/auth/register");
+    let older = world.from("203.0.113.1", older, &json!({})).await;
+    assert_eq!(older.status, 429, "{older:?}");
     assert_eq!(world.registers("2001:db8::1", "user6").await.status, 201);
     // Of one subscriber's addresses all are one.
     for n in 2..6 {

@@ -12,7 +12,7 @@ use http::request::Parts;
 use serde_json::Value;
 
 use super::World;
-use crate::front::Edge;
+use crate::front::Ports;
 use crate::native::NoAssets;
 use crate::notifications::visitor::FeedVisitor;
 use crate::ports::{Closing, RoomGate};
@@ -61,7 +61,7 @@ pub(super) async fn at_the_door() -> (World, Arc<Doorman>, String, String) {
     let joined: Joined = world.asked("POST", &path, &Value::Null).await;
     let doorman = Arc::new(Doorman::default());
     let directory = &world.edge.directory;
-    world.edge.router = crate::router::router(Edge {
+    world.edge.router = crate::router::router(Ports {
         clock: directory.clock.clone(),
         rng: directory.rng.clone(),
         shards: directory.shards.clone(),

@@ -38,10 +38,7 @@ pub fn group(method: &Method, path: Option<&str>) -> Group {
             _ => Group::Ordinary,
         };
     }
-    let route = ["/api/v1", "/api"]
-        .iter()
-        .find_map(|prefix| path.strip_prefix(prefix))
-        .unwrap_or(path);
+    let route = path.strip_prefix("/api/v1").unwrap_or(path);
     match route {
         "/health" | "/openapi.json" | "/.well-known/jwks.json" => Group::Free,
         // The room itself counts frames; a stranger's are refused without asking it.
@@ -116,13 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_route_has_its_limit_under_both_prefixes() {
-        let of = |method: Method, route: &str| {
-            let [newer, older] =
-                ["/api/v1", "/api"].map(|prefix| group(&method, Some(&format!("{prefix}{route}"))));
-            assert_eq!(newer, older);
-            newer
-        };
+    fn each_route_has_its_limit() {
+        let of = |method: Method, route: &str| group(&method, Some(&format!("/api/v1{route}")));
         let (get, post) = (Method::GET, Method::POST);
         assert_eq!(of(post.clone(), "/auth/login"), Group::Of(Policy::Login));
         assert_eq!(

@@ -176,7 +176,7 @@ pub async fn join(
         room_token,
         room_token_expires_at,
         room_url: edge.rooms.is_some().then(rooms_url),
-        room_feed_url: edge.streamed_rooms.is_some().then(rooms_url),
+        room_stream_url: edge.streamed_rooms.is_some().then(rooms_url),
     }))
 }
 

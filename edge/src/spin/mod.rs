@@ -26,7 +26,7 @@ use tower_service::Service as _;
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::front::Edge;
+use crate::front::Ports;
 use crate::limits::address::{self, Peer};
 use crate::limits::shard::LimitsShard;
 use crate::notifications::shard::People;
@@ -127,7 +127,7 @@ async fn start() -> Result<Router, Box<dyn std::error::Error>> {
         Arc::new(Exporter::new(Arc::new(collector)))
     });
     let limits = LimitsShard::in_database(Arc::new(db::SpinDb::of("limits")), clock.clone());
-    Ok(router::router(Edge {
+    Ok(router::router(Ports {
         clock,
         rng,
         shards: Arc::new(shards::InProcess::new(directory, others, limits)),

@@ -233,7 +233,7 @@ pub struct Joined {
     /// no WebSockets.
     pub room_url: Option<String>,
     /// Path of the rooms' event streams, where the platform has those instead: `GET` with the session
-    /// id and `/events` behind it, `POST` with `/frames`. Here alone a room's stream is called a feed.
+    /// id and `/events` behind it, `POST` with `/frames`.
     #[serde(default)]
-    pub room_feed_url: Option<String>,
+    pub room_stream_url: Option<String>,
 }

@@ -16,7 +16,7 @@ pub async fn frames_are_taken_whole_and_for_a_connection_that_is_there(world: Wo
     let url = joined
         .room_url
         .as_deref()
-        .or(joined.room_feed_url.as_deref());
+        .or(joined.room_stream_url.as_deref());
     let url = url.context("no way into the room")?;
     let post = async |token: &str, body: &'static [u8]| -> Result<Answer> {
         let path = format!("{url}/{}/frames?connection=1&token={token}", session.id);
@@ -27,7 +27,7 @@ pub async fn frames_are_taken_whole_and_for_a_connection_that_is_there(world: Wo
     };
 
     let whole = post(&joined.room_token, &[1, 0]).await?;
-    if joined.room_feed_url.is_none() {
+    if joined.room_stream_url.is_none() {
         whole.refused(ErrorCode::RouteNotFound)?;
         return Ok(());
     }

@@ -103,7 +103,7 @@ fn sessions() -> Vec<(&'static str, Value)> {
         "roomToken": "eyJhbGciOiJFZERTQSJ9.…",
         "roomTokenExpiresAt": "2026-11-21T00:00:00.000Z",
         "roomUrl": "/api/v1/rooms",
-        "roomFeedUrl": null,
+        "roomStreamUrl": null,
     });
     let page = json!({
         "items": [{

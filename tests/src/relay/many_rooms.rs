@@ -13,7 +13,8 @@ use super::peer::{self, Peer, Said};
 use super::server::Server;
 use super::times::{Measured, Row, Times};
 
-/// Before what counts.
+/// Before what counts, beside the time in which everybody strikes once: rooms that have gone to
+/// sleep while the others were filled are awake then.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// How long the last letters may take.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -110,7 +111,7 @@ pub async fn run(server: &mut Server, typing: &Typing, time: Duration) -> Result
                 });
             }
             let watched = async {
-                tokio::time::sleep(WARM_UP).await;
+                tokio::time::sleep(WARM_UP + pace).await;
                 board.counting.set(true);
                 let letters = 1.0 / pace.as_secs_f64();
                 let mut name = format!("{rooms} rooms, {people} people, {letters} edits/s each");

@@ -30,7 +30,7 @@ export interface Joined {
   /** Where rooms are WebSockets. */
   roomUrl?: string | null
   /** Where they are event streams instead: the wire calls a room's stream a feed. */
-  roomFeedUrl?: string | null
+  roomStreamUrl?: string | null
 }
 
 /** What this client may do. */

@@ -108,8 +108,8 @@ export class RoomClient extends Connected {
   ask (options) { return this.join(options) }
 
   /** The edge says by what it answers which way there is into the room. */
-  wayOf ({ session, roomToken, roomTokenExpiresAt, roomUrl, roomFeedUrl }) {
-    const path = roomUrl ?? roomFeedUrl
+  wayOf ({ session, roomToken, roomTokenExpiresAt, roomUrl, roomStreamUrl }) {
+    const path = roomUrl ?? roomStreamUrl
     if (path == null) throw Object.assign(new Error('This server has no live rooms.'), { status: 404, code: 'no_rooms' })
     return { token: roomToken, expiresAt: roomTokenExpiresAt, path: `${path}/${session.id}`, byStream: roomUrl == null }
   }

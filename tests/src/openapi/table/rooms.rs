@@ -38,7 +38,7 @@ pub(super) fn rooms() -> Vec<Operation> {
             "Gives the session's frames as server-sent events.",
         )
         .description(
-            "Where a join answers `roomFeedUrl`: `docs/realtime.md`. The room token comes as \
+            "Where a join answers `roomStreamUrl`: `docs/realtime.md`. The room token comes as \
              bearer or as `token`. A token that is not accepted is refused in the stream, by a \
              close code.",
         )
