@@ -44,6 +44,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
 use repo::Repo;
@@ -87,14 +88,14 @@ enum Command {
     },
     /// Run every suite, each on a stack of its own that no running `up` notices.
     Test {
-        /// Run only this suite and what it needs; may be repeated.
-        #[arg(long, value_name = "NAME", value_parser = suites::NAMES)]
+        /// Run only this suite, or this long form, and what it needs; may be repeated.
+        #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(suites::names()))]
         only: Vec<String>,
         /// Run the long forms of the suites too: they take from minutes to an hour each.
         #[arg(long)]
         full: bool,
         /// Write what came of each long run to docs/evidence.
-        #[arg(long, requires = "full")]
+        #[arg(long)]
         record: bool,
     },
     /// Measure, beside a reference in the same run.

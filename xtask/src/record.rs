@@ -42,7 +42,7 @@ pub fn write(repo: &Repo, step: &str, took: Duration, report: &Report) -> Result
 
 fn written(step: &str, facts: &[(String, String)], note: &str) -> String {
     let mut text = format!(
-        "# {step}\n\nWritten by `cargo xtask test --full --record`; run again, it replaces this.\n\n\
+        "# {step}\n\nWritten by `cargo xtask test --only '{step}' --record`; run again, it replaces this.\n\n\
          | | |\n|---|---|\n"
     );
     for (what, value) in facts {

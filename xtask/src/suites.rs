@@ -49,7 +49,7 @@ pub const NAMES: [&str; 17] = [
     "compose",
 ];
 
-/// A suite that has a long form as well, which is run by `--full` only.
+/// A suite that has a long form as well, which is run by `--full`, or where it is named.
 pub struct Long {
     /// The suite.
     pub suite: &'static str,
@@ -76,6 +76,11 @@ pub const LONG: [Long; 4] = [
         step: "undo, long",
     },
 ];
+
+/// Every suite and every long form, by the name of its step.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(LONG.map(|long| long.step))
+}
 
 /// What every suite on workerd needs, beside an executor.
 const EDGE: [&str; 3] = [names::WORKER, names::PAGE, names::PACKAGES];
