@@ -78,7 +78,8 @@ enum Source {
 /// What became of an update.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Integrated {
-    /// What the document really took in, encoded by us; `None` if that was nothing.
+    /// What the document really took in, encoded by us; `None` if that was nothing, or came from
+    /// the store.
     pub(super) update: Option<Vec<u8>>,
     /// The clients whose history goes on in it.
     pub(super) clients: Vec<u64>,
@@ -244,9 +245,9 @@ impl Document {
         }
         let complete = transaction.prune_pending().is_none();
         transaction.commit();
-        let update = transaction
-            .has_changes()
-            .then(|| transaction.encode_update_v1());
+        // What is stored is told to nobody.
+        let told = source == Source::Client && transaction.has_changes();
+        let update = told.then(|| transaction.encode_update_v1());
         if complete {
             for (client, end) in judged.structs.ends() {
                 let end = u32::try_from(end).unwrap_or(u32::MAX);
