@@ -16,8 +16,25 @@ use crate::{accounts, chat, executions, executors, history, notifications, sessi
 /// Every route.
 pub fn router(ports: Ports) -> Router {
     let edge = Edge::from(ports);
-    let routes = Router::new()
-        .nest(API, api(&edge))
+    // A table that is put into another (`nest`) is made twice, and what is around a table
+    // (`layer`), once for each of its routes. Where an instance answers one request (Spin), each
+    // request pays for that. So tables stand beside each other, and only what has to know which
+    // route it is stands around the routes.
+    let table = |routes: Router<Edge>| {
+        routes
+            .method_not_allowed_fallback(|| async { Refusal::new(ErrorCode::MethodNotAllowed) })
+            .layer(from_fn_with_state(edge.clone(), limit::limit))
+            .with_state(edge.clone())
+    };
+    let tables = table(own()).nest_service(API, table(api(&edge)));
+    Router::new()
+        .fallback_service(tables)
+        .layer(map_request(with_newer_name))
+        .layer(from_fn_with_state(edge, finish::answer))
+}
+
+fn own() -> Router<Edge> {
+    Router::new()
         .route("/internal/executors", post(executors::routes::enrol))
         .route("/internal/leases", post(executors::routes::lease))
         .route("/internal/leases/ack", post(executors::routes::acknowledge))
@@ -27,15 +44,6 @@ pub fn router(ports: Ports) -> Router {
         .route("/health", get(service::health))
         .route("/ready", get(service::ready))
         .fallback(page::serve)
-        .method_not_allowed_fallback(|| async { Refusal::new(ErrorCode::MethodNotAllowed) })
-        .layer(from_fn_with_state(edge.clone(), limit::limit))
-        .with_state(edge.clone());
-    // Around the table as a whole. A layer of the table itself is made once for each route, and
-    // where an instance answers one request (Spin), each request pays for that.
-    Router::new()
-        .fallback_service(routes)
-        .layer(map_request(with_newer_name))
-        .layer(from_fn_with_state(edge, finish::answer))
 }
 
 /// Where the API is.
