@@ -26,14 +26,14 @@ pub fn router(ports: Ports) -> Router {
             .layer(from_fn_with_state(edge.clone(), limit::limit))
             .with_state(edge.clone())
     };
-    let tables = table(own()).nest_service(API, table(api(&edge)));
+    let tables = table(beside_the_api()).nest_service(API, table(api(&edge)));
     Router::new()
         .fallback_service(tables)
         .layer(map_request(with_newer_name))
         .layer(from_fn_with_state(edge, finish::answer))
 }
 
-fn own() -> Router<Edge> {
+fn beside_the_api() -> Router<Edge> {
     Router::new()
         .route("/internal/executors", post(executors::routes::enrol))
         .route("/internal/leases", post(executors::routes::lease))

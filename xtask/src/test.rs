@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::record;
 use crate::repo::Repo;
@@ -36,6 +36,10 @@ pub fn test(repo: &Repo, only: &[String], extent: Extent) -> Result<bool> {
         let long: Vec<&str> = long.map(|long| long.step).collect();
         names.extend(long);
     }
+    ensure!(
+        !extent.record || names.iter().any(|name| is_long(name)),
+        "only long forms are recorded: add --full, or name one, such as --only 'rooms, long'"
+    );
     plan.keep(&names);
     plan.announce()?;
     let begun = Instant::now();
@@ -48,11 +52,14 @@ pub fn test(repo: &Repo, only: &[String], extent: Extent) -> Result<bool> {
     Ok(summarize(&finished, took).failed == 0)
 }
 
+fn is_long(step: &str) -> bool {
+    suites::LONG.iter().any(|long| long.step == step)
+}
+
 /// Writes down what came of the long runs, also of those with a case that failed.
 fn record(repo: &Repo, finished: &[Finished]) -> Result<()> {
     for step in finished {
-        let is_long = suites::LONG.iter().any(|long| long.step == step.name);
-        if let (true, Ok(report)) = (is_long, &step.result) {
+        if let (true, Ok(report)) = (is_long(step.name), &step.result) {
             let file = record::write(repo, step.name, step.took, report)?;
             say(&format!("recorded in {}", file.display()));
         }

@@ -29,7 +29,7 @@ export interface Joined {
   roomTokenExpiresAt?: string
   /** Where rooms are WebSockets. */
   roomUrl?: string | null
-  /** Where they are event streams instead: the wire calls a room's stream a feed. */
+  /** Where they are event streams instead. */
   roomStreamUrl?: string | null
 }
 
