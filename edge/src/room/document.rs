@@ -19,7 +19,7 @@ use super::gate::{self, Judged, Verdict};
 use super::order::{Unfit, Work};
 use super::place::Places;
 use super::read::Malformed;
-use super::scan::{self, Caps, Id};
+use super::scan::{self, Caps, Id, rewrite};
 use super::weight::Weight;
 
 /// The most that a room holds: `yrs` needs up to 200 bytes of memory for a struct, and
@@ -228,7 +228,7 @@ impl Document {
         // What of it means something else on every replica.
         let idle = self.places.idle_rights();
         if !idle.is_empty() {
-            let without = scan::without_rights(update, &idle).ok();
+            let without = rewrite::without_rights(update, &idle).ok();
             let again = without.and_then(|update| Update::decode_v1(&update).ok());
             let Some(again) = again else {
                 self.damaged = true;
@@ -384,27 +384,33 @@ impl Document {
         let read_back = Update::decode_v1(&state).ok()?.state_vector();
         (read_back == transaction.state_vector()).then_some(state)
     }
-}
 
-/// Updates that a document gave one after the other, as one; `known` is what it held before them.
-/// `None` if that would not be exactly what they are: then they are to be used as they are.
-pub(super) fn merged(updates: &[&[u8]], known: &StateVector) -> Option<Vec<u8>> {
-    let merged = merge_updates_v1(updates).ok()?;
-    let judged = gate::judge(&merged, known, Caps::STORED).ok()?;
-    let (mut clocks, mut deletions) = (StateVector::default(), 0_u64);
-    for update in updates {
-        let part = gate::judge(update, known, Caps::STORED).ok()?;
-        deletions = deletions.saturating_add(part.deletions);
-        for (client, end) in part.structs.ends() {
-            clocks.set_max(ClientID::new(client), u32::try_from(end).ok()?);
+    /// Updates that the document gave one after the other, as one, in which text that goes on is one
+    /// struct; `known` is what it held before them. `None` if that would not be exactly what they are:
+    /// then they are to be used as they are.
+    pub(super) fn merged(&self, updates: &[&[u8]], known: &StateVector) -> Option<Vec<u8>> {
+        let merged = self.joined(&merge_updates_v1(updates).ok()?)?;
+        let judged = gate::judge(&merged, known, Caps::STORED).ok()?;
+        let (mut clocks, mut deletions) = (StateVector::default(), 0_u64);
+        for update in updates {
+            let part = gate::judge(update, known, Caps::STORED).ok()?;
+            deletions = deletions.saturating_add(part.deletions);
+            for (client, end) in part.structs.ends() {
+                clocks.set_max(ClientID::new(client), u32::try_from(end).ok()?);
+            }
         }
+        let mut reached = StateVector::default();
+        for (client, end) in judged.structs.ends() {
+            reached.set_max(ClientID::new(client), u32::try_from(end).ok()?);
+        }
+        let whole = judged.verdict == Verdict::Fits && reached == clocks;
+        (whole && judged.deletions == deletions).then_some(merged)
     }
-    let mut reached = StateVector::default();
-    for (client, end) in judged.structs.ends() {
-        reached.set_max(ClientID::new(client), u32::try_from(end).ok()?);
+
+    /// An update that the document gave, in which text that goes on is one struct.
+    pub(super) fn joined(&self, update: &[u8]) -> Option<Vec<u8>> {
+        rewrite::joined(update, |id| self.places.is_in_sequence(id)).ok()
     }
-    let whole = judged.verdict == Verdict::Fits && reached == clocks;
-    (whole && judged.deletions == deletions).then_some(merged)
 }
 
 fn doc(client: u64) -> Doc {

@@ -17,7 +17,7 @@ use yrs::StateVector;
 
 use super::awareness::Entries;
 use super::connection::ConnectionId;
-use super::document::{self, Document};
+use super::document::Document;
 
 /// The time between two flushes, unless much comes.
 pub(super) const PACE_MS: i64 = 50;
@@ -168,8 +168,8 @@ impl Pending {
         }
     }
 
-    /// Takes the edits, oldest first: nearly always as one.
-    pub(super) fn take_edits(&mut self, now: Timestamp) -> Vec<Together> {
+    /// Takes the edits, which `document` has in it, oldest first: nearly always as one.
+    pub(super) fn take_edits(&mut self, now: Timestamp, document: &Document) -> Vec<Together> {
         if self.edits.is_empty() {
             return Vec::new();
         }
@@ -180,7 +180,7 @@ impl Pending {
             [_] => None,
             several => {
                 let several: Vec<&[u8]> = several.iter().map(|edit| &*edit.data).collect();
-                document::merged(&several, &self.known)
+                document.merged(&several, &self.known)
             }
         };
         let Some(data) = data else {

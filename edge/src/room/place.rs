@@ -244,6 +244,12 @@ impl Places {
         }
     }
 
+    /// Whether a unit is in a sequence that is still there, rather than the value of a key.
+    pub(super) fn is_in_sequence(&self, id: Id) -> bool {
+        let list = self.order.list_of(id);
+        list != NOWHERE && !self.traits(list).keyed
+    }
+
     /// Refuses what would be one of too many that are the first of a list.
     fn check_first(&self, structs: &Structs<'_>) -> Result<(), Malformed> {
         let mut first: BTreeMap<List, u32> = BTreeMap::new();

@@ -4,11 +4,13 @@
 //! everything that no honest client writes.
 //!
 //! Here the structure of an update; what is inside of its structs is walked over in [`content`].
-//! What an update refers to is the business of [`super::gate`], which follows the walk.
+//! What an update refers to is the business of [`super::gate`], which follows the walk. [`rewrite`]
+//! changes the bytes of an update where that is better for all who get it.
 
 mod content;
+pub(super) mod rewrite;
 
-use super::read::{Malformed, Reader, write_var_uint};
+use super::read::{Malformed, Reader};
 
 /// Clocks, and ends of ranges of them, stay below this: `yrs` counts in 32 bits, partly signed.
 pub(super) const CLOCK_MAX: u64 = (1 << 31) - 1;
@@ -127,36 +129,10 @@ pub(super) fn update<'a>(
     caps: Caps,
     mut visit: impl FnMut(Piece<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    let reader = Reader::new(bytes);
-    let mut walk = Walk {
-        length: reader.len(),
-        reader,
-        left: caps,
-    };
+    let mut walk = Walk::new(bytes, caps);
     walk.structs(&mut visit)?;
     walk.deletions(&mut visit)?;
     walk.reader.end()
-}
-
-/// An update without what some of its structs name as their right; `at` says where those begin, in
-/// ascending order. Each must name a left one as well.
-pub(super) fn without_rights(bytes: &[u8], at: &[u64]) -> Result<Vec<u8>, Malformed> {
-    let mut without = Vec::with_capacity(bytes.len());
-    let mut reader = Reader::new(bytes);
-    let length = reader.len();
-    for at in at {
-        let position = length.saturating_sub(reader.len());
-        without.extend(reader.take(at.saturating_sub(position))?);
-        without.push(reader.byte()? & !RIGHT_ORIGIN);
-        for _ in 0..2 {
-            write_var_uint(&mut without, reader.var_uint()?);
-        }
-        for _ in 0..2 {
-            reader.var_uint()?;
-        }
-    }
-    without.extend(reader.take(reader.len())?);
-    Ok(without)
 }
 
 /// Walks over a state vector.
@@ -189,6 +165,9 @@ fn spend(left: &mut u64, amount: u64) -> Result<(), Malformed> {
 const ORIGIN: u8 = 0x80;
 const RIGHT_ORIGIN: u8 = 0x40;
 const KEY: u8 = 0x20;
+const FLAGS: u8 = ORIGIN | RIGHT_ORIGIN | KEY;
+/// What the rest of it says that it holds, if that is text.
+const TEXT: u8 = 4;
 
 struct Walk<'a> {
     /// Bytes of the whole.
@@ -198,6 +177,15 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    fn new(bytes: &'a [u8], caps: Caps) -> Self {
+        let reader = Reader::new(bytes);
+        Self {
+            length: reader.len(),
+            reader,
+            left: caps,
+        }
+    }
+
     /// Sections of structs, by descending client id as every encoder writes them: so no client
     /// can have two.
     fn structs(
@@ -239,15 +227,29 @@ impl<'a> Walk<'a> {
     }
 
     fn one_struct(&mut self) -> Result<(u64, Kind, Place<'a>), Malformed> {
-        const FLAGS: u8 = ORIGIN | RIGHT_ORIGIN | KEY;
-
         let info = self.reader.byte()?;
         match info {
             0 => return Ok((self.tombstone()?, Kind::Tombstone, Place::Nowhere)),
             10 => return Ok((self.length()?, Kind::Skip, Place::Nowhere)),
             _ => {}
         }
-        let place = if info & (ORIGIN | RIGHT_ORIGIN) != 0 {
+        let place = self.place(info)?;
+        match info & !FLAGS {
+            1 => Ok((self.tombstone()?, Kind::Tombstone, place)),
+            content => {
+                let kind = match content {
+                    TEXT => Kind::Text,
+                    8 => Kind::Values,
+                    _ => Kind::Single,
+                };
+                Ok((self.content(content)?, kind, place))
+            }
+        }
+    }
+
+    /// Where a struct says that it is, behind its first byte.
+    fn place(&mut self, info: u8) -> Result<Place<'a>, Malformed> {
+        if info & (ORIGIN | RIGHT_ORIGIN) != 0 {
             let left = if info & ORIGIN != 0 {
                 Some(self.id()?)
             } else {
@@ -258,7 +260,7 @@ impl<'a> Walk<'a> {
             } else {
                 None
             };
-            Place::Beside { left, right }
+            Ok(Place::Beside { left, right })
         } else {
             let parent = match self.reader.var_uint()? {
                 0 => Parent::Nested(self.id()?),
@@ -270,18 +272,7 @@ impl<'a> Walk<'a> {
             } else {
                 None
             };
-            Place::Inside { parent, key }
-        };
-        match info & !FLAGS {
-            1 => Ok((self.tombstone()?, Kind::Tombstone, place)),
-            content => {
-                let kind = match content {
-                    4 => Kind::Text,
-                    8 => Kind::Values,
-                    _ => Kind::Single,
-                };
-                Ok((self.content(content)?, kind, place))
-            }
+            Ok(Place::Inside { parent, key })
         }
     }
 

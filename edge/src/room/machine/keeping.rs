@@ -44,7 +44,9 @@ impl Room {
     /// Stores what waits and tells it: edits before the cursors that point into them.
     pub(super) fn flush(&mut self, now: Timestamp, step: &mut Step) {
         let writers = self.pending.writers();
-        for together in self.pending.take_edits(now) {
+        let loaded = self.document.as_ref();
+        let edits = loaded.map(|loaded| self.pending.take_edits(now, &loaded.document));
+        for together in edits.unwrap_or_default() {
             if !self.keep(now, together, step) {
                 // It is in memory and can be stored in no way: go back to what is stored.
                 self.document = None;

@@ -2,7 +2,7 @@
 //! nothing in it hurts.
 
 use super::super::read::{Malformed, json_extent};
-use super::{Walk, spend};
+use super::{TEXT, Walk, spend};
 
 /// How deep values may be nested inside a document.
 pub(super) const DEPTH_MAX: usize = 32;
@@ -23,7 +23,7 @@ impl Walk<'_> {
                 self.reader.var_bytes()?;
                 1
             }
-            4 => utf16_length(self.reader.var_string()?),
+            TEXT => utf16_length(self.reader.var_string()?),
             5 => {
                 self.json()?;
                 1
@@ -142,7 +142,7 @@ impl Walk<'_> {
     }
 }
 
-fn utf16_length(text: &str) -> u64 {
+pub(super) fn utf16_length(text: &str) -> u64 {
     let units = if text.is_ascii() {
         text.len()
     } else {

@@ -1,4 +1,5 @@
 use super::content::DEPTH_MAX;
+use super::rewrite::{joined, without_rights};
 use super::*;
 
 fn refused(bytes: &[u8]) -> &'static str {
@@ -172,4 +173,46 @@ fn a_right_is_left_out_and_nothing_else() {
                   \x01\x07\x01\x00\x01";
     assert_eq!(without_rights(bytes, &[10]).unwrap(), without);
     assert_eq!(without_rights(bytes, &[]).unwrap(), bytes);
+}
+
+#[test]
+fn text_that_goes_on_is_one_struct() {
+    // Client 9 types "a", "\u{1f600}", "b" into the root "t"; 7 types "c", "d" between "a" and the next.
+    let bytes = b"\x02\x03\x09\x00\x04\x01\x01t\x01a\x84\x09\x00\x04\xf0\x9f\x98\x80\x84\x09\x02\x01b\
+                  \x02\x07\x05\xc4\x09\x00\x09\x01\x01c\xc4\x07\x05\x09\x01\x01d\x01\x09\x01\x00\x01";
+    let one = b"\x02\x01\x09\x00\x04\x01\x01t\x06a\xf0\x9f\x98\x80b\
+                \x01\x07\x05\xc4\x09\x00\x09\x01\x02cd\x01\x09\x01\x00\x01";
+    assert_eq!(joined(bytes, |_| true).unwrap(), one);
+    let of_nine = |id: Id| id.client == 9;
+    let both = b"\x02\x01\x09\x00\x04\x01\x01t\x06a\xf0\x9f\x98\x80b\
+                 \x02\x07\x05\xc4\x09\x00\x09\x01\x01c\xc4\x07\x05\x09\x01\x01d\x01\x09\x01\x00\x01";
+    assert_eq!(joined(bytes, of_nine).unwrap(), both);
+    assert_eq!(joined(bytes, |_| false).unwrap(), bytes);
+}
+
+#[test]
+fn what_does_not_go_on_stays_as_it_is() {
+    let structs: [(u8, &[u8]); 7] = [
+        // Another right; none where there was one; one where there was none.
+        (2, b"\xc4\x07\x01\x09\x01\x01a\xc4\x07\x05\x09\x02\x01b"),
+        (2, b"\xc4\x07\x01\x09\x01\x01a\x84\x07\x05\x01b"),
+        (2, b"\x84\x07\x01\x01a\xc4\x07\x05\x09\x01\x01b"),
+        // Behind another unit of the same client; behind the same of another.
+        (2, b"\x84\x07\x01\x01a\x84\x07\x04\x01b"),
+        (2, b"\x84\x07\x01\x01a\x84\x09\x05\x01b"),
+        // What is gone, and values.
+        (3, b"\x84\x07\x01\x01a\x00\x01\x84\x07\x05\x01b"),
+        (2, b"\x88\x07\x01\x01\x77\x01a\x88\x07\x05\x01\x77\x01b"),
+    ];
+    for (count, structs) in structs {
+        let bytes = [&[1, count, 7, 5], structs, &[0]].concat();
+        assert_eq!(joined(&bytes, |_| true).unwrap(), bytes, "{structs:x?}");
+    }
+    for damaged in [
+        &b"\x01\x02\x07\x05\x84\x07"[..],
+        b"\x01",
+        b"\x01\x01\x07\x05\x84\x07\x01\x02a",
+    ] {
+        assert!(joined(damaged, |_| true).is_err());
+    }
 }

@@ -54,6 +54,11 @@ pub fn update(bytes: &[u8]) -> bool {
         let mut other = some_document();
         other.integrate_stored(&update).expect("it was integrated");
         assert_eq!(other.content(), document.content());
+        let joined = document.joined(&update).expect("it is of our own making");
+        let mut other = some_document();
+        other.integrate_stored(&joined).expect("it is the same");
+        assert_eq!(other.content(), document.content());
+        assert_eq!(other.state_vector(), document.state_vector());
     }
     reads_back(document);
     true

@@ -233,3 +233,61 @@ fn what_is_stored_together_is_what_was_typed() {
     assert_eq!(clients[1].text(), clients[0].text());
     assert!(world.kept.updates.len() < rows * 3, "merged");
 }
+
+#[test]
+fn what_is_typed_at_once_is_stored_and_told_as_one_piece_of_text() {
+    let (mut world, mut clients) = room(2);
+    type_and_send(&mut world, &mut clients[0], "a");
+    world.take(clients[1].socket.unwrap());
+    for letter in "a word that somebody pastes key by key".chars() {
+        let end = u32::try_from(clients[0].text().len()).unwrap();
+        clients[0].insert(end, &letter.to_string());
+        send(&mut world, &mut clients[0]);
+    }
+    world.later(50);
+    let told = world.take(clients[1].socket.unwrap());
+    let [told] = &told[..] else {
+        panic!("{} frames", told.len())
+    };
+    assert!(told.len() < 64, "{} bytes", told.len());
+    let row = world.kept.updates.values().next_back().unwrap();
+    assert!(row.len() < 64, "{} bytes", row.len());
+    assert_eq!(
+        world.stored_content(),
+        "aa word that somebody pastes key by key"
+    );
+}
+
+#[test]
+fn text_under_a_key_is_stored_letter_by_letter() {
+    let (mut world, mut clients) = room(1);
+    // No honest client writes this: text as the value of a key, and then again as what comes behind.
+    let first = b"\x01\x01\x07\x00\x24\x01\x01m\x01k\x01a\x00";
+    for (clock, letter) in [(1_u8, b'b'), (2, b'c'), (3, b'd')] {
+        if clock == 1 {
+            world.frame(clients[0].socket.unwrap(), &frame::update(first));
+        }
+        let behind = [
+            1,
+            1,
+            7,
+            clock,
+            0x84,
+            7,
+            clock - 1,
+            1,
+            letter,
+            1,
+            7,
+            1,
+            clock - 1,
+            1,
+        ];
+        world.frame(clients[0].socket.unwrap(), &frame::update(&behind));
+    }
+    world.later(50);
+    assert_eq!(world.closed(clients[0].socket.unwrap()), None);
+    // Reading it fails on a value of more than one unit.
+    assert_eq!(world.kept.load().document.state_vector(), [1, 7, 4]);
+    clients[0].disconnect(&mut world);
+}
