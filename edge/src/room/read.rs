@@ -50,6 +50,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// What `later`, a copy that has read on, has read since.
+    pub(super) fn up_to(mut self, later: &Self) -> Result<&'a [u8], Malformed> {
+        self.take(self.len().saturating_sub(later.len()))
+    }
+
     /// `varUint`: below 2^53 and of minimal length.
     pub(super) fn var_uint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0_u64;

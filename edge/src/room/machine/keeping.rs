@@ -44,6 +44,7 @@ impl Room {
     /// Stores what waits and tells it: edits before the cursors that point into them.
     pub(super) fn flush(&mut self, now: Timestamp, step: &mut Step) {
         let writers = self.pending.writers();
+        // Without a document no edit waits: whatever gives it up has flushed or forgotten them.
         let loaded = self.document.as_ref();
         let edits = loaded.map(|loaded| self.pending.take_edits(now, &loaded.document));
         for together in edits.unwrap_or_default() {

@@ -45,13 +45,29 @@ pub(in super::super) fn joined(
     Ok(out)
 }
 
+/// A struct of text.
+struct Text<'a> {
+    /// Everything of it that is before the text.
+    head: &'a [u8],
+    text: &'a str,
+    left: Option<Id>,
+    right: Option<Id>,
+}
+
 /// Text that may go on.
 struct Run<'a> {
-    /// Everything of its first struct that is before the text.
+    /// That of its first struct.
     head: &'a [u8],
     text: String,
     right: Option<Id>,
     may_go_on: bool,
+}
+
+impl Run<'_> {
+    /// Whether it goes on with that, which is the next of the same client; `last` is its last unit.
+    fn goes_on_with(&self, next: &Text<'_>, last: Option<Id>) -> bool {
+        self.may_go_on && next.left.is_some() && next.left == last && next.right == self.right
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -63,53 +79,35 @@ impl<'a> Walk<'a> {
         let count = self.reader.count(2)?;
         let (client, start) = (self.reader.var_uint()?, clock(&mut self.reader)?);
         let (mut structs, mut fewer) = (Vec::new(), 0_u64);
-        let mut next = Id {
+        let mut id = Id {
             client,
             clock: start,
         };
         let mut run: Option<Run<'a>> = None;
         for _ in 0..count {
             let from = self.reader;
-            let info = self.reader.byte()?;
-            if info & !FLAGS == TEXT {
-                let place = self.place(info)?;
-                let mut head = from;
-                let head = head.take(from.len().saturating_sub(self.reader.len()))?;
-                let text = self.reader.var_string()?;
-                let (left, right) = match place {
-                    Place::Beside { left, right } => (left, right),
-                    Place::Inside { .. } | Place::Nowhere => (None, None),
-                };
-                let id = next;
-                next.clock = end(id.clock, utf16_length(text))?;
-                let follows = |run: &Run<'_>| {
-                    let before =
-                        left.and_then(|left| Some((left.client, left.clock.checked_add(1)?)));
-                    run.may_go_on && before == Some((id.client, id.clock)) && right == run.right
-                };
-                match run.as_mut().filter(|run| follows(run)) {
-                    Some(run) => {
-                        run.text.push_str(text);
-                        fewer = fewer.saturating_add(1);
-                    }
-                    None => {
-                        let new = Run {
-                            head,
-                            text: text.to_owned(),
-                            right,
-                            may_go_on: may_go_on(id),
-                        };
-                        write(run.replace(new), &mut structs);
-                    }
+            let length = if let Some(next) = self.text()? {
+                let last = id.clock.checked_sub(1).map(|clock| Id { clock, ..id });
+                if let Some(run) = run.as_mut().filter(|run| run.goes_on_with(&next, last)) {
+                    run.text.push_str(next.text);
+                    fewer = fewer.saturating_add(1);
+                } else {
+                    let begun = Run {
+                        head: next.head,
+                        text: next.text.to_owned(),
+                        right: next.right,
+                        may_go_on: may_go_on(id),
+                    };
+                    write(run.replace(begun), &mut structs);
                 }
+                utf16_length(next.text)
             } else {
                 write(run.take(), &mut structs);
-                self.reader = from;
                 let (length, ..) = self.one_struct()?;
-                next.clock = end(next.clock, length)?;
-                let mut whole = from;
-                structs.extend(whole.take(from.len().saturating_sub(self.reader.len()))?);
-            }
+                structs.extend(from.up_to(&self.reader)?);
+                length
+            };
+            id.clock = end(id.clock, length)?;
         }
         write(run, &mut structs);
         write_var_uint(out, count.saturating_sub(fewer));
@@ -117,6 +115,26 @@ impl<'a> Walk<'a> {
         write_var_uint(out, start);
         out.extend(structs);
         Ok(())
+    }
+
+    /// The next struct, if that is text; otherwise it is still to be read.
+    fn text(&mut self) -> Result<Option<Text<'a>>, Malformed> {
+        let from = self.reader;
+        let info = self.reader.byte()?;
+        if info & !FLAGS != TEXT {
+            self.reader = from;
+            return Ok(None);
+        }
+        let (left, right) = match self.place(info)? {
+            Place::Beside { left, right } => (left, right),
+            Place::Inside { .. } | Place::Nowhere => (None, None),
+        };
+        Ok(Some(Text {
+            head: from.up_to(&self.reader)?,
+            text: self.reader.var_string()?,
+            left,
+            right,
+        }))
     }
 }
 

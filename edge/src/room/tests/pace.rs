@@ -261,32 +261,18 @@ fn what_is_typed_at_once_is_stored_and_told_as_one_piece_of_text() {
 #[test]
 fn text_under_a_key_is_stored_letter_by_letter() {
     let (mut world, mut clients) = room(1);
-    // No honest client writes this: text as the value of a key, and then again as what comes behind.
+    let socket = clients[0].socket.unwrap();
+    // No honest client writes this: text as the value of a key, and more behind it, each deleting
+    // the one before.
     let first = b"\x01\x01\x07\x00\x24\x01\x01m\x01k\x01a\x00";
-    for (clock, letter) in [(1_u8, b'b'), (2, b'c'), (3, b'd')] {
-        if clock == 1 {
-            world.frame(clients[0].socket.unwrap(), &frame::update(first));
-        }
-        let behind = [
-            1,
-            1,
-            7,
-            clock,
-            0x84,
-            7,
-            clock - 1,
-            1,
-            letter,
-            1,
-            7,
-            1,
-            clock - 1,
-            1,
-        ];
-        world.frame(clients[0].socket.unwrap(), &frame::update(&behind));
+    world.frame(socket, &frame::update(first));
+    for (clock, letter) in [(1, b'b'), (2, b'c'), (3, b'd')] {
+        let behind = [1, 1, 7, clock, 0x84, 7, clock - 1, 1, letter];
+        let deleted = [1, 7, 1, clock - 1, 1];
+        world.frame(socket, &frame::update(&[&behind[..], &deleted].concat()));
     }
     world.later(50);
-    assert_eq!(world.closed(clients[0].socket.unwrap()), None);
+    assert_eq!(world.closed(socket), None);
     // Reading it fails on a value of more than one unit.
     assert_eq!(world.kept.load().document.state_vector(), [1, 7, 4]);
     clients[0].disconnect(&mut world);
